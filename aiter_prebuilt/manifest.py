@@ -1,0 +1,265 @@
+"""The manifest: the one contract that the build side and the runtime share.
+
+``manifest.json`` lies beside the modules in the wheel.  The build side writes it with
+:func:`dump`, the runtime reads it with :func:`parse`; both use the types below, so that a field
+has one definition.  Standard library only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal
+
+SCHEMA_VERSION = 1
+"""Raised by one whenever a reader of the old schema would misread the new one."""
+
+MANIFEST_NAME = "manifest.json"
+
+
+class ManifestError(Exception):
+    """The manifest is not one that this version can read; the message names the key at fault."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kernel:
+    """One GPU kernel of an instance, with the resources that its code object states."""
+
+    main_loop: bool
+    """Whether it is the one with CK's main K loop (HasMainKBlockLoop)."""
+    tail: Literal["odd", "even", "full"]
+    """CK's TailNumber for which it was instantiated."""
+    symbol: str
+    vgprs: int
+    agprs: int
+    sgprs: int
+    lds_bytes: int
+    scratch_bytes: int
+    """Private segment (scratch) of one work-item, in bytes."""
+    vgpr_spills: int
+    sgpr_spills: int
+    code_bytes: int
+    verified: Mapping[str, Any] | None = None
+    """Verdict of ``prebuild verify-kernels`` (executor version, problems, largest error)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reach:
+    """One way by which AITER's heuristic reaches an instance; bounds are inclusive."""
+
+    block_m: int
+    inter_dim_min: int = 0
+    inter_dim_max: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Instance:
+    """One CK device-op instance, under AITER's name for it."""
+
+    name: str
+    stage: Literal[1, 2]
+    block_m: int
+    n_per_block: int
+    k_per_block: int
+    """Elements of K that one main-loop step consumes (256 for two-a-byte fp4x2)."""
+    prefetch_stages: int
+    """CK's main loop runs where ceil(K / k_per_block) is greater than this."""
+    reached_by: tuple[Reach, ...]
+    """Empty: by kernelName only."""
+    kernels: tuple[Kernel, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModuleKey:
+    """The call features that choose a module: the parts of AITER's module name."""
+
+    a_dtype: str
+    b_dtype: str
+    c_dtype: str
+    preshuffle: bool
+    activation: str
+    quant: str
+    routed_weight_stage: Literal[1, 2]
+    splitk: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Module:
+    """One shared object of the wheel."""
+
+    name: str
+    """Its own import name (``PyInit_<name>``); differs from ``stock_name`` where it is reduced."""
+    stock_name: str
+    """AITER's name for the full module, under which the finder serves it."""
+    features: ModuleKey
+    coverage: Literal["full", "deployed"]
+    key: str
+    """sha256 over stock name and coverage: two modules of the same key hold the same kernels."""
+    file: str
+    """Path below the manifest's directory, with forward slashes."""
+    sha256: str
+    size: int
+    gfx_targets: tuple[str, ...]
+    cpython_floor: str
+    glibc_floor: str
+    needed: tuple[str, ...]
+    """DT_NEEDED sonames."""
+    recipes: tuple[str, ...]
+    instances: tuple[Instance, ...]
+    aiter_seconds: float | None = None
+    """CPU seconds that AITER's own TUs of this module took where they were measured."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """Something that was asked for and is not in the wheel (a flag, an instance), and why."""
+
+    what: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BuildRecord:
+    """What the modules were made with."""
+
+    toolchain: str
+    """``debian`` or ``rocm``."""
+    compiler: str
+    hip_version: str
+    ck_version: str
+    gfx_target: str
+    device_flags: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    packages: tuple[str, ...]
+    """``name=version`` of each package the compiler came from; empty for a ROCm tree."""
+    source_commit: str
+    source_dirty: bool
+    recipes: Mapping[str, str]
+    """Recipe name -> sha256 of its normalised content."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What the modules assume of AITER."""
+
+    signatures: Mapping[str, str]
+    """Function name -> first docstring line."""
+    quant_types: Mapping[str, int]
+    activation_types: Mapping[str, int]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """All of a wheel."""
+
+    schema: int
+    version: str
+    build: BuildRecord
+    contract: Contract
+    modules: tuple[Module, ...]
+
+
+def dump(manifest: Manifest) -> str:
+    """Return the manifest as JSON text; the same manifest gives the same bytes."""
+    return json.dumps(dataclasses.asdict(manifest), indent=1, sort_keys=True) + "\n"
+
+
+def parse(text: str) -> Manifest:
+    """Read a manifest from JSON text.
+
+    Raises :class:`ManifestError` where it is not JSON, of another schema version, or where a key is
+    missing, unknown or of the wrong type; the message names the path of the key.
+    """
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"manifest is not JSON: {error}") from error
+    found = raw.get("schema") if isinstance(raw, dict) else None
+    if found != SCHEMA_VERSION:
+        raise ManifestError(f"manifest schema is {found!r}, this version reads {SCHEMA_VERSION}")
+    manifest: Manifest = _build(Manifest, raw, "manifest")
+    for position, module in enumerate(manifest.modules):
+        _check_module(module, f"manifest.modules[{position}]")
+    return manifest
+
+
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\.so")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def _check_module(module: Module, where: str) -> None:
+    if not _FILE.fullmatch(module.file):
+        raise ManifestError(f"{where}.file is {module.file!r}, expected a relative path of a .so")
+    if not _SHA256.fullmatch(module.sha256):
+        raise ManifestError(f"{where}.sha256 is {module.sha256!r}, expected 64 hex digits")
+    for label, name in (("name", module.name), ("stock_name", module.stock_name)):
+        if not name.isidentifier():
+            raise ManifestError(f"{where}.{label} is {name!r}, expected a module name")
+
+
+def _build(kind: Any, raw: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _build_dataclass(kind, raw, where)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        return _build_tuple(arguments[0], raw, where)
+    if origin in (typing.Union, types.UnionType):
+        return None if raw is None else _build(_without_none(arguments), raw, where)
+    if origin is Literal:
+        return _expect(raw in arguments and type(raw) in map(type, arguments), raw, kind, where)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return _build_mapping(arguments[1], raw, where)
+    if kind is Any:
+        return raw
+    if kind is float:
+        return float(_expect(type(raw) in (int, float), raw, kind, where))
+    return _expect(type(raw) is kind, raw, kind, where)
+
+
+def _build_dataclass(kind: type, raw: Any, where: str) -> Any:
+    _expect(type(raw) is dict, raw, kind, where)
+    hints = _hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    unknown = sorted(set(raw) - set(fields))
+    missing = sorted(
+        name
+        for name, field in fields.items()
+        if name not in raw and field.default is dataclasses.MISSING
+    )
+    if unknown or missing:
+        raise ManifestError(f"{where}: unknown keys {unknown}, missing keys {missing}")
+    return kind(**{name: _build(hints[name], raw[name], f"{where}.{name}") for name in raw})
+
+
+def _build_tuple(item: Any, raw: Any, where: str) -> tuple[Any, ...]:
+    _expect(type(raw) is list, raw, list, where)
+    return tuple(_build(item, value, f"{where}[{i}]") for i, value in enumerate(raw))
+
+
+def _build_mapping(value_kind: Any, raw: Any, where: str) -> Mapping[str, Any]:
+    _expect(type(raw) is dict, raw, dict, where)
+    return {key: _build(value_kind, value, f"{where}[{key!r}]") for key, value in raw.items()}
+
+
+def _without_none(arguments: tuple[Any, ...]) -> Any:
+    return next(argument for argument in arguments if argument is not type(None))
+
+
+def _expect(good: bool, raw: Any, kind: Any, where: str) -> Any:
+    if not good:
+        name = getattr(kind, "__name__", None) or str(kind)
+        raise ManifestError(f"{where} is {str(raw)[:60]!r}, expected {name}")
+    return raw
+
+
+_HINTS: dict[type, dict[str, Any]] = {}
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    if kind not in _HINTS:
+        _HINTS[kind] = typing.get_type_hints(kind)
+    return _HINTS[kind]

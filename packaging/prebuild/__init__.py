@@ -1,0 +1,1 @@
+"""Build side of aiter-prebuilt: recipe -> plan -> generate -> compile -> link -> inspect -> wheel."""
