@@ -1,1 +1,1 @@
-"""Build side of aiter-prebuilt: recipe -> plan -> generate -> compile -> link -> inspect -> wheel."""
+"""Build side: recipe -> plan -> generate -> compile -> link -> inspect -> verify -> wheel."""

@@ -1,4 +1,4 @@
-"""The one door for child processes: logs the command, wraps failure with command, code and output."""
+"""The one door for child processes: logs each command, wraps each failure."""
 
 from __future__ import annotations
 
