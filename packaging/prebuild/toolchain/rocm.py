@@ -1,0 +1,103 @@
+"""The ROCm route: an installation of the machine, with its own hipcc and CK headers."""
+
+from __future__ import annotations
+
+import hashlib
+import sysconfig
+from pathlib import Path
+
+from prebuild import proc
+from prebuild.errors import ToolchainError
+from prebuild.settings import Settings
+from prebuild.toolchain.headers import CK_HEADER, ck_version, hip_version
+from prebuild.toolchain.model import Toolchain
+
+_LLVM_BINS = (Path("llvm/bin"), Path("lib/llvm/bin"))
+
+
+def problems(root: Path) -> list[str]:
+    """What ``root`` lacks as a ROCm installation for this project; nothing means usable."""
+    if not root.is_dir():
+        return [f"{root} is not a folder (ROCM_PATH names another one)"]
+    found = []
+    if _llvm_bin(root) is None:
+        found.append(f"no clang++ in {' or '.join(str(root / part) for part in _LLVM_BINS)}")
+    if _bitcode(root) is None:
+        found.append(f"no device libraries (ocml.bc) under {root}; package rocm-device-libs")
+    if not (root / "include" / "hip" / "hip_runtime.h").exists():
+        found.append(f"no {root}/include/hip/hip_runtime.h; package hip-dev")
+    if not (root / "include" / CK_HEADER).exists():
+        found.append(f"no {root}/include/{CK_HEADER}; package composablekernel-dev")
+    if not (root / "lib" / "libamdhip64.so").exists():
+        found.append(f"no {root}/lib/libamdhip64.so; package hip-runtime-amd")
+    return found
+
+
+def load(settings: Settings) -> Toolchain:
+    """The ROCm installation of the settings; raises :class:`ToolchainError` with all it lacks."""
+    root = settings.rocm_path
+    if found := problems(root):
+        raise ToolchainError(f"the ROCm installation in {root} is not usable:", found)
+    llvm, bitcode = _llvm_bin(root), _bitcode(root)
+    if llvm is None or bitcode is None:
+        raise AssertionError("problems() has looked for both")
+    clangxx = llvm / "clang++"
+    version = proc.run([clangxx, "--version"]).decode(errors="replace")
+    flags = (
+        f"--rocm-path={root}",
+        f"--rocm-device-lib-path={bitcode}",
+        f"-ffile-prefix-map={root}=/toolchain",
+    )
+    runtime = root / "lib" / "libamdhip64.so.7"
+    return Toolchain(
+        kind="rocm",
+        root=root,
+        clangxx=clangxx,
+        hip_flags=flags,
+        host_flags=(*flags, "-isystem", f"{root}/include", "-fuse-ld=lld", f"-L{root}/lib"),
+        llvm_bin=llvm,
+        ck_include=root / "include",
+        ck_version=ck_version(root / "include"),
+        hip_version=hip_version(root / "include"),
+        compiler_version=version.splitlines()[0],
+        python_include=_python_include(),
+        hip_runtime=runtime if runtime.exists() else None,
+        python=None,
+        identity=identity(root, bitcode, version),
+    )
+
+
+def identity(root: Path, bitcode: Path, version: str) -> str:
+    """sha256 over the compiler's version, the device libraries and the headers of HIP and CK."""
+    digest = hashlib.sha256()
+    # "InstalledDir:" is a path, and says nothing about the output.
+    lines = [line for line in version.splitlines() if not line.startswith("InstalledDir")]
+    digest.update("\n".join(lines).encode())
+    for folder in (bitcode, root / "include" / "hip", root / "include" / "ck"):
+        for file in sorted(part for part in folder.rglob("*") if part.is_file()):
+            digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _llvm_bin(root: Path) -> Path | None:
+    return next((root / part for part in _LLVM_BINS if (root / part / "clang++").exists()), None)
+
+
+def _bitcode(root: Path) -> Path | None:
+    candidates = [root / "amdgcn" / "bitcode"]
+    for part in _LLVM_BINS:
+        candidates += sorted((root / part.parent / "lib" / "clang").glob("*/lib/amdgcn/bitcode"))
+        candidates += sorted((root / part.parent / "lib" / "clang").glob("*/amdgcn/bitcode"))
+    return next((folder for folder in candidates if (folder / "ocml.bc").exists()), None)
+
+
+def _python_include() -> tuple[Path, ...]:
+    folders = [Path(sysconfig.get_path("include")), *sorted(Path("/usr/include").glob("python3.*"))]
+    found = next((folder for folder in folders if (folder / "Python.h").exists()), None)
+    if found is None:
+        raise ToolchainError(
+            "Python's headers are missing (package python3-dev):",
+            [f"no Python.h in {folder}" for folder in folders],
+        )
+    return (found, found.parent)

@@ -1,0 +1,39 @@
+"""Which toolchain is used, and having it."""
+
+from __future__ import annotations
+
+from prebuild.settings import Settings, ToolchainChoice
+from prebuild.toolchain import debian, rocm
+from prebuild.toolchain.model import Progress, Silent, Toolchain
+from prebuild.toolchain.selfcheck import check
+
+
+def choose(settings: Settings) -> ToolchainChoice:
+    """``rocm`` or ``debian``: what the user forces, else a ROCm installation that has all parts."""
+    if settings.toolchain is not ToolchainChoice.AUTO:
+        return settings.toolchain
+    usable = not rocm.problems(settings.rocm_path)
+    return ToolchainChoice.ROCM if usable else ToolchainChoice.DEBIAN
+
+
+def load(settings: Settings) -> Toolchain:
+    """The toolchain, which has to be there; raises :class:`ToolchainError` with what to do."""
+    if choose(settings) is ToolchainChoice.ROCM:
+        return rocm.load(settings)
+    return debian.load(settings)
+
+
+def install(
+    settings: Settings, progress: Progress | None = None, *, force: bool = False
+) -> Toolchain:
+    """Have a toolchain: set Debian's up where it is absent; a ROCm installation is only checked.
+
+    What is returned has compiled and linked a small module for gfx950.
+    """
+    say = progress or Silent()
+    if choose(settings) is ToolchainChoice.ROCM:
+        toolchain = rocm.load(settings)
+        say.step(f"checking ROCm in {toolchain.root}")
+        check(toolchain)
+        return toolchain
+    return debian.install(settings, say, force=force)
