@@ -1,0 +1,37 @@
+"""The errors of the runtime; their base is :class:`PrebuiltError`."""
+
+from __future__ import annotations
+
+
+class PrebuiltError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class ElfError(PrebuiltError):
+    """A file is not an ELF shared object that this machine could map safely."""
+
+
+class BinaryError(PrebuiltError):
+    """The bytes of a module are not those that the manifest describes.
+
+    ``code`` is the machine-readable reason (see :mod:`aiter_prebuilt.match`).
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class StrictMissError(PrebuiltError, ImportError):
+    """``AITER_PREBUILT=strict`` and no prebuilt module can be served.
+
+    It is an ImportError but no ModuleNotFoundError: AITER builds on the latter only.
+    """
+
+
+class UncoveredShapeError(PrebuiltError, RuntimeError):
+    """A call lies outside a reduced module's coverage and no full module is to be had."""
+
+
+class SeedError(PrebuiltError):
+    """A JIT directory could not be seeded."""

@@ -1,0 +1,164 @@
+"""Calls that a reduced module does not cover: to the full module, to AITER's build, or an error.
+
+The module's C++ side calls a :class:`Guard` only for such a call, so covered calls pay nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from aiter_prebuilt import jit, record
+from aiter_prebuilt.contract import parse_signature
+from aiter_prebuilt.errors import BinaryError, UncoveredShapeError
+from aiter_prebuilt.loader import Offer, RefusedError, load
+from aiter_prebuilt.settings import Settings
+from aiter_prebuilt.store import Entry
+
+Call = Callable[..., Any]
+
+
+class Guard:
+    """Where the uncovered calls of one served module go; found once, then kept.
+
+    ``AITER_PREBUILT_UNCOVERED``: ``full`` takes another module of the installed wheels only,
+    ``jit`` AITER's own build only, ``auto`` the first and then the second, ``error`` neither.
+    """
+
+    def __init__(
+        self, stock_name: str, entry: Entry, rest: Sequence[Offer], asked: Settings
+    ) -> None:
+        self._stock_name, self._entry, self._asked = stock_name, entry, asked
+        self._rest = tuple(rest) if asked.uncovered in ("auto", "full") else ()
+        self._build = asked.uncovered in ("auto", "jit")
+        self._lock = threading.Lock()
+        self._target: ModuleType | None = None
+        self._seen: set[tuple[str, str]] = set()
+
+    def __call__(
+        self, function: str, reason: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:  # noqa: ANN401  whatever the other module returns
+        """Pass the call on; raises UncoveredShapeError where nobody can take it."""
+        if (function, reason) not in self._seen:
+            self._seen.add((function, reason))
+            shape = self._describe(function, args, kwargs)
+            record.add(
+                self._stock_name,
+                "uncovered",
+                f"{function} is outside the coverage of {self._entry.module.name}: {reason}; "
+                f"called with {shape}",
+            )
+        target = self._find(function, reason, args, kwargs)
+        call: Call = getattr(target, function)
+        return call(*self._positional(function, args, kwargs))
+
+    def _find(
+        self, function: str, reason: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> ModuleType:
+        with self._lock:  # a second thread waits for the build instead of starting another
+            if self._target is None:
+                problems: list[str] = []
+                self._target = self._other_module(problems) or self._built(
+                    function, args, kwargs, problems
+                )
+                if self._target is None:
+                    raise self._error(function, reason, args, kwargs, problems)
+            return self._target
+
+    def _other_module(self, problems: list[str]) -> ModuleType | None:
+        for position, offer in enumerate(self._rest):
+            own = offer.entry.module
+            try:
+                module = load(offer, self._asked)
+            except (RefusedError, BinaryError) as error:
+                problems.append(f"{own.name}: {error}")
+                continue
+            if own.coverage != "full" and hasattr(module, "_set_uncovered"):
+                rest = self._rest[position + 1 :]
+                module._set_uncovered(Guard(self._stock_name, offer.entry, rest, self._asked))
+            self._say(f"uncovered calls go to {own.coverage} module {own.name}")
+            return module
+        return None
+
+    def _built(
+        self,
+        function: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        problems: list[str],
+    ) -> ModuleType | None:
+        if not self._build:
+            problems.append(f"AITER_PREBUILT_UNCOVERED={self._asked.uncovered} allows no build")
+            return None
+        try:
+            module = jit.build(self._stock_name, function, self._positional(function, args, kwargs))
+        except jit.JitError as error:
+            problems.append(str(error))
+            return None
+        self._say(f"uncovered calls go to AITER's own build {module.__file__}")
+        return module
+
+    def _say(self, message: str) -> None:
+        record.add(self._stock_name, "uncovered-to", message, level=logging.WARNING)
+
+    def _positional(
+        self, function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[Any, ...]:
+        """Return all arguments in order: AITER's stub and its binding name one differently."""
+        if not kwargs:
+            return args
+        values = list(args)
+        left = {_ALIAS.get(name, name): value for name, value in kwargs.items()}
+        for parameter in self._parameters(function)[len(args) :]:
+            if parameter.name in left:
+                values.append(left.pop(parameter.name))
+            elif parameter.default is not None and left:
+                values.append(_literal(parameter.default))
+            else:
+                break
+        if left:
+            raise TypeError(f"{function} got unexpected arguments {sorted(left)}")
+        return tuple(values)
+
+    def _parameters(self, function: str) -> tuple[Any, ...]:
+        return parse_signature(self._entry.contract.signatures[function])
+
+    def _describe(self, function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+        names = [parameter.name for parameter in self._parameters(function)]
+        pairs = [*zip(names, args, strict=False), *kwargs.items()]
+        return ", ".join(f"{name}={_show(value)}" for name, value in pairs if value is not None)
+
+    def _error(
+        self,
+        function: str,
+        reason: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        problems: Sequence[str],
+    ) -> UncoveredShapeError:
+        return UncoveredShapeError(
+            f"{function}: {reason}; the prebuilt module {self._entry.module.name} does not cover "
+            f"this call ({self._describe(function, args, kwargs)}) and no full module is to be "
+            f"had: {'; '.join(problems) or 'no wheel has one'}. Install a wheel with full "
+            "coverage, or set AITER_PREBUILT_UNCOVERED=auto to let AITER compile it"
+        )
+
+
+_ALIAS = {"use_non_temporal_load": "non_temporal_load"}
+
+
+def _literal(text: str) -> Any:  # noqa: ANN401  a default value
+    import ast
+
+    return ast.literal_eval(text)
+
+
+def _show(value: Any) -> str:  # noqa: ANN401  an argument
+    shape = getattr(value, "shape", None)
+    if shape is None:
+        return repr(value)[:120]
+    kind = str(getattr(value, "dtype", type(value).__name__)).removeprefix("torch.")
+    return f"{kind}[{', '.join(map(str, shape))}]"

@@ -1,0 +1,217 @@
+"""Whether a module can be served on a host: a pure function of manifest and host facts.
+
+A reason has a code for machines and a sentence for people.  All reasons are given, not only the
+first, so that one look shows everything that is in the way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+from aiter_prebuilt.contract import AiterFacts, Parameter, parse_signature
+from aiter_prebuilt.gpu import GpuFacts
+from aiter_prebuilt.hip import HipFacts
+from aiter_prebuilt.host import HostFacts
+from aiter_prebuilt.manifest import Contract, Module
+
+CODES: Mapping[str, str] = {
+    "off": "AITER_PREBUILT=off (or 0)",
+    "rebuild": "AITER_REBUILD is 1 or more: the user wants a fresh build",
+    "not-shipped": "no installed wheel has this module",
+    "manifest-missing": "there is no manifest.json in the package",
+    "manifest-unreadable": "manifest.json cannot be read",
+    "manifest-invalid": "manifest.json is not one that this version can read",
+    "python": "the interpreter is no CPython of the stable ABI's floor or newer",
+    "glibc": "the C library is older than the module needs",
+    "gpu-none": "no AMD GPU was found",
+    "gpu-other": "the GPU is another one than the module was compiled for",
+    "gpu-mixed": "one of several GPUs is another one than the module was compiled for",
+    "hip-missing": "no HIP runtime of the needed SONAME is mapped or can be found",
+    "hip-other": "a HIP runtime of another SONAME is mapped; the module would map a second one",
+    "hip-two": "two HIP runtimes are mapped already",
+    "torch-import": "torch is installed, and importing it (for its HIP runtime) failed",
+    "aiter-missing": "no aiter package is installed",
+    "aiter-unreadable": "AITER's stubs or enums cannot be read",
+    "aiter-signature": "AITER's stub has another signature than the module",
+    "aiter-enum": "an enum of AITER has another value than the module was built with",
+    "aiter-unknown": "AITER's CK2stages sources are not ones that were checked (a note only)",
+    "file-missing": "the module's file is not there",
+    "file-unreadable": "the module's file cannot be read",
+    "size": "the module's file has another size than the manifest says",
+    "sha256": "the module's file has another content than the manifest says",
+    "changed": "the module's file changed while it was being checked",
+    "elf": "the module's file is no sound x86-64 shared object",
+    "elf-needed": "the module's file needs other libraries than the manifest says",
+    "elf-glibc": "the module's file needs symbols of a newer C library",
+    "bundle-compressed": "the GPU code is compressed, so its targets cannot be checked",
+    "bundle-missing": "the module's file holds no GPU code",
+    "bundle-damaged": "the GPU code's table is damaged",
+    "bundle-gfx": "the GPU code is for other targets than the manifest says",
+    "load": "the dynamic linker or the module's own start refused it",
+    "internal": "an error of this package's own; please report it",
+}
+"""Every code that :func:`aiter_prebuilt.reasons` and the CLI can give, with its meaning."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reason:
+    """Why a module is declined, or what is worth a warning."""
+
+    code: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Accepted where ``reasons`` is empty."""
+
+    reasons: tuple[Reason, ...]
+    notes: tuple[Reason, ...]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the module may be served."""
+        return not self.reasons
+
+
+def match(module: Module, agreed: Contract, host: HostFacts, known: Mapping[str, str]) -> Verdict:
+    """Judge ``module`` on ``host``.
+
+    ``agreed`` is what the module assumes of AITER; ``known`` maps fingerprints of AITER's sources
+    to the commits that they were checked at.
+    """
+    reasons = [
+        *_python(module, host),
+        *_glibc(module, host),
+        *judge_gpu(module.gfx_targets, host.gpu),
+        *judge_hip(module.needed, host.hip),
+        *_aiter(agreed, host.aiter),
+    ]
+    return Verdict(reasons=tuple(reasons), notes=tuple(_notes(host.aiter, known)))
+
+
+def hip_runtime(needed: tuple[str, ...]) -> str | None:
+    """Return the SONAME of the HIP runtime among a module's needs."""
+    return next((name for name in needed if name.startswith("libamdhip64.so")), None)
+
+
+def judge_gpu(targets: tuple[str, ...], found: GpuFacts) -> Iterator[Reason]:
+    """Every GPU that this process could use has to be one of the module's targets."""
+    if not targets:
+        return  # host code only
+    wanted = ", ".join(targets)
+    others = sorted(set(found.targets) - set(targets))
+    if not found.targets:
+        yield Reason(code="gpu-none", message=f"no AMD GPU was found, the module is for {wanted}")
+    elif others and len(others) < len(set(found.targets)):
+        yield Reason(
+            code="gpu-mixed",
+            message=f"GPUs are {', '.join(found.targets)} (by {found.source}), the module is for "
+            f"{wanted} only",
+        )
+    elif others:
+        yield Reason(
+            code="gpu-other",
+            message=f"GPU is {', '.join(others)} (by {found.source}), the module is for {wanted}",
+        )
+
+
+def judge_hip(needed: tuple[str, ...], found: HipFacts) -> Iterator[Reason]:
+    """Exactly one HIP runtime, of the SONAME that the module needs."""
+    wanted = hip_runtime(needed)
+    if wanted is None:
+        return
+    if len(found.mapped) > 1:
+        paths = ", ".join(copy.path for copy in found.mapped)
+        yield Reason(code="hip-two", message=f"two HIP runtimes are mapped: {paths}")
+    elif found.mapped and found.mapped[0].soname != wanted:
+        yield Reason(
+            code="hip-other",
+            message=f"{found.mapped[0].path} is mapped, its SONAME is {found.mapped[0].soname}, "
+            f"the module needs {wanted}",
+        )
+    elif not found.mapped and found.candidate is None and not found.torch_pending:
+        yield Reason(
+            code="hip-missing",
+            message=f"{wanted} is not mapped and not on the linker's path; import torch first, or "
+            "install ROCm 7",
+        )
+
+
+def _python(module: Module, host: HostFacts) -> Iterator[Reason]:
+    floor = version(module.cpython_floor)
+    found = ".".join(map(str, host.python))
+    if host.implementation != "cpython" or host.free_threaded or host.python < floor:
+        build = " without the GIL" if host.free_threaded else ""
+        yield Reason(
+            code="python",
+            message=f"interpreter is {host.implementation} {found}{build}, the module needs "
+            f"CPython {module.cpython_floor} or newer with the GIL",
+        )
+
+
+def _glibc(module: Module, host: HostFacts) -> Iterator[Reason]:
+    if host.glibc is None or host.glibc < version(module.glibc_floor):
+        found = "no glibc" if host.glibc is None else "glibc " + ".".join(map(str, host.glibc))
+        yield Reason(code="glibc", message=f"host has {found}, needed {module.glibc_floor}")
+
+
+def version(text: str) -> tuple[int, int]:
+    """Read ``major.minor``; anything else is a version that no host reaches."""
+    parts = text.split(".")
+    if len(parts) >= 2 and all(part.isdigit() for part in parts[:2]):  # noqa: PLR2004
+        return int(parts[0]), int(parts[1])
+    return 1 << 30, 0
+
+
+def _aiter(agreed: Contract, found: AiterFacts | None) -> Iterator[Reason]:
+    if found is None:
+        yield Reason(code="aiter-missing", message="no aiter package is installed")
+        return
+    if found.problems:
+        yield Reason(code="aiter-unreadable", message="; ".join(found.problems))
+        return
+    for name, line in agreed.signatures.items():
+        difference = _difference(line, found.signatures.get(name))
+        if difference:
+            yield Reason(code="aiter-signature", message=f"{name} of {found.root}: {difference}")
+    for label, wanted, values in (
+        ("QuantType", agreed.quant_types, found.quant_types),
+        ("ActivationType", agreed.activation_types, found.activation_types),
+    ):
+        for name, value in wanted.items():
+            if values.get(name) != value:
+                yield Reason(
+                    code="aiter-enum",
+                    message=f"{label}.{name} is {values.get(name)}, the module has {value}",
+                )
+
+
+def _difference(line: str, found: tuple[Parameter, ...] | None) -> str:
+    if found is None:
+        return "is not defined"
+    try:
+        wanted = parse_signature(line)
+    except (ValueError, TypeError) as error:
+        return f"the manifest's signature cannot be read: {error}"
+    if len(wanted) != len(found):
+        return f"has {len(found)} parameters, the module {len(wanted)}"
+    for position, (mine, theirs) in enumerate(zip(wanted, found, strict=True), start=1):
+        if mine != theirs:
+            return f"parameter {position} is {_show(theirs)}, the module has {_show(mine)}"
+    return ""
+
+
+def _show(parameter: Parameter) -> str:
+    default = "" if parameter.default is None else f" = {parameter.default}"
+    return f"{parameter.name}: {parameter.hint}{default}"
+
+
+def _notes(found: AiterFacts | None, known: Mapping[str, str]) -> Iterator[Reason]:
+    if found is not None and not found.problems and found.fingerprint not in known:
+        yield Reason(
+            code="aiter-unknown",
+            message=f"AITER {found.version or '(unknown version)'} has CK2stages sources that were "
+            "not checked with this wheel; the signatures fit, so the module is served",
+        )

@@ -1,0 +1,114 @@
+"""The runtime's settings: the only place that reads environment variables.
+
+This file is imported at every interpreter start, so it loads nothing but ``os`` (no dataclasses,
+no typing).  A value that is not allowed gives one warning and the safe default.
+"""
+
+from __future__ import annotations
+
+import os
+
+MODES = ("auto", "strict", "off", "prefer")
+UNCOVERED = ("auto", "full", "jit", "error")
+
+
+class Settings:
+    """What the user asked for; treat as read-only."""
+
+    __slots__ = (
+        "jit_dir",
+        "library_path",
+        "meta_dir",
+        "mode",
+        "problems",
+        "rebuild",
+        "sysfs_root",
+        "uncovered",
+    )
+
+    def __init__(
+        self,
+        *,
+        mode: str = "auto",
+        uncovered: str = "auto",
+        jit_dir: str | None = None,
+        rebuild: int = 0,
+        meta_dir: str | None = None,
+        sysfs_root: str = "/sys",
+        library_path: tuple[str, ...] = (),
+        problems: tuple[str, ...] = (),
+    ) -> None:
+        self.mode = mode
+        """``AITER_PREBUILT``: one of :data:`MODES`; ``0`` means off."""
+        self.uncovered = uncovered
+        """``AITER_PREBUILT_UNCOVERED``: where a call outside a reduced module's coverage goes."""
+        self.jit_dir = jit_dir
+        """``AITER_JIT_DIR``, None where it is unset: AITER then imports ``aiter.jit.<module>``."""
+        self.rebuild = rebuild
+        """``AITER_REBUILD``: at 1 or more the user wants a fresh build."""
+        self.meta_dir = meta_dir
+        """``AITER_META_DIR``: where AITER's csrc lies, if not where it is installed."""
+        self.sysfs_root = sysfs_root
+        """``AITER_PREBUILT_SYSFS_ROOT``: another root than ``/sys``, for tests."""
+        self.library_path = library_path
+        """``LD_LIBRARY_PATH``, in order."""
+        self.problems = problems
+        """Values that were not allowed, one sentence each."""
+
+
+def read(environ: object = None) -> Settings:
+    """Read the settings from ``environ`` (a mapping of strings; default: the process's)."""
+    env: dict[str, str] = dict(os.environ if environ is None else environ)  # type: ignore[call-overload]
+    problems: list[str] = []
+    return Settings(
+        mode=_mode(env, problems),
+        uncovered=_choice(env, "AITER_PREBUILT_UNCOVERED", UNCOVERED, "auto", problems),
+        jit_dir=env.get("AITER_JIT_DIR"),
+        rebuild=_rebuild(env, problems),
+        meta_dir=env.get("AITER_META_DIR") or None,
+        sysfs_root=env.get("AITER_PREBUILT_SYSFS_ROOT") or "/sys",
+        library_path=tuple(p for p in env.get("LD_LIBRARY_PATH", "").split(":") if p),
+        problems=tuple(problems),
+    )
+
+
+def prefers() -> bool:
+    """Whether the finder goes before AITER's own files (read once, at interpreter start)."""
+    return os.environ.get("AITER_PREBUILT", "").strip().lower() == "prefer"
+
+
+def swap_hip_clang(folder: str) -> str:
+    """Set ``HIP_CLANG_PATH`` (empty: unset it) and return what it was; AITER does so for a build."""
+    before = os.environ.get("HIP_CLANG_PATH", "")
+    if folder:
+        os.environ["HIP_CLANG_PATH"] = folder
+    else:
+        os.environ.pop("HIP_CLANG_PATH", None)
+    return before
+
+
+def _mode(env: dict[str, str], problems: list[str]) -> str:
+    if env.get("AITER_PREBUILT", "").strip() == "0":
+        return "off"
+    if env.get("AITER_PREBUILT", "").strip() == "1":
+        return "auto"
+    return _choice(env, "AITER_PREBUILT", MODES, "auto", problems)
+
+
+def _choice(
+    env: dict[str, str], name: str, allowed: tuple[str, ...], default: str, problems: list[str]
+) -> str:
+    value = env.get(name, "").strip().lower()
+    if not value or value in allowed:
+        return value or default
+    problems.append(f"{name} is {value!r}, expected one of {', '.join(allowed)}; using {default}")
+    return default
+
+
+def _rebuild(env: dict[str, str], problems: list[str]) -> int:
+    value = env.get("AITER_REBUILD", "").strip()
+    try:
+        return int(value or "0")
+    except ValueError:
+        problems.append(f"AITER_REBUILD is {value!r}, expected a number; standing aside")
+        return 1
