@@ -78,7 +78,7 @@ def prefers() -> bool:
 
 
 def swap_hip_clang(folder: str) -> str:
-    """Set ``HIP_CLANG_PATH`` (empty: unset it) and return what it was; AITER does so for a build."""
+    """Set ``HIP_CLANG_PATH`` (empty: unset) and return what it was; AITER does so for a build."""
     before = os.environ.get("HIP_CLANG_PATH", "")
     if folder:
         os.environ["HIP_CLANG_PATH"] = folder
