@@ -1,0 +1,87 @@
+/* A module that answers every call with its own name and where it came from. */
+#define Py_LIMITED_API 0x030a0000
+#include <Python.h>
+
+#define STRING_(x) #x
+#define STRING(x) STRING_(x)
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+
+#ifdef JIT
+#define ORIGIN "jit:"
+#else
+#define ORIGIN "prebuilt:"
+#endif
+
+extern int hipRuntimeGetVersion(int *);
+
+__asm__(".section .hip_fatbin, \"a\", @progbits\n"
+        ".balign 4096\n"
+        ".globl fixture_fatbin\n.hidden fixture_fatbin\n"
+        "fixture_fatbin:\n"
+        ".incbin \"" BUNDLE "\"\n"
+        ".previous\n");
+extern const char fixture_fatbin[] __attribute__((visibility("hidden")));
+const void *volatile fixture_keep = fixture_fatbin;
+
+static PyObject *uncovered;
+
+static PyObject *answer(const char *function, PyObject *args, PyObject *kwargs)
+{
+#ifdef REDUCED
+    /* The fixture's coverage: every call with topk (the 8th argument) below 99. */
+    PyObject *topk = PyTuple_Size(args) > 7 ? PyTuple_GetItem(args, 7) : NULL;
+    if (topk != NULL && PyLong_AsLong(topk) >= 99) {
+        if (uncovered == NULL || uncovered == Py_None) {
+            PyErr_SetString(PyExc_RuntimeError, "topk is 99 or more");
+            return NULL;
+        }
+        return PyObject_CallFunction(uncovered, "ssOO", function, "topk is 99 or more", args,
+                                     kwargs ? kwargs : Py_None);
+    }
+#endif
+    int version = 0;
+    hipRuntimeGetVersion(&version);
+    return PyUnicode_FromFormat(ORIGIN STRING(NAME) ":%s:%d", function, version);
+}
+
+static PyObject *stage1(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    return answer("ck_moe_stage1", args, kwargs);
+}
+
+static PyObject *stage2(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    return answer("ck_moe_stage2", args, kwargs);
+}
+
+static PyObject *set_uncovered(PyObject *self, PyObject *value)
+{
+    Py_INCREF(value);
+    Py_XDECREF(uncovered);
+    uncovered = value;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"ck_moe_stage1", (PyCFunction)(void (*)(void))stage1, METH_VARARGS | METH_KEYWORDS,
+     DOC_ck_moe_stage1},
+    {"ck_moe_stage2", (PyCFunction)(void (*)(void))stage2, METH_VARARGS | METH_KEYWORDS,
+     DOC_ck_moe_stage2},
+    {"_set_uncovered", set_uncovered, METH_O, "Set what takes uncovered calls."},
+    {NULL, NULL, 0, NULL}};
+
+static int execute(PyObject *module)
+{
+#ifdef FAIL_EXEC
+    PyErr_SetString(PyExc_RuntimeError, "the module's start failed");
+    return -1;
+#endif
+    return 0;
+}
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, execute}, {0, NULL}};
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, STRING(NAME), NULL, 0, methods, slots, NULL, NULL, NULL};
+
+PyMODINIT_FUNC JOIN(PyInit_, NAME)(void) { return PyModuleDef_Init(&definition); }

@@ -1,0 +1,1 @@
+"""Stand-in for AITER: the loader's contract and nothing else."""

@@ -1,0 +1,1 @@
+"""Where modules are looked for and built."""

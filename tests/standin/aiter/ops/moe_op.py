@@ -1,0 +1,133 @@
+"""Stubs of the two functions, with AITER's parameters, hints and defaults."""
+
+from __future__ import annotations
+
+from aiter.jit.core import compile_ops
+
+
+class Tensor:
+    """What the stubs' hints name."""
+
+
+def _name(mul_stage, hidden, weight, out, quant_type, activation, is_shuffled):
+    quant = ("no", "per_tensor", "per_token", "per_1x32", "per_1x128", "per_1x128")[quant_type]
+    act = ("silu", "gelu", "swiglu")[activation]
+    state = "on" if is_shuffled else "off"
+    return (
+        f"module_moe_ck2stages_{hidden.dtype}_{weight.dtype}_preshuffle_{state}_{out.dtype}"
+        f"_{act}_{quant}_mulWeightStage{mul_stage}"
+    )
+
+
+def cmdGenFunc_ck_moe_stage(
+    hidden_states: Tensor,
+    w1: Tensor,
+    w2: Tensor,
+    sorted_token_ids: Tensor,
+    sorted_expert_ids: Tensor,
+    num_valid_ids: Tensor,
+    out: Tensor,
+    topk: int,
+    kernelName: str | None = None,
+    w1_scale: Tensor | None = None,
+    a1_scale: Tensor | None = None,
+    block_m: int | None = 32,
+    sorted_weights: Tensor | None = None,
+    quant_type: int = 0,
+    activation: int = 0,
+    splitk: int | None = 1,
+    use_non_temporal_load: bool = False,
+    dst_type: str | None = None,
+    is_shuffled: bool = True,
+):
+    name = _name(
+        2 if sorted_weights is None else 1,
+        hidden_states,
+        w1,
+        out,
+        quant_type,
+        activation,
+        is_shuffled,
+    )
+    return {"md_name": name, "blob_gen_cmd": f"generate {name}"}
+
+
+def cmdGenFunc_ck_moe_stage2(
+    inter_states: Tensor,
+    w1: Tensor,
+    w2: Tensor,
+    sorted_token_ids: Tensor,
+    sorted_expert_ids: Tensor,
+    num_valid_ids: Tensor,
+    out: Tensor,
+    topk: int,
+    kernelName: str | None = None,
+    w2_scale: Tensor | None = None,
+    a2_scale: Tensor | None = None,
+    block_m: int | None = 32,
+    sorted_weights: Tensor | None = None,
+    quant_type: int = 0,
+    activation: int = 0,
+    splitk: int = 1,
+    use_non_temporal_load: bool = False,
+    dst_type: str | None = None,
+    is_shuffled: bool = True,
+):
+    name = _name(
+        1 if sorted_weights is None else 2,
+        inter_states,
+        w1,
+        out,
+        quant_type,
+        activation,
+        is_shuffled,
+    )
+    return {"md_name": name, "blob_gen_cmd": f"generate {name}"}
+
+
+@compile_ops("module_moe_ck2stages", gen_func=cmdGenFunc_ck_moe_stage)
+def ck_moe_stage1(
+    hidden_states: Tensor,
+    w1: Tensor,
+    w2: Tensor,
+    sorted_token_ids: Tensor,
+    sorted_expert_ids: Tensor,
+    num_valid_ids: Tensor,
+    out: Tensor,
+    topk: int,
+    kernelName: str | None = None,
+    w1_scale: Tensor | None = None,
+    a1_scale: Tensor | None = None,
+    block_m: int | None = 32,
+    sorted_weights: Tensor | None = None,
+    quant_type: int = 0,
+    activation: int = 0,
+    splitk: int | None = 1,
+    use_non_temporal_load: bool = False,
+    dst_type: str | None = None,
+    is_shuffled: bool = True,
+) -> None: ...
+
+
+@compile_ops("module_moe_ck2stages", gen_func=cmdGenFunc_ck_moe_stage2)
+def ck_moe_stage2(
+    inter_states: Tensor,
+    w1: Tensor,
+    w2: Tensor,
+    sorted_token_ids: Tensor,
+    sorted_expert_ids: Tensor,
+    num_valid_ids: Tensor,
+    out: Tensor,
+    topk: int,
+    kernelName: str | None = None,
+    w2_scale: Tensor | None = None,
+    a2_scale: Tensor | None = None,
+    block_m: int | None = 32,
+    sorted_weights: Tensor | None = None,
+    quant_type: int = 0,
+    activation: int = 0,
+    splitk: int = 1,
+    use_non_temporal_load: bool = False,
+    dst_type: str | None = None,
+    is_shuffled: bool = True,
+) -> None: ...

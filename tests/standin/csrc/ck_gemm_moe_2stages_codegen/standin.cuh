@@ -1,0 +1,1 @@
+// Stand-in for the sources that AITER generates the module from.
