@@ -22,7 +22,10 @@ APT_HELPER = Path("/usr/lib/apt/apt-helper")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
-def require_tools(tools: Sequence[str] = ("dpkg-deb", "tar", "sh")) -> None:
+_SHOWN = 6  # complaints of one kind that an error repeats
+
+
+def require_tools(tools: Sequence[str]) -> None:
     """Raise one :class:`ToolchainError` that names every program the Debian route misses."""
     missing = [f"{tool} is not in PATH" for tool in tools if shutil.which(tool) is None]
     if not APT_HELPER.exists():
@@ -53,7 +56,7 @@ class Apt:
     ) -> Apt:
         """Write a configuration for ``suites`` of ``mirrors`` and an empty dpkg status."""
         for part in (
-            "etc/apt",
+            "etc/apt/apt.conf.d",
             "var/lib/apt/lists/partial",
             "var/cache/apt/archives/partial",
             "var/lib/dpkg",
@@ -133,12 +136,16 @@ class Apt:
         try:
             self.run(APT_HELPER, "download-file", *triples)
         except CommandError as error:
-            lines = error.output.splitlines()
-            return (
-                "\n".join(line for line in lines if line.startswith(("E:", "W:", "Err:")))
-                or error.output
-            )
+            return complaints(error.output)
         return ""
+
+
+def complaints(output: str) -> str:
+    """The first few errors in apt's output, each once; of all lines where none is marked."""
+    marked = [line for line in output.splitlines() if line.startswith("E: ")]
+    lines = list(dict.fromkeys(marked)) or output.splitlines()
+    more = [f"... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return "\n".join([*lines[:_SHOWN], *more])
 
 
 def uri_of(mirror: str, package: LockedPackage) -> str:

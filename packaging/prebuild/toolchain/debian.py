@@ -22,7 +22,7 @@ from prebuild.toolchain.apt import require_tools
 from prebuild.toolchain.fetch import fetch
 from prebuild.toolchain.headers import hip_version
 from prebuild.toolchain.lock import Component, Lock, read_components, read_lock
-from prebuild.toolchain.model import PackageRef, Progress, Toolchain
+from prebuild.toolchain.model import REPRODUCIBLE_HIP, PackageRef, Progress, Toolchain
 from prebuild.toolchain.selfcheck import check
 from prebuild.toolchain.sources import debian_mirrors, read_sources
 
@@ -102,8 +102,11 @@ def install(settings: Settings, progress: Progress, *, force: bool = False) -> T
         if not force:
             with contextlib.suppress(ToolchainError):
                 return load(settings, lock)
-        require_tools()
-        debs = settings.cache_dir / "downloads"
+        require_tools(("apt-config", "dpkg-deb", "tar", "sh"))
+        unpack.require_patchelf()
+        for stale in root.parent.glob(f".new-{root.name}-*"):
+            shutil.rmtree(stale, ignore_errors=True)
+        debs = settings.cache_dir / "downloads" / root.name
         packages = fetch(lock, debs, mirrors_of(settings), progress)
         _build(root, lock, components, packages, progress)
         shutil.rmtree(debs, ignore_errors=True)
@@ -140,7 +143,7 @@ def _build(
     progress: Progress,
 ) -> None:
     """Unpack into a folder beside ``root``, finish it there, and rename it last."""
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=root.parent) as temporary:
+    with tempfile.TemporaryDirectory(prefix=f".new-{root.name}-", dir=root.parent) as temporary:
         tree = Path(temporary) / "tree"
         _unpack_all(tree, lock, components, packages, progress)
         progress.step("fitting the programs to their place")
@@ -221,7 +224,7 @@ def _toolchain(root: Path, lock: Lock, *, compiler: str) -> Toolchain:
         kind="debian",
         root=root,
         clangxx=root / "bin" / "clang++",
-        hip_flags=(config,),
+        hip_flags=(config, *REPRODUCIBLE_HIP),
         host_flags=(config,),
         llvm_bin=root / "bin",
         ck_include=root / "ck" / "usr" / "include",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from prebuild.errors import CommandError, ToolchainError
 from prebuild.toolchain.apt import Apt, uri_of
+from prebuild.toolchain.apt import complaints as apt_complaints
 from prebuild.toolchain.lock import Lock, LockedPackage
 from prebuild.toolchain.model import Progress
 
@@ -102,7 +103,7 @@ def _unavailable(
     except (CommandError, ToolchainError) as error:
         return ToolchainError(
             f"{len(packages)} packages could not be fetched, nor the mirror be asked why:",
-            [*_lines(complaints), *_lines(str(error))],
+            [*_lines(complaints), *_lines(_reason(error))],
         )
     return gone_error(packages, there, complaints)
 
@@ -137,6 +138,10 @@ def _versions_there(packages: Sequence[LockedPackage], mirrors: Sequence[str]) -
             apt.update()
             there |= apt.candidates(names)
     return there
+
+
+def _reason(error: CommandError | ToolchainError) -> str:
+    return apt_complaints(error.output) if isinstance(error, CommandError) else str(error)
 
 
 def _lines(text: str) -> list[str]:

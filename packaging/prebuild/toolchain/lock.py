@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tomllib
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from prebuild.errors import ToolchainError
@@ -116,8 +116,19 @@ def read_lock(file: Path = LOCK_FILE) -> Lock:
 
 
 def _problems(error: ValidationError) -> list[str]:
+    items = error.errors()
+    # Where an entry is wrong, pydantic also calls the list around it too short.
+    items = [
+        item
+        for item in items
+        if item["type"] != "too_short"
+        or not any(
+            len(other["loc"]) > len(item["loc"]) and other["loc"][: len(item["loc"])] == item["loc"]
+            for other in items
+        )
+    ]
     return [
         f"{'.'.join(str(part) for part in item['loc']) or '(file)'}: {item['msg']}, "
         f"found {str(item['input'])[:80]!r}"
-        for item in error.errors()
+        for item in items
     ]

@@ -9,6 +9,10 @@ from typing import Literal, Protocol
 
 from prebuild.errors import ToolchainError
 
+# clang names a symbol of each HIP unit (__hip_cuid_...) after a hash of the command line, paths of
+# the toolchain included.  It serves -fgpu-rdc only, which nothing here uses.
+REPRODUCIBLE_HIP = ("-fuse-cuid=none",)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PackageRef:

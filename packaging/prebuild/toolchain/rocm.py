@@ -10,7 +10,7 @@ from prebuild import proc
 from prebuild.errors import ToolchainError
 from prebuild.settings import Settings
 from prebuild.toolchain.headers import CK_HEADER, ck_version, hip_version
-from prebuild.toolchain.model import Toolchain
+from prebuild.toolchain.model import REPRODUCIBLE_HIP, Toolchain
 
 _LLVM_BINS = (Path("llvm/bin"), Path("lib/llvm/bin"))
 
@@ -53,7 +53,7 @@ def load(settings: Settings) -> Toolchain:
         kind="rocm",
         root=root,
         clangxx=clangxx,
-        hip_flags=flags,
+        hip_flags=(*flags, *REPRODUCIBLE_HIP),
         host_flags=(*flags, "-isystem", f"{root}/include", "-fuse-ld=lld", f"-L{root}/lib"),
         llvm_bin=llvm,
         ck_include=root / "include",

@@ -46,11 +46,11 @@ class Source:
 def parse_one_line(text: str) -> Iterator[Source]:
     """Read a ``.list`` file: ``deb [option=value ...] URI suite [component ...]``."""
     for raw in text.splitlines():
-        line = raw.partition("#")[0].strip()
-        kind, _, rest = line.partition(" ")
-        if kind != "deb":
+        line = raw.partition("#")[0].strip() or "#"
+        kind, *others = line.split(maxsplit=1)
+        if kind != "deb" or not others:
             continue
-        rest = rest.strip()
+        rest = others[0]
         if rest.startswith("["):
             rest = rest.partition("]")[2]
         words = shlex.split(rest)

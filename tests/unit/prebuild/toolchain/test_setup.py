@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from prebuild.errors import ToolchainError
+from prebuild.settings import Settings, ToolchainChoice
+from prebuild.toolchain import debian, rocm, setup, unpack
+from prebuild.toolchain.headers import CK_HEADER, hip_version
+from prebuild.toolchain.lock import read_components, read_lock
+
+
+def fill_rocm(root: Path) -> Path:
+    for name in (
+        "llvm/bin/clang++",
+        "amdgcn/bitcode/ocml.bc",
+        "include/hip/hip_runtime.h",
+        f"include/{CK_HEADER}",
+        "lib/libamdhip64.so",
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    return root
+
+
+def test_auto_takes_a_rocm_that_has_all_parts(tmp_path: Path) -> None:
+    settings = Settings(cache_dir=tmp_path, rocm_path=fill_rocm(tmp_path / "rocm"))
+    assert setup.choose(settings) is ToolchainChoice.ROCM
+
+
+def test_auto_takes_debian_where_a_part_lacks(tmp_path: Path) -> None:
+    root = fill_rocm(tmp_path / "rocm")
+    (root / "include" / CK_HEADER).unlink()
+    settings = Settings(cache_dir=tmp_path, rocm_path=root)
+    assert setup.choose(settings) is ToolchainChoice.DEBIAN
+    assert rocm.problems(root) == [f"no {root}/include/{CK_HEADER}; package composablekernel-dev"]
+
+
+def test_forced_rocm_names_all_that_lacks(tmp_path: Path) -> None:
+    (tmp_path / "rocm").mkdir()
+    settings = Settings(
+        cache_dir=tmp_path, rocm_path=tmp_path / "rocm", toolchain=ToolchainChoice.ROCM
+    )
+    with pytest.raises(ToolchainError) as caught:
+        setup.load(settings)
+    assert len(caught.value.problems) == 5
+
+
+def test_forced_debian_passes_a_rocm_by(tmp_path: Path) -> None:
+    settings = Settings(
+        cache_dir=tmp_path,
+        rocm_path=fill_rocm(tmp_path / "rocm"),
+        toolchain=ToolchainChoice.DEBIAN,
+    )
+    assert setup.choose(settings) is ToolchainChoice.DEBIAN
+
+
+def test_an_absent_toolchain_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ToolchainError, match="make toolchain"):
+        debian.load(Settings(cache_dir=tmp_path))
+
+
+def test_a_moved_toolchain_is_told(tmp_path: Path) -> None:
+    settings = Settings(cache_dir=tmp_path)
+    root = debian.folder_of(settings, read_lock())
+    root.mkdir(parents=True)
+    (root / debian.STAMP).write_text(json.dumps({"root": "/elsewhere", "compiler_version": "x"}))
+    with pytest.raises(ToolchainError, match=r"(?s)install --force.*/elsewhere"):
+        debian.load(settings)
+
+
+def test_debian_identity_follows_packages_and_what_is_kept() -> None:
+    lock, components = read_lock(), read_components()
+    first = lock.components[0]
+    other = first.packages[0].model_copy(update={"sha256": "0" * 64})
+    changed = lock.model_copy(
+        update={
+            "components": (
+                first.model_copy(update={"packages": (other, *first.packages[1:])}),
+                *lock.components[1:],
+            )
+        }
+    )
+    trimmed = (components[0].model_copy(update={"drop": ()}), *components[1:])
+    names = {
+        debian.identity(lock, components),
+        debian.identity(changed, components),
+        debian.identity(lock, trimmed),
+    }
+    assert len(names) == 3
+    assert debian.identity(lock) == debian.identity(lock, components)
+
+
+def test_rocm_identity_follows_content_and_not_place(tmp_path: Path) -> None:
+    one, two = fill_rocm(tmp_path / "one"), fill_rocm(tmp_path / "two")
+    version = "clang version 20\nInstalledDir: {}/llvm/bin\n"
+
+    def identity(root: Path) -> str:
+        return rocm.identity(root, root / "amdgcn" / "bitcode", version.format(root))
+
+    same = identity(one)
+    assert identity(two) == same
+    (two / "include" / CK_HEADER).write_text("changed")
+    assert identity(two) != same
+
+
+def test_hip_version_is_read_from_the_header(tmp_path: Path) -> None:
+    header = tmp_path / "hip" / "hip_version.h"
+    header.parent.mkdir()
+    header.write_text(
+        "#define HIP_VERSION_MAJOR 7\n#define HIP_VERSION_MINOR 2\n"
+        "#define HIP_VERSION_PATCH 53211\n"
+    )
+    assert hip_version(tmp_path) == "7.2.53211"
+    header.write_text("#define HIP_VERSION_MAJOR 7\n")
+    with pytest.raises(ToolchainError, match="does not define HIP_VERSION_MINOR"):
+        hip_version(tmp_path)
+
+
+def test_relink_keeps_links_inside(tmp_path: Path) -> None:
+    (tmp_path / "lib64").mkdir()
+    link = tmp_path / "lib64" / "ld.so"
+    link.symlink_to("/lib/x/ld-2.31.so")
+    beside = tmp_path / "lib64" / "beside"
+    beside.symlink_to("ld.so")
+    unpack.relink(tmp_path)
+    assert link.readlink() == Path("../lib/x/ld-2.31.so")
+    assert beside.readlink() == Path("ld.so")
+
+
+def test_no_mirror_is_an_error_that_names_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(debian, "read_sources", lambda: ())
+    with pytest.raises(ToolchainError, match="PREBUILD_DEBIAN_MIRROR"):
+        debian.mirrors_of(Settings(cache_dir=tmp_path))
+    chosen = Settings(cache_dir=tmp_path, debian_mirrors=("https://a.example/debian",))
+    assert debian.mirrors_of(chosen) == ("https://a.example/debian",)
