@@ -42,6 +42,7 @@ def debian(toolchain: Toolchain) -> Toolchain:
 
 def test_load_gives_what_install_gave(toolchain: Toolchain, settings: Settings) -> None:
     assert load(settings) == toolchain
+    assert toolchain.ck_licence is None or toolchain.ck_licence.is_file()
 
 
 def test_kernel_is_a_code_object_for_gfx950(toolchain: Toolchain, tmp_path: Path) -> None:

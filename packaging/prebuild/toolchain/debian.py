@@ -229,6 +229,7 @@ def _toolchain(root: Path, lock: Lock, *, compiler: str) -> Toolchain:
         llvm_bin=root / "bin",
         ck_include=root / "ck" / "usr" / "include",
         ck_version=_upstream(versions["libcomposable-kernel-dev"]),
+        ck_licence=root / "ck/usr/share/doc/libcomposable-kernel-dev/copyright",
         hip_version=hip_version(root / "usr" / "include"),
         compiler_version=compiler,
         python_include=(headers / "python3.11", headers),

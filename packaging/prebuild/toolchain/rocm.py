@@ -58,6 +58,7 @@ def load(settings: Settings) -> Toolchain:
         llvm_bin=llvm,
         ck_include=root / "include",
         ck_version=ck_version(root / "include"),
+        ck_licence=_ck_licence(root),
         hip_version=hip_version(root / "include"),
         compiler_version=version.splitlines()[0],
         python_include=_python_include(),
@@ -90,6 +91,15 @@ def _bitcode(root: Path) -> Path | None:
         candidates += sorted((root / part.parent / "lib" / "clang").glob("*/lib/amdgcn/bitcode"))
         candidates += sorted((root / part.parent / "lib" / "clang").glob("*/amdgcn/bitcode"))
     return next((folder for folder in candidates if (folder / "ocml.bc").exists()), None)
+
+
+def _ck_licence(root: Path) -> Path | None:
+    found = [
+        file
+        for pattern in ("composable*kernel*/LICENSE*", "composable*kernel*/copyright")
+        for file in sorted((root / "share" / "doc").glob(pattern))
+    ]
+    return found[0] if found else None
 
 
 def _python_include() -> tuple[Path, ...]:

@@ -20,6 +20,7 @@ TOOLCHAIN = Toolchain(
     llvm_bin=Path("/t/bin"),
     ck_include=Path("/t/ck"),
     ck_version="7.2.4",
+    ck_licence=None,
     hip_version="7.2.1",
     compiler_version="clang version 22",
     python_include=(Path("/t/python"),),
