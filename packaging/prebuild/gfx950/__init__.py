@@ -1,0 +1,6 @@
+"""A functional executor of gfx950 machine code: what it models and what not is in docs/numerics.md."""
+
+from __future__ import annotations
+
+EXECUTOR_VERSION = "1"
+"""Raised whenever a verdict of an older executor may differ: part of the cache key of a verdict."""

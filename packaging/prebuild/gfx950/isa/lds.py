@@ -1,0 +1,162 @@
+"""LDS instructions; results arrive in order, when lgkmcnt says so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+from prebuild.gfx950.arrays import ALL, I64, U32, WAVE, Any32, lanes_of, mask_of
+from prebuild.gfx950.disassembly import Instruction, Operand
+from prebuild.gfx950.errors import MemoryFault, UndefinedValue
+from prebuild.gfx950.isa.registry import Run, ids, instruction
+from prebuild.gfx950.isa.sources import lane_shadow
+from prebuild.gfx950.wave import Flight, Wave
+
+_BITS = {"b32": 1, "b64": 2, "b96": 3, "b128": 4}
+
+
+def arrival(
+    wave: Wave, target: Operand, data: U32, undefined: list[int]
+) -> Callable[[], None]:
+    """Return the closure that writes (dwords, 64) dwords in the lanes that are on now."""
+    first, mask, lanes, full = target.index, wave.exec, wave.lanes, wave.full
+
+    def arrive() -> None:
+        for offset, mark in enumerate(undefined):
+            register = first + offset
+            if full:
+                wave.rows[register][...] = data[offset]
+                wave.vu[register] = mark
+            else:
+                np.copyto(wave.rows[register], data[offset], where=lanes)
+                wave.vu[register] = (wave.vu[register] & ~mask) | (mark & mask)
+
+    return arrive
+
+
+def spread(wave: Wave, part: U32) -> U32:
+    """Return (dwords, active lanes) as (dwords, 64), zero in lanes that are off."""
+    if wave.full:
+        return part
+    data = np.zeros((part.shape[0], WAVE), np.uint32)
+    data[:, wave.active] = part
+    return data
+
+
+def spread_marks(wave: Wave, marks: Any32 | None, dwords: int) -> list[int]:
+    """Return the lane mask of each dword from marks of shape (dwords, active lanes)."""
+    if marks is None or not marks.any():
+        return [0] * dwords
+    wide = np.zeros((dwords, WAVE), np.bool_)
+    wide[:, wave.active] = marks != 0
+    return [mask_of(row) for row in wide]
+
+
+def gather_marks(wave: Wave, operand: Operand, dwords: int) -> Any32:
+    """Return which dwords of a data operand are undefined, (dwords, active lanes)."""
+    rows = [lanes_of(wave.vu[operand.index + offset] & ALL) for offset in range(dwords)]
+    return np.stack(rows)[:, wave.active]
+
+
+def _addresses(wave: Wave, operand: Operand, offset: int, width: int) -> I64:
+    if wave.vu[operand.index] & wave.exec:
+        raise UndefinedValue(f"LDS address in {operand.text} is undefined")
+    addresses = wave.rows[operand.index][wave.active].astype(np.int64) + offset
+    if (addresses % (4 * width if width < 3 else 4)).any():
+        raise MemoryFault(f"LDS address in {operand.text} is not aligned")
+    return addresses >> 2
+
+
+def _offsets(found: Instruction, dwords: int) -> list[int]:
+    """Return the byte offset of each element that the instruction moves."""
+    if "2" not in found.mnemonic.split("_")[1]:
+        return [int(found.modifiers.get("offset", "0"))]
+    stride = 4 * dwords * (64 if "st64" in found.mnemonic else 1)
+    return [stride * int(found.modifiers.get(name, "0")) for name in ("offset0", "offset1")]
+
+
+def _width(found: Instruction) -> int:
+    match = re.search(r"_(b\d+)$", found.mnemonic)
+    if match is None or match[1] not in _BITS:
+        raise found.unsupported("width of an LDS instruction")
+    return _BITS[match[1]]
+
+
+@instruction(
+    *(f"ds_read_{kind}" for kind in _BITS),
+    *(f"ds_{verb}_{kind}" for verb in ("read2", "read2st64") for kind in ("b32", "b64")),
+    modifiers="offset offset0 offset1",
+    queue="lgkm",
+)
+def _read(found: Instruction) -> Run:
+    """Read one or two elements a lane."""
+    target, address = found.operands
+    dwords = _width(found)
+    offsets = _offsets(found, dwords)
+    registers = tuple(ids(target))
+    if target.count != dwords * len(offsets):
+        raise found.unsupported(f"LDS destination {target.text}")
+    steps = np.arange(dwords)[:, None]
+
+    def run(wave: Wave) -> None:
+        parts, marks = [], []
+        for offset in offsets:
+            index = _addresses(wave, address, offset, dwords)[None, :] + steps
+            data, undefined = wave.lds.load(index, wave.number)
+            parts.append(data)
+            marks.append(undefined)
+        data = spread(wave, np.concatenate(parts))
+        undefined = spread_marks(wave, np.concatenate(marks), target.count)
+        wave.issue_lgkm(Flight(registers, arrival(wave, target, data, undefined)))
+
+    return run
+
+
+@instruction(
+    *(f"ds_write_{kind}" for kind in _BITS),
+    *(f"ds_{verb}_{kind}" for verb in ("write2", "write2st64") for kind in ("b32", "b64")),
+    modifiers="offset offset0 offset1",
+)
+def _write(found: Instruction) -> Run:
+    """Write one or two elements a lane."""
+    address, sources = found.operands[0], found.operands[1:]
+    dwords = _width(found)
+    offsets = _offsets(found, dwords)
+    if any(source.kind != "v" or source.count != dwords for source in sources):
+        raise found.unsupported("LDS source")
+    steps = np.arange(dwords)[:, None]
+
+    def run(wave: Wave) -> None:
+        for source, offset in zip(sources, offsets, strict=True):
+            index = _addresses(wave, address, offset, dwords)[None, :] + steps
+            data = wave.v[source.index : source.index + dwords][:, wave.active]
+            undefined = gather_marks(wave, source, dwords)
+            wave.lds.store(index, data, undefined, wave.number)
+        wave.issue_lgkm(Flight((), None))
+
+    return run
+
+
+@instruction("ds_bpermute_b32", "ds_permute_b32", modifiers="offset", queue="lgkm")
+def _permute(found: Instruction) -> Run:
+    """Move dwords between lanes: pull (bpermute) from, or push (permute) to, address/4 mod 64."""
+    target, address, source = found.operands
+    offset = int(found.modifiers.get("offset", "0"))
+    registers = tuple(ids(target))
+    pull = "bpermute" in found.mnemonic
+    shadow = lane_shadow((address, source))
+
+    def run(wave: Wave) -> None:
+        lane = ((wave.rows[address.index].astype(np.int64) + offset) >> 2) & (WAVE - 1)
+        data = np.where(wave.lanes, wave.rows[source.index], np.uint32(0))
+        if pull:
+            moved = data[lane]
+        else:
+            moved = np.zeros(WAVE, np.uint32)
+            moved[lane[wave.active]] = data[wave.active]
+        marks = [ALL if shadow(wave) & wave.exec else 0]
+        wave.issue_lgkm(Flight(registers, arrival(wave, target, moved[None, :], marks)))
+
+    return run

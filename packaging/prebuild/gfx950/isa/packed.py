@@ -1,0 +1,77 @@
+"""Packed float32 instructions: two operations on pairs of registers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from prebuild.gfx950.arrays import F32
+from prebuild.gfx950.disassembly import Instruction, Operand
+from prebuild.gfx950.floats import flush, fma32
+from prebuild.gfx950.isa.registry import Run, instruction
+from prebuild.gfx950.isa.single import result_float
+from prebuild.gfx950.isa.sources import lane_shadow, vector_destination
+from prebuild.gfx950.wave import Wave
+
+_FUNCTIONS: dict[str, tuple[Callable[..., F32], int]] = {
+    "v_pk_mul_f32": (lambda a, b: a * b, 2),
+    "v_pk_add_f32": (lambda a, b: a + b, 2),
+    "v_pk_fma_f32": (fma32, 3),
+}
+
+
+def _bits(found: Instruction, name: str, default: int, count: int) -> list[int]:
+    text = found.modifiers.get(name)
+    if text is None:
+        return [default] * count
+    return [int(part) for part in text.strip("[]").split(",")][:count]
+
+
+def _half(
+    found: Instruction, operand: Operand, high: int, negate: int
+) -> tuple[Callable[[Wave], F32], tuple[Operand, ...]]:
+    """Return the reader of one half of a pair, and the operand part that it reads."""
+    sign = np.float32(-1 if negate else 1)
+    if operand.kind in ("v", "s"):
+        if operand.count != 2:
+            raise found.unsupported(f"packed source {operand.text}")
+        index = operand.index + high
+        part = Operand(kind=operand.kind, text=operand.text, index=index)
+        scalar = operand.kind == "s"
+
+        def read(wave: Wave) -> F32:
+            data = (
+                np.uint32(wave.s[index]).view(np.float32) if scalar else wave.frows[index]
+            )
+            return sign * (data if wave.denorm32 & 1 else flush(np.asarray(data)))
+
+        return read, (part,)
+    raise found.unsupported("constant source of a packed instruction is not modelled")
+
+
+@instruction(*_FUNCTIONS, modifiers="op_sel op_sel_hi neg_lo neg_hi")
+def _packed(found: Instruction) -> Run:
+    """Compute the low and the high result; op_sel picks each source's half for the low one."""
+    function, count = _FUNCTIONS[found.mnemonic]
+    register = vector_destination(found, 2)
+    selects = (_bits(found, "op_sel", 0, count), _bits(found, "op_sel_hi", 1, count))
+    signs = (_bits(found, "neg_lo", 0, count), _bits(found, "neg_hi", 0, count))
+    sources = found.operands[1 : 1 + count]
+    halves = []
+    for select, sign in zip(selects, signs, strict=True):
+        parts = [
+            _half(found, operand, select[i], sign[i]) for i, operand in enumerate(sources)
+        ]
+        shadow = lane_shadow([piece for part in parts for piece in part[1]])
+        halves.append(([part[0] for part in parts], shadow))
+
+    def run(wave: Wave) -> None:
+        results = [
+            (result_float(wave, found, function(*[read(wave) for read in reads])), shadow(wave))
+            for reads, shadow in halves
+        ]
+        for offset, (data, undefined) in enumerate(results):
+            wave.put_f32(register + offset, data, undefined)
+
+    return run

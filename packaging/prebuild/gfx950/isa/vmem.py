@@ -1,0 +1,397 @@
+"""Vector memory: buffer, global and scratch instructions, loads straight to LDS, atomics.
+
+The value of a load is taken when it is issued and shows when vmcnt says so.  Loads and stores of
+one wave return in order (LLVM's SIInsertWaitcnts relies on the same).
+
+Buffers: raw ones only (stride 0, no swizzle).  A dword whose offset (VGPR, instruction and scalar
+offset) does not end within ``num_records`` reads as zero and is not written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from prebuild.gfx950.arrays import I64, M32, U32, WAVE, Any32, Lanes, lanes_of
+from prebuild.gfx950.disassembly import M0, Instruction, Operand
+from prebuild.gfx950.errors import MemoryFault, UndefinedValue
+from prebuild.gfx950.floats import bf16_bits, bf16_value
+from prebuild.gfx950.isa.lds import arrival, gather_marks, spread, spread_marks
+from prebuild.gfx950.isa.registry import Run, ids, instruction
+from prebuild.gfx950.isa.sources import scalar32, shadow32
+from prebuild.gfx950.memory import AtomicAdd
+from prebuild.gfx950.wave import Flight, Wave
+
+_DWORDS = {"dword": 1, "dwordx2": 2, "dwordx3": 3, "dwordx4": 4}
+_SMALL = {"ubyte": (1, False), "sbyte": (1, True), "ushort": (2, False), "sshort": (2, True)}
+_CACHE = "sc0 sc1 nt"
+_STRIDE_MASK = 0x3FFF
+
+Where = Callable[[Wave], tuple[I64, I64]]
+"""Addresses of the active lanes, and how many bytes from there the descriptor allows."""
+_FAR = np.int64(1) << 40
+
+
+def _offset(found: Instruction) -> int:
+    return int(found.modifiers.get("offset", "0"), 0)
+
+
+def _require(wave: Wave, operand: Operand) -> None:
+    for index in range(operand.index, operand.index + operand.count):
+        undefined = wave.vu[index] & wave.exec if operand.kind == "v" else wave.su[index]
+        if undefined:
+            raise UndefinedValue(f"address in {operand.text} is undefined")
+
+
+def global_where(found: Instruction, address: Operand, base: Operand) -> Where:
+    """Return 64-bit addresses: a VGPR pair, or an SGPR pair plus a 32-bit VGPR."""
+    offset = _offset(found)
+    index = address.index
+    if base.kind == "s" and base.count == 2 and address.count == 1:
+
+        def based(wave: Wave) -> tuple[I64, I64]:
+            _require(wave, address)
+            _require(wave, base)
+            start = wave.get64(base.index) + offset
+            where = wave.rows[index][wave.active].astype(np.int64) + start
+            return where, np.full(where.size, _FAR)
+
+        return based
+    if base.text != "off" or address.count != 2:
+        raise found.unsupported("addressing of a global instruction")
+
+    def plain(wave: Wave) -> tuple[I64, I64]:
+        _require(wave, address)
+        low = wave.rows[index][wave.active].astype(np.int64)
+        high = wave.rows[index + 1][wave.active].astype(np.int64)
+        where = (high << 32 | low) + offset
+        return where, np.full(where.size, _FAR)
+
+    return plain
+
+
+def buffer_where(found: Instruction, operands: tuple[Operand, ...]) -> Where:
+    """Return addresses by a buffer descriptor: (vaddr or off, descriptor, scalar offset)."""
+    address, descriptor, scalar = operands
+    if "idxen" in found.modifiers or descriptor.count != 4:
+        raise found.unsupported("indexed buffers")
+    offen = "offen" in found.modifiers
+    if offen == (address.text == "off"):
+        raise found.unsupported("addressing of a buffer instruction")
+    extra, extra_shadow = scalar32(found, scalar), shadow32(scalar)
+    constant = _offset(found)
+    first = descriptor.index
+
+    def where(wave: Wave) -> tuple[I64, I64]:
+        _require(wave, descriptor)
+        low, high, records, _ = wave.s[first : first + 4]
+        if high >> 16 & _STRIDE_MASK or high >> 31:
+            raise found.unsupported("buffer descriptor with a stride or a swizzle")
+        if extra_shadow(wave):
+            raise UndefinedValue("scalar offset of a buffer is undefined")
+        base = low | (high & 0xFFFF) << 32
+        offset = np.full(wave.active.size, constant + extra(wave), np.int64)
+        if offen:
+            _require(wave, address)
+            offset += wave.rows[address.index][wave.active].astype(np.int64)
+        return base + offset, records - offset
+
+    return where
+
+
+def _operands(found: Instruction, data: int) -> tuple[tuple[Operand, ...], Where]:
+    """Split off ``data`` leading data operands and build the addressing of the rest."""
+    rest = found.operands[data:]
+    if found.mnemonic.startswith("buffer_"):
+        return found.operands[:data], buffer_where(found, rest)
+    return found.operands[:data], global_where(found, rest[0], rest[1])
+
+
+def fetch(wave: Wave, where: Where, dwords: int) -> tuple[U32, Any32 | None]:
+    """Read dwords for the active lanes; what a descriptor clamps is zero and defined."""
+    addresses, room = where(wave)
+    if (room >= 4 * dwords).all():
+        return wave.memory.load(addresses, dwords)
+    data = np.zeros((dwords, addresses.size), np.uint32)
+    marks = np.zeros((dwords, addresses.size), np.uint32)
+    for dword in range(dwords):
+        inside = room >= 4 * (dword + 1)
+        part, shadow = wave.memory.load(addresses[inside] + 4 * dword, 1)
+        data[dword, inside] = part[0]
+        if shadow is not None:
+            marks[dword, inside] = shadow[0]
+    return data, marks
+
+
+@instruction(
+    *(f"{kind}_load_{width}" for kind in ("global", "buffer") for width in _DWORDS),
+    modifiers=f"offset offen lds {_CACHE}",
+    queue="vm",
+)
+def _load(found: Instruction) -> Run:
+    """Load one to four dwords a lane."""
+    dwords = _DWORDS[found.mnemonic.rsplit("_", 1)[1]]
+    if "lds" in found.modifiers:
+        return _to_lds(found, dwords)
+    (target,), where = _operands(found, 1)
+    if target.kind != "v" or target.count != dwords:
+        raise found.unsupported(f"destination {target.text}")
+    registers = tuple(ids(target))
+
+    def run(wave: Wave) -> None:
+        part, marks = fetch(wave, where, dwords)
+        undefined = spread_marks(wave, marks, dwords)
+        wave.issue_vm(Flight(registers, arrival(wave, target, spread(wave, part), undefined)))
+
+    return run
+
+
+@instruction(*(f"global_load_lds_{width}" for width in _DWORDS), modifiers=f"offset {_CACHE}")
+def _global_to_lds(found: Instruction) -> Run:
+    return _to_lds(found, _DWORDS[found.mnemonic.rsplit("_", 1)[1]])
+
+
+def _to_lds(found: Instruction, dwords: int) -> Run:
+    """Load straight to LDS, at M0 + instruction offset + lane * size; EXEC off skips a lane."""
+    _, where = _operands(found, 0)
+    constant = _offset(found)
+    steps = np.arange(dwords)[:, None]
+
+    def run(wave: Wave) -> None:
+        if wave.su[M0]:
+            raise UndefinedValue("M0 of a load to LDS is undefined")
+        start = wave.s[M0] + constant
+        if start & 3:
+            raise MemoryFault("M0 of a load to LDS is not aligned")
+        part, marks = fetch(wave, where, dwords)
+        index = (start >> 2) + (wave.active * dwords)[None, :] + steps
+        undefined = np.zeros(part.shape, np.bool_) if marks is None else marks != 0
+        wave.lds.poison(index, wave.number)
+
+        def arrive() -> None:
+            wave.lds.store(index, part, undefined, wave.number)
+
+        wave.issue_vm(Flight((), arrive))
+
+    return run
+
+
+@instruction(
+    *(f"{kind}_load_{width}" for kind in ("global", "buffer") for width in _SMALL),
+    modifiers=f"offset offen {_CACHE}",
+    queue="vm",
+)
+def _load_small(found: Instruction) -> Run:
+    """Load a byte or a short a lane, zero- or sign-extended."""
+    width, signed = _SMALL[found.mnemonic.rsplit("_", 1)[1]]
+    (target,), where = _operands(found, 1)
+    registers = tuple(ids(target))
+    sign = np.uint32(1 << (8 * width - 1))
+
+    def run(wave: Wave) -> None:
+        addresses, room = where(wave)
+        inside = room >= width
+        part = np.zeros((1, addresses.size), np.uint32)
+        marks = np.zeros((1, addresses.size), np.uint32)
+        part[0, inside], marks[0, inside] = wave.memory.load_bytes(addresses[inside], width)
+        if signed:
+            part = (part ^ sign) - sign
+        undefined = spread_marks(wave, marks, 1)
+        wave.issue_vm(Flight(registers, arrival(wave, target, spread(wave, part), undefined)))
+
+    return run
+
+
+def _store_parts(found: Instruction) -> tuple[Operand, Where]:
+    """Return data and addressing: a global store names its address first, a buffer one its data."""
+    if found.mnemonic.startswith("buffer_"):
+        return found.operands[0], buffer_where(found, found.operands[1:])
+    address, data, base = found.operands
+    return data, global_where(found, address, base)
+
+
+@instruction(
+    *(f"{kind}_store_{width}" for kind in ("global", "buffer") for width in _DWORDS),
+    modifiers=f"offset offen {_CACHE}",
+)
+def _store(found: Instruction) -> Run:
+    """Store one to four dwords a lane."""
+    dwords = _DWORDS[found.mnemonic.rsplit("_", 1)[1]]
+    data, where = _store_parts(found)
+    if data.kind != "v" or data.count != dwords:
+        raise found.unsupported(f"source {data.text}")
+
+    def run(wave: Wave) -> None:
+        addresses, room = where(wave)
+        part = wave.v[data.index : data.index + dwords][:, wave.active]
+        marks = gather_marks(wave, data, dwords).astype(np.uint32)
+        _write(wave, addresses, room, part, marks)
+        wave.issue_vm(Flight((), None))
+
+    return run
+
+
+def _write(wave: Wave, addresses: I64, room: I64, part: U32, marks: U32) -> None:
+    dwords = part.shape[0]
+    whole = room >= 4 * dwords
+    wave.memory.store(addresses[whole], part[:, whole], marks[:, whole])
+    for dword in range(dwords):
+        inside: Lanes = ~whole & (room >= 4 * (dword + 1))
+        if inside.any():
+            wave.memory.store(
+                addresses[inside] + 4 * dword,
+                part[dword : dword + 1, inside],
+                marks[dword : dword + 1, inside],
+            )
+
+
+@instruction(
+    *(f"{kind}_store_{width}" for kind in ("global", "buffer") for width in ("byte", "short")),
+    modifiers=f"offset offen {_CACHE}",
+)
+def _store_small(found: Instruction) -> Run:
+    """Store the low byte or short of a lane."""
+    width = 1 if found.mnemonic.endswith("byte") else 2
+    data, where = _store_parts(found)
+
+    def run(wave: Wave) -> None:
+        addresses, room = where(wave)
+        inside = room >= width
+        part = wave.rows[data.index][wave.active][inside]
+        marks = lanes_of(wave.vu[data.index])[wave.active][inside].astype(np.uint32)
+        wave.memory.store_bytes(addresses[inside], part, marks, width)
+        wave.issue_vm(Flight((), None))
+
+    return run
+
+
+class _PackedBf16(AtomicAdd):
+    """Two bf16 additions in a dword, each rounded to nearest even."""
+
+    def __call__(self, memory: U32, operand: U32) -> U32:
+        halves = []
+        for shift in (0, 16):
+            left = bf16_value(memory >> np.uint32(shift) & np.uint32(0xFFFF))
+            right = bf16_value(operand >> np.uint32(shift) & np.uint32(0xFFFF))
+            halves.append(bf16_bits(left + right) & np.uint32(0xFFFF))
+        return halves[0] | halves[1] << np.uint32(16)
+
+
+class _PackedF16(AtomicAdd):
+    """Two f16 additions in a dword, each rounded to nearest even."""
+
+    def __call__(self, memory: U32, operand: U32) -> U32:
+        left = np.ascontiguousarray(memory).view(np.float16)
+        right = np.ascontiguousarray(operand).view(np.float16)
+        return (left + right).view(np.uint32)
+
+
+class _F32(AtomicAdd):
+    """A float32 addition."""
+
+    def __call__(self, memory: U32, operand: U32) -> U32:
+        left = np.ascontiguousarray(memory).view(np.float32)
+        right = np.ascontiguousarray(operand).view(np.float32)
+        return (left + right).view(np.uint32)
+
+
+_ADDITIONS: dict[str, AtomicAdd] = {
+    "pk_add_bf16": _PackedBf16(),
+    "pk_add_f16": _PackedF16(),
+    "add_f32": _F32(),
+}
+
+
+@instruction(
+    *(f"{kind}_atomic_{name}" for kind in ("global", "buffer") for name in _ADDITIONS),
+    modifiers="offset offen nt sc1",
+)
+def _atomic(found: Instruction) -> Run:
+    """Add to memory without returning the old value."""
+    addition = _ADDITIONS[found.mnemonic.split("_atomic_")[1]]
+    data, where = _store_parts(found)
+
+    def run(wave: Wave) -> None:
+        addresses, room = where(wave)
+        inside = room >= 4
+        part = wave.rows[data.index][wave.active][inside]
+        marks = lanes_of(wave.vu[data.index])[wave.active][inside].astype(np.uint32)
+        wave.memory.atomic(addresses[inside], part, marks, addition)
+        wave.issue_vm(Flight((), None))
+
+    return run
+
+
+def _scratch_where(
+    found: Instruction, address: Operand, base: Operand
+) -> Callable[[Wave], I64 | int]:
+    """Return the dword index in scratch: one for all lanes, or one a lane where a VGPR says."""
+    offset = _offset(found)
+    scalar = (
+        scalar32(found, base) if base.text != "off" else (lambda wave: 0)
+    )
+
+    def where(wave: Wave) -> I64 | int:
+        if base.text != "off":
+            _require(wave, base)
+        start = scalar(wave) + offset
+        if address.kind == "v":
+            _require(wave, address)
+            lanes = wave.rows[address.index].astype(np.int64) + start
+            return (lanes & M32) >> 2
+        return start >> 2
+
+    return where
+
+
+def _inside(wave: Wave, index: I64 | int, dwords: int) -> None:
+    lanes = np.asarray(index).reshape(-1)
+    if lanes.size == WAVE:
+        lanes = lanes[wave.active]
+    if lanes.size and (int(lanes.min()) < 0 or int(lanes.max()) + dwords > len(wave.scratch)):
+        raise MemoryFault(
+            f"scratch dword {int(lanes.max())} outside the {len(wave.scratch)} of a work-item"
+        )
+
+
+@instruction(*(f"scratch_load_{width}" for width in _DWORDS), modifiers="offset", queue="vm")
+def _scratch_load(found: Instruction) -> Run:
+    """Load dwords of the lane's own scratch."""
+    dwords = _DWORDS[found.mnemonic.rsplit("_", 1)[1]]
+    target = found.operands[0]
+    where = _scratch_where(found, found.operands[1], found.operands[2])
+    registers = tuple(ids(target))
+
+    def run(wave: Wave) -> None:
+        index = where(wave)
+        _inside(wave, index, dwords)
+        if not isinstance(index, int):
+            raise found.unsupported("scratch load with an address of its own in each lane")
+        data = wave.scratch[index : index + dwords].copy()
+        undefined = wave.scratch_undefined[index : index + dwords]
+        wave.issue_vm(Flight(registers, arrival(wave, target, data, undefined)))
+
+    return run
+
+
+@instruction(*(f"scratch_store_{width}" for width in _DWORDS), modifiers="offset")
+def _scratch_store(found: Instruction) -> Run:
+    """Store dwords to the lane's own scratch."""
+    dwords = _DWORDS[found.mnemonic.rsplit("_", 1)[1]]
+    address, data, base = found.operands
+    where = _scratch_where(found, address, base)
+
+    def run(wave: Wave) -> None:
+        index = where(wave)
+        _inside(wave, index, dwords)
+        if not isinstance(index, int):
+            raise found.unsupported("scratch store with an address of its own in each lane")
+        for offset in range(dwords):
+            row, source = index + offset, data.index + offset
+            np.copyto(wave.scratch[row], wave.rows[source], where=wave.lanes)
+            kept = wave.scratch_undefined[row] & ~wave.exec
+            wave.scratch_undefined[row] = kept | (wave.vu[source] & wave.exec)
+        wave.issue_vm(Flight((), None))
+
+    return run

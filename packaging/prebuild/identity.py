@@ -1,0 +1,95 @@
+"""The one source of every name: modules, instances, kernels, symbols, keys.
+
+AITER's own rules for names are those of ``aiter/ops/moe_op.py`` (modules) and
+``gemm_moe_ck2stages_common.py`` (instances) at ``9bab8388`` and ``e4048607``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from aiter_prebuilt.manifest import ModuleKey
+from prebuild.model import Family, Stage, Tail, Tile
+
+QUANT_TYPES = {
+    "no": 0,
+    "per_tensor": 1,
+    "per_token": 2,
+    "per_1x32": 3,
+    "per_1x128": 4,
+    "per_128x128": 5,
+}
+ACTIVATION_TYPES = {"silu": 0, "gelu": 1, "swiglu": 2}
+"""AITER's ActivationType, as callers pass it."""
+CK_ACTIVATIONS = {"gelu": 0, "silu": 1, "swiglu": 3}
+"""CK's ActivationOp, as the kernels are instantiated."""
+
+
+def stock_module_name(features: ModuleKey) -> str:
+    """Return AITER's name of the module that holds all instances for these call features."""
+    parts = [
+        "module_moe_ck2stages",
+        features.a_dtype,
+        features.b_dtype,
+        "preshuffle_on" if features.preshuffle else "preshuffle_off",
+        features.c_dtype,
+        features.activation,
+        "per_1x128" if features.quant == "per_128x128" else features.quant,
+        f"mulWeightStage{features.routed_weight_stage}",
+    ]
+    return "_".join([*parts, "splitk"] if features.splitk else parts)
+
+
+def mul_routed_weight(features: ModuleKey, stage: Stage) -> bool:
+    """Whether the kernels of ``stage`` multiply by the routed weight."""
+    return features.routed_weight_stage == stage
+
+
+def instance_name(family: Family, features: ModuleKey, stage: Stage, tile: Tile) -> str:
+    """Return AITER's name of an instance, which is also its ``kernelName``."""
+    parts = [
+        f"moe_ck2stages_gemm{stage}_{tile.text}",
+        family.element_ops[f"stage{stage}"],
+        f"v{tile.pipeline}",
+        "Nswizzle0",
+        f"Quant{QUANT_TYPES[features.quant]}",
+        f"MulRoutedWeight{int(mul_routed_weight(features, stage))}",
+        *([features.activation] if stage == 1 else []),
+        features.a_dtype.upper(),
+        features.b_dtype.upper(),
+        features.c_dtype.upper(),
+    ]
+    return "_".join(parts)
+
+
+def kernel_id(instance: str, *, main_loop: bool, tail: Tail) -> str:
+    """Return the stem of a kernel's source file: the instance and which of its four kernels."""
+    return f"{instance}.{'main' if main_loop else 'nomain'}_{tail}"
+
+
+def kernel_handle(kernel: str) -> str:
+    """Return the host symbol that stands for a kernel between registrar and launcher."""
+    return f"aiter_prebuilt_kernel_{short_hash(kernel)}"
+
+
+def launch_symbol(instance: str) -> str:
+    """Return the function that launches an instance."""
+    return f"aiter_prebuilt_launch_{short_hash(instance)}"
+
+
+def module_key(stock_name: str, kernels: Iterable[str], *, full: bool) -> str:
+    """Return the sha256 that tells modules apart: same key, same kernels under the same name."""
+    content = {"stock": stock_name, "full": full, "kernels": sorted(kernels)}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def module_name(stock_name: str, key: str, *, full: bool) -> str:
+    """Return a module's own name; a reduced one carries its coverage's key in it."""
+    return stock_name if full else f"{stock_name}__deployed_{key[:8]}"
+
+
+def short_hash(text: str) -> str:
+    """Return 16 hex digits of sha256: short in symbols, and 2**64 is enough for names."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
