@@ -18,6 +18,7 @@ import hashlib
 import importlib.machinery
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -58,6 +59,13 @@ class CheckedFile:
         if _stamp(self._descriptor) != self._stamp:
             raise BinaryError("changed", f"{self.path} changed while it was being loaded")
         return module
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the file's content through the descriptor that was checked."""
+        position = 0
+        while chunk := os.pread(self._descriptor, _CHUNK, position):
+            yield chunk
+            position += len(chunk)
 
     def execute(self, module: ModuleType) -> None:
         """Run the module's own start (its ``Py_mod_exec`` slots)."""

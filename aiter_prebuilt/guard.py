@@ -39,9 +39,10 @@ class Guard:
         self._seen: set[tuple[str, str]] = set()
 
     def __call__(
-        self, function: str, reason: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self, function: str, reason: str, args: tuple[Any, ...], given: Mapping[str, Any] | None
     ) -> Any:  # noqa: ANN401  whatever the other module returns
         """Pass the call on; raises UncoveredShapeError where nobody can take it."""
+        kwargs = given or {}  # C passes None where a call has no keywords
         if (function, reason) not in self._seen:
             self._seen.add((function, reason))
             shape = self._describe(function, args, kwargs)

@@ -143,6 +143,22 @@ class BuildRecord:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """One deployment of a recipe at one tensor-parallel size, for ``aiter-prebuilt explain``."""
+
+    recipe: str
+    tp: int
+    model_dim: int
+    inter_dim: int
+    """MoE intermediate size of one GPU."""
+    experts: int
+    topk: int
+    tokens_min: int
+    tokens_max: int
+    features: ModuleKey
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Contract:
     """What the modules assume of AITER."""
 
@@ -161,6 +177,7 @@ class Manifest:
     build: BuildRecord
     contract: Contract
     modules: tuple[Module, ...]
+    deployments: tuple[Deployment, ...] = ()
 
 
 def dump(manifest: Manifest) -> str:

@@ -1,0 +1,233 @@
+"""Which module, instance and kernel a call would take, and whether AITER would compile for it."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from aiter_prebuilt import dispatch, store, tuned
+from aiter_prebuilt.errors import PrebuiltError
+from aiter_prebuilt.manifest import Instance, Module, ModuleKey
+
+
+class ShapeError(PrebuiltError):
+    """A shape is incomplete or not a number; the message says which."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shape:
+    """One MoE layer call of a server."""
+
+    tokens: int
+    model_dim: int
+    inter_dim: int
+    """Of one GPU: the model's size divided by the tensor-parallel size."""
+    experts: int
+    topk: int
+    block_m: int | None = None
+    """None: as AITER chooses."""
+    kernel_1: str = ""
+    kernel_2: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What one stage of one call takes."""
+
+    shape: Shape
+    stage: Literal[1, 2]
+    stock_name: str
+    module: str | None
+    """Own name of the module that takes the call, None where AITER compiles (or needs none)."""
+    coverage: str | None
+    block_m: int
+    choice: str
+    """``heuristic``, ``given`` or the tuned table's name."""
+    instance: str | None
+    kernel: str | None
+    """The kernel's symbol."""
+    main_loop: bool | None
+    tail: str | None
+    compiles: bool
+    """Whether AITER would compile the module, if this host takes the wheel's."""
+    seconds_saved: float | None
+    """CPU seconds that AITER's own build of this module took where it was measured."""
+    note: str
+
+
+def stock_name(features: ModuleKey) -> str:
+    """Return AITER's module name for the features of a call."""
+    parts = [
+        "module_moe_ck2stages",
+        features.a_dtype,
+        features.b_dtype,
+        f"preshuffle_{'on' if features.preshuffle else 'off'}",
+        features.c_dtype,
+        features.activation,
+        features.quant,
+        f"mulWeightStage{features.routed_weight_stage}",
+    ]
+    return "_".join([*parts, "splitk"] if features.splitk else parts)
+
+
+def explain(
+    shapes: Iterable[Shape],
+    features: ModuleKey,
+    entries: tuple[store.Entry, ...],
+    aiter_root: Path | None,
+) -> tuple[Answer, ...]:
+    """Answer for both stages of every shape; ``entries`` are the installed modules."""
+    name = stock_name(features)
+    own = [entry.module for entry in entries if entry.module.stock_name == name]
+    own.sort(key=lambda module: module.coverage == "full")
+    return tuple(
+        _answer(shape, stage, name, features, own, _row(shape, features, aiter_root))
+        for shape in shapes
+        for stage in (1, 2)
+    )
+
+
+def _row(shape: Shape, features: ModuleKey, aiter_root: Path | None) -> tuned.Row | None:
+    if aiter_root is None or shape.block_m is not None or shape.kernel_1 or shape.kernel_2:
+        return None
+    key = {
+        "token": dispatch.padded_tokens(shape.tokens),
+        "model_dim": shape.model_dim,
+        "inter_dim": shape.inter_dim,
+        "expert": shape.experts,
+        "topk": shape.topk,
+    }
+    return tuned.lookup(aiter_root, features, key, dispatch.CU_COUNT_GFX950)
+
+
+def _answer(
+    shape: Shape,
+    stage: Literal[1, 2],
+    name: str,
+    features: ModuleKey,
+    modules: list[Module],
+    row: tuned.Row | None,
+) -> Answer:
+    block_m, kernel_name, choice = _choice(shape, stage, features, row)
+    k = shape.model_dim if stage == 1 else shape.inter_dim
+    blank = Answer(
+        shape=shape,
+        stage=stage,
+        stock_name=name,
+        module=None,
+        coverage=None,
+        block_m=block_m,
+        choice=choice,
+        instance=None,
+        kernel=None,
+        main_loop=None,
+        tail=None,
+        compiles=False,
+        seconds_saved=None,
+        note="",
+    )
+    if row is not None and kernel_name and not kernel_name.startswith(tuned.CK_PREFIX):
+        note = f"the tuned table takes {kernel_name[:40]}, which is no CK2stages kernel"
+        return dataclasses.replace(blank, note=note)
+    for module in modules:
+        if module.coverage != "full" and kernel_name and not _knows(module, kernel_name):
+            continue  # a reduced module hands an unknown name on; AITER's own may know it
+        instance = dispatch.select_instance(
+            module.instances, stage, block_m, shape.inter_dim, kernel_name
+        )
+        if instance is not None and dispatch.select_kernel(instance, k) is not None:
+            return _covered(blank, module, instance, k)
+    note = "no installed module covers this call" if modules else "no wheel has this module"
+    return dataclasses.replace(blank, compiles=True, note=note)
+
+
+def _knows(module: Module, kernel_name: str) -> bool:
+    return any(instance.name == kernel_name for instance in module.instances)
+
+
+def _choice(
+    shape: Shape, stage: Literal[1, 2], features: ModuleKey, row: tuned.Row | None
+) -> tuple[int, str, str]:
+    if row is not None:
+        return row.block_m, row.kernel_1 if stage == 1 else row.kernel_2, row.table
+    kernel_name = shape.kernel_1 if stage == 1 else shape.kernel_2
+    if shape.block_m is not None:
+        return shape.block_m, kernel_name, "given"
+    block_m = dispatch.choose_block_m(
+        features.quant, shape.tokens, shape.topk, shape.experts, shape.inter_dim
+    )
+    return block_m, kernel_name, "given" if kernel_name else "heuristic"
+
+
+def _covered(blank: Answer, module: Module, instance: Instance, k: int) -> Answer:
+    main_loop, tail = dispatch.loop_of(instance, k)
+    kernel = dispatch.select_kernel(instance, k)
+    return dataclasses.replace(
+        blank,
+        module=module.name,
+        coverage=module.coverage,
+        instance=instance.name,
+        kernel=kernel.symbol if kernel is not None else None,
+        main_loop=main_loop,
+        tail=tail,
+        seconds_saved=module.aiter_seconds,
+    )
+
+
+def read_shapes(path: Path, defaults: Mapping[str, int]) -> list[Shape]:
+    """Read a file of shapes: CSV with a header, or JSON (a list of objects, or one a line).
+
+    Raises ShapeError that names the row and the field.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        rows = _json_rows(text) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
+    except (OSError, ValueError) as error:
+        raise ShapeError(f"{path}: {error}") from error
+    if not rows:
+        raise ShapeError(f"{path} holds no shapes")
+    return [shape_of({**defaults, **row}, f"{path}, shape {i + 1}") for i, row in enumerate(rows)]
+
+
+def shape_of(raw: Mapping[str, Any], where: str) -> Shape:
+    """Build a shape from loosely typed values; unknown fields are an error."""
+    known = {field.name: field for field in dataclasses.fields(Shape)}
+    unknown = sorted(set(raw) - set(known))
+    missing = [
+        name
+        for name, field in known.items()
+        if field.default is dataclasses.MISSING and raw.get(name) in (None, "")
+    ]
+    if unknown or missing:
+        raise ShapeError(f"{where}: unknown fields {unknown}, missing fields {missing}")
+    values: dict[str, Any] = {}
+    for name, value in raw.items():
+        if value not in (None, ""):
+            values[name] = value if name.startswith("kernel_") else _number(value, name, where)
+    return Shape(**values)
+
+
+def _number(value: Any, name: str, where: str) -> int:  # noqa: ANN401  from a file
+    text = str(value).strip()
+    if not text.isdigit() or int(text) < 1:
+        raise ShapeError(f"{where}: {name} is {value!r}, expected a whole number of 1 or more")
+    return int(text)
+
+
+def _json_rows(text: str) -> list[dict[str, Any]]:
+    try:
+        raw = json.loads(text)
+    except ValueError:
+        raw = [json.loads(line) for line in text.splitlines() if line.strip()]
+    rows = raw if isinstance(raw, list) else [raw]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ShapeError("expected objects with the fields of a shape")
+    return rows
+
+
+def _csv_rows(text: str) -> list[dict[str, Any]]:
+    return list(csv.DictReader(text.splitlines()))

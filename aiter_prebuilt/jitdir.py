@@ -1,0 +1,96 @@
+"""AITER's JIT directory as it lies on disk: own builds, locks, rights.  Reads, changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+import time
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import Literal
+
+from aiter_prebuilt.settings import Settings
+
+_GRACE_SECONDS = 600
+"""A lock without an owner's name (AITER at 9bab8388 writes none) that is older than a build."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lock:
+    """One lock file of AITER's JIT."""
+
+    path: str
+    state: Literal["held", "stale", "unknown"]
+    detail: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JitFacts:
+    """Where AITER looks for its builds, and what is there."""
+
+    folder: str
+    import_name: str
+    """``aiter.jit.<module>`` or ``<module>``."""
+    exists: bool
+    writable: bool
+    locks: tuple[Lock, ...]
+    hidden: tuple[str, ...]
+    """Modules in the package's own folder that AITER_JIT_DIR hides."""
+
+
+def gather(asked: Settings, aiter_root: Path | None) -> JitFacts | None:
+    """Return the facts; None where neither AITER_JIT_DIR is set nor an aiter installed."""
+    if asked.jit_dir is None and aiter_root is None:
+        return None
+    own = aiter_root / "jit" if aiter_root is not None else None
+    folder = Path(asked.jit_dir) if asked.jit_dir is not None else own
+    if folder is None:
+        return None
+    hidden = _modules(own) if asked.jit_dir is not None and own is not None else ()
+    return JitFacts(
+        folder=str(folder),
+        import_name="<module>" if asked.jit_dir is not None else "aiter.jit.<module>",
+        exists=folder.is_dir(),
+        writable=os.access(folder, os.W_OK),
+        locks=tuple(_lock(path) for path in _glob(folder / "build", "lock_*")),
+        hidden=hidden,
+    )
+
+
+def own_file(folder: Path, stock_name: str) -> Path | None:
+    """Return AITER's own file of a module, which Python's import finds before ours."""
+    for suffix in EXTENSION_SUFFIXES:
+        path = folder / f"{stock_name}{suffix}"
+        if path.is_file():
+            return path
+    return None
+
+
+def _glob(folder: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:
+        return []
+
+
+def _modules(folder: Path) -> tuple[str, ...]:
+    return tuple(path.name for path in _glob(folder, "module_*.so"))
+
+
+def _lock(path: Path) -> Lock:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        age = time.time() - path.stat().st_mtime
+    except OSError as error:
+        return Lock(path=str(path), state="unknown", detail=str(error.strerror))
+    if len(lines) < 2 or not lines[0].isdigit():  # noqa: PLR2004  process and host
+        state: Literal["stale", "unknown"] = "stale" if age > _GRACE_SECONDS else "unknown"
+        return Lock(path=str(path), state=state, detail=f"no owner noted, {age:.0f} s old")
+    if lines[1] != socket.gethostname():
+        return Lock(path=str(path), state="unknown", detail=f"held on host {lines[1]}")
+    if Path("/proc", lines[0]).exists():
+        return Lock(path=str(path), state="held", detail=f"process {lines[0]} builds")
+    return Lock(
+        path=str(path), state="stale", detail=f"process {lines[0]} is gone; remove the file"
+    )

@@ -1,0 +1,141 @@
+"""The words and tables of the console script; what they say is computed elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from aiter_prebuilt import doctor as examination
+from aiter_prebuilt import explain, seed, store, wheelcheck
+from aiter_prebuilt.tables import size, table
+
+
+def modules(shelves: tuple[store.Shelf, ...]) -> str:
+    """Return the table of ``list``."""
+    entries = store.entries(shelves)
+    rows = [
+        (
+            entry.module.coverage,
+            ",".join(entry.module.gfx_targets),
+            len(entry.module.instances),
+            size(entry.module.size),
+            entry.module.key[:8],
+            entry.module.name,
+        )
+        for entry in entries
+    ]
+    lines = [shelf.reason.message for shelf in shelves if shelf.reason is not None]
+    if rows:
+        head = ("coverage", "gpu", "instances", "size", "key", "module")
+        lines.append(table(head, rows))
+    lines.append(f"{len(rows)} modules")
+    return "\n".join(lines)
+
+
+def modules_json(shelves: tuple[store.Shelf, ...]) -> dict[str, Any]:
+    """Return the JSON fields of ``list``: the manifest's, without the kernels."""
+    found = []
+    for entry in store.entries(shelves):
+        raw = dataclasses.asdict(entry.module)
+        raw["instances"] = [instance["name"] for instance in raw["instances"]]
+        found.append({**raw, "path": str(entry.path)})
+    problems = [dataclasses.asdict(shelf.reason) for shelf in shelves if shelf.reason is not None]
+    return {"modules": found, "problems": problems}
+
+
+def wheel(report: wheelcheck.WheelReport) -> str:
+    """Return the text of ``verify``: what is wrong, then a count."""
+    bad = [check for check in report.files if check.problem is not None]
+    rows = [(check.problem.code, check.problem.message) for check in bad if check.problem]
+    lines = [table(("code", "what was found"), rows)] if rows else []
+    lines += report.notes
+    lines.append(f"{len(report.files)} checks, {len(bad)} failed")
+    return "\n".join(lines)
+
+
+def doctor(report: examination.Report) -> str:
+    """Return the text of ``doctor``: the host, the modules, what needs attention."""
+    lines = [table(("host", "found"), _host_rows(report)), ""]
+    rows = [(module.state, module.stock_name, module.detail) for module in report.modules]
+    lines.append(table(("state", "module", "detail"), rows) if rows else "no modules are installed")
+    notes = [note.message for module in report.modules for note in module.notes]
+    problems = [f"{problem.message} ({problem.code})" for problem in report.problems]
+    if notes or problems:
+        lines += ["", "needs attention:", *(f"  {line}" for line in (*problems, *notes))]
+    return "\n".join(lines)
+
+
+def _host_rows(report: examination.Report) -> list[tuple[str, str]]:
+    host = report.host
+    found = host.aiter
+    glibc = ".".join(map(str, host.glibc)) if host.glibc else "none"
+    known = "" if found is None else f", fingerprint {str(found.fingerprint)[:12]}"
+    rows = [
+        ("Python", f"{host.implementation} {'.'.join(map(str, host.python))}, glibc {glibc}"),
+        ("GPU", f"{', '.join(host.gpu.targets) or 'none'} (source: {host.gpu.source})"),
+        ("torch", report.torch or "not installed"),
+        (
+            "AITER",
+            f"{found.version or 'unknown version'} at {found.root}{known}" if found else "none",
+        ),
+    ]
+    rows += [
+        ("HIP runtime", f"{copy.path} ({whose}'s, SONAME {copy.soname})")
+        for copy, whose in report.hip_copies
+    ]
+    if not report.hip_copies:
+        rows.append(("HIP runtime", _future_runtime(report)))
+    if report.jit is not None:
+        rights = "writable" if report.jit.writable else "read-only"
+        text = f"{report.jit.folder} ({rights if report.jit.exists else 'not there'})"
+        rows.append(("JIT directory", f"{text}, modules are {report.jit.import_name}"))
+    asked = report.settings
+    rows.append(("settings", f"AITER_PREBUILT={asked['mode']}, uncovered={asked['uncovered']}"))
+    return rows
+
+
+def _future_runtime(report: examination.Report) -> str:
+    if report.host.hip.torch_pending:
+        return "not mapped yet; torch brings its own"
+    candidate = report.host.hip.candidate
+    if candidate is None:
+        return "none"
+    return f"not mapped yet; the linker finds {candidate.path} (SONAME {candidate.soname})"
+
+
+def answers(found: Sequence[explain.Answer], states: Sequence[examination.ModuleState]) -> str:
+    """Return the text of ``explain``."""
+    head = ("tokens", "inter_dim", "stage", "block_m", "choice", "loop/tail", "compiles", "takes")
+    rows = [_answer_row(answer) for answer in found]
+    lines = [table(head, rows)]
+    saved = {answer.module: answer.seconds_saved for answer in found if answer.seconds_saved}
+    lines += [f"{name} saves {seconds:.0f} CPU s of compiling" for name, seconds in saved.items()]
+    lines += [f"this host: {state.stock_name} is {state.state}: {state.detail}" for state in states]
+    return "\n".join(lines)
+
+
+def _answer_row(answer: explain.Answer) -> tuple[object, ...]:
+    loop = "-"
+    if answer.main_loop is not None:
+        loop = f"{'main' if answer.main_loop else 'no main'}/{answer.tail}"
+    takes = answer.note
+    if answer.instance is not None:
+        takes = f"{answer.coverage} {answer.instance}"
+    return (
+        answer.shape.tokens,
+        answer.shape.inter_dim,
+        answer.stage,
+        answer.block_m,
+        answer.choice,
+        loop,
+        "yes" if answer.compiles else "no",
+        takes,
+    )
+
+
+def steps(found: Sequence[seed.Step], wish: seed.Wish) -> str:
+    """Return the text of ``seed``."""
+    rows = [(step.action, step.file, step.detail) for step in found]
+    text = table(("action", "file", "why"), rows) if rows else "nothing to do"
+    return f"{text}\n(dry run: nothing was changed)" if wish.dry_run else text
