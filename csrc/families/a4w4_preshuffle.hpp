@@ -13,11 +13,9 @@
 
 namespace aiter_prebuilt {
 
-enum class Stage { kGateUp = 1, kDown = 2 };
-
-template <Stage kStage, int kBlock, int kM, int kN, int kMWaves, int kNWaves,
-          ck::BlockGemmPipelineVersion kPipeline, typename EData, typename CDEOp,
-          bool kMulRoutedWeight, int kActivation>
+template <Stage kStage, int kBlock, int kM, int kN, int kKBytes, int kMWaves, int kNWaves,
+          ck::BlockGemmPipelineVersion kPipeline, typename AData, typename BData, typename EData,
+          typename CDEOp, bool kMulRoutedWeight, int kActivation>
 struct A4W4Preshuffle
 {
     template <ck::index_t... Is>
@@ -25,14 +23,12 @@ struct A4W4Preshuffle
 
     using Row         = ck::tensor_layout::gemm::RowMajor;
     using Col         = ck::tensor_layout::gemm::ColumnMajor;
-    using Fp4         = ck::f4x2_pk_t;
     using E8m0        = ck::e8m0_bexp_t;
     using PassThrough = ck::tensor_operation::element_wise::PassThrough;
 
     static constexpr bool kStage1      = kStage == Stage::kGateUp;
     static constexpr int kXdl          = 16;  // side of one MFMA tile
     static constexpr int kScaleBlock   = 32;  // values of K under one e8m0 scale
-    static constexpr int kKBytes       = 128; // K per main-loop step, bytes (256 fp4 values)
     static constexpr int kK1           = 16;  // bytes of one A or B vector
     static constexpr int kMXdlPerWave  = kM / (kXdl * kMWaves);
     static constexpr int kNXdlPerWave  = kN / (kXdl * kNWaves);
@@ -49,14 +45,14 @@ struct A4W4Preshuffle
 
     using DeviceOp = ck::tensor_operation::device::DeviceMoeGemmMXBPreShuffle<
         Row, Col, ck::Tuple<Row, Col, Row>, Row,
-        Fp4, E8m0, Fp4, E8m0, ck::Tuple<float, float, float>, EData, float, float,
+        AData, E8m0, BData, E8m0, ck::Tuple<float, float, float>, EData, float, float,
         PassThrough, PassThrough, CDEOp, ck::tensor_operation::device::GemmSpecialization::Default,
         kScaleBlock, kBlock, kM, kN, kKBytes, kK1, kK1, kXdl, kXdl, kMXdlPerWave, kNXdlPerWave,
         Transfer, S<1, 0, 2>, S<1, 0, 2>, 2, kK1, kK1, 1,
         Transfer, S<1, 0, 2>, S<1, 0, 2>, 2, kK1, kK1, 1,
         2, kNXdlPerWave, Cluster, S<kOutVector, 1, kOutVector>,
         ck::BlockGemmPipelineScheduler::Intrawave, kPipeline, kActivation, false, kStage1,
-        kMulRoutedWeight, ck::index_t, Fp4>;
+        kMulRoutedWeight, ck::index_t, AData>;
 
     using Gridwise = typename DeviceOp::GridwiseGemm64;
     using Argument = typename Gridwise::Argument;

@@ -13,6 +13,7 @@ from aiter_prebuilt.manifest import Reach
 from prebuild.model import Exclusion, Family, InstanceFacts, Tail, Tile
 from prebuild.recipe import Recipe
 
+
 def reached_block_ms(recipe: Recipe, inter_dim: int) -> tuple[int, ...]:
     """Every block_m that AITER's heuristic chooses within the recipe's token range and block_m.
 
