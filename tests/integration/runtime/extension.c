@@ -13,7 +13,11 @@
 #define ORIGIN "prebuilt:"
 #endif
 
+#ifdef JIT
+static int hipRuntimeGetVersion(int *version) { return *version = 0; }
+#else
 extern int hipRuntimeGetVersion(int *);
+#endif
 
 __asm__(".section .hip_fatbin, \"a\", @progbits\n"
         ".balign 4096\n"

@@ -18,9 +18,7 @@ from pathlib import Path
 from aiter_prebuilt import manifest as m
 
 ROOT = Path(__file__).parents[3]
-STOCK = (
-    "module_moe_ck2stages_fp4x2_fp4x2_preshuffle_on_b16_silu_per_1x32_mulWeightStage2"
-)
+STOCK = "module_moe_ck2stages_fp4x2_fp4x2_preshuffle_on_b16_silu_per_1x32_mulWeightStage2"
 REDUCED = f"{STOCK}__deployed_0a1b2c3d"
 SOURCE = Path(__file__).parent / "extension.c"
 
@@ -36,8 +34,7 @@ _TAIL = (
 SIGNATURES = {
     "ck_moe_stage1": "ck_moe_stage1(hidden_states: torch.Tensor, "
     + _TAIL.format(s=1, splitk="Optional[int]"),
-    "ck_moe_stage2": "ck_moe_stage2(inter_states: torch.Tensor, "
-    + _TAIL.format(s=2, splitk="int"),
+    "ck_moe_stage2": "ck_moe_stage2(inter_states: torch.Tensor, " + _TAIL.format(s=2, splitk="int"),
 }
 
 
@@ -74,12 +71,12 @@ def bundle(*targets: str) -> bytes:
 def extension(
     out: Path,
     name: str,
-    hip: Path,
+    hip: Path | None,
     *,
     fat_binary: bytes | None = None,
     extra: tuple[str, ...] = (),
 ) -> Path:
-    """Build an extension called ``name`` that is linked to ``hip``."""
+    """Build an extension called ``name`` that is linked to ``hip`` (None: to no HIP runtime)."""
     out.parent.mkdir(parents=True, exist_ok=True)
     data = out.with_suffix(".bundle")
     data.write_bytes(bundle("gfx950") if fat_binary is None else fat_binary)
@@ -94,8 +91,7 @@ def extension(
         "-include",
         str(header),
         *reduced,
-        "-Wl,--no-as-needed",
-        str(hip),
+        *(("-Wl,--no-as-needed", str(hip)) if hip is not None else ()),
         *extra,
     )
 
@@ -222,7 +218,7 @@ def make_parts(folder: Path) -> Parts:
     """Compile the shared pieces."""
     hip = hip_runtime(folder / "rocm" / "libamdhip64.so.7")
     jit_builds = folder / "builds"
-    extension(jit_builds / f"{STOCK}.so", STOCK, hip, extra=("-DJIT",))
+    extension(jit_builds / f"{STOCK}.so", STOCK, None, extra=("-DJIT",))
     return Parts(
         folder=folder,
         hip=hip,
