@@ -75,7 +75,7 @@ def _starts(data: bytes) -> list[int]:
 
 
 def _gfx_of(target: str) -> str:
-    return target.split(":")[0].rsplit("-", 1)[-1]
+    return target.split(":", maxsplit=1)[0].rsplit("-", 1)[-1]
 
 
 def _unpack(layout: str, data: bytes, position: int) -> tuple[int, ...]:

@@ -178,7 +178,7 @@ def _counter(word: str) -> tuple[str, str]:
 def _split(text: str, separator: str) -> list[str]:
     parts, depth, current = [], 0, ""
     for character in text:
-        depth += character in "([" 
+        depth += character in "(["
         depth -= character in ")]"
         if character == separator and depth == 0:
             parts.append(current)

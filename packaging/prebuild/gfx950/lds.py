@@ -66,7 +66,7 @@ class Lds:
             worst = int(index.max()) if int(index.min()) >= 0 else int(index.min())
             raise MemoryFault(f"LDS dword {worst} outside the {self.words.size} of the workgroup")
 
-    def _no_race(  # noqa: PLR0913 - two sides of a conflict
+    def _no_race(
         self, when: Index, who: Index, wave: int, index: Index, does: str, did: str
     ) -> None:
         clash = (when == self.epoch) & (who != wave)

@@ -1,6 +1,7 @@
 """The state of one wave: registers with their shadows, EXEC, MODE, and loads in flight.
 
-A register's shadow says what nobody defined: per VGPR a mask of lanes, per SGPR a mask of bits.
+A register's shadow says what nobody defined: per SGPR a mask of bits, per VGPR four masks of lanes,
+one for each byte of the register (byte b in bits 64*b to 64*b+63 of one integer).
 """
 
 from __future__ import annotations
@@ -23,6 +24,16 @@ VGPR_ID = SGPRS
 """Register ids in the books of loads in flight: SGPRs are 0 to 127, VGPRs follow."""
 
 
+BYTES = 1 | 1 << WAVE | 1 << 2 * WAVE | 1 << 3 * WAVE
+"""Times a mask of lanes: that mask for every byte."""
+ALL_BYTES = ALL * BYTES
+
+
+def any_byte(shadow: int) -> int:
+    """Return the mask of lanes of which any byte is undefined."""
+    return (shadow | shadow >> WAVE | shadow >> 2 * WAVE | shadow >> 3 * WAVE) & ALL
+
+
 @dataclass(slots=True)
 class Flight:
     """A memory instruction that has been issued and not been waited for."""
@@ -42,12 +53,12 @@ class Wave:
         self.v: U32 = np.full((VGPRS, WAVE), 0xA5A5A5A5, np.uint32)
         self.rows: list[U32] = list(self.v)
         self.frows: list[F32] = list(self.v.view(np.float32))
-        self.vu: list[int] = [ALL] * VGPRS
+        self.vu: list[int] = [ALL_BYTES] * VGPRS
         self.s: list[int] = [0xA5A5A5A5] * SGPRS
         self.su: list[int] = [M32] * SGPRS
         self.scc, self.scc_undefined = 0, True
         self.scratch: U32 = np.full((-(-scratch_bytes // 4), WAVE), 0xA5A5A5A5, np.uint32)
-        self.scratch_undefined: list[int] = [ALL] * len(self.scratch)
+        self.scratch_undefined: list[int] = [ALL_BYTES] * len(self.scratch)
         self.denorm32, self.denorm16 = 0, 3
         self.round_mode = 0
         self.vm: deque[Flight] = deque()
@@ -57,6 +68,7 @@ class Wave:
         self.at = 0
         self.done = False
         self.exec = 0
+        self.exec_bytes = 0
         self.full = False
         self.lanes: Lanes = lanes_of(0)
         self.active: I64 = np.empty(0, np.int64)
@@ -67,6 +79,7 @@ class Wave:
     def set_exec(self, mask: int) -> None:
         """Set EXEC and what is derived of it."""
         self.exec = mask
+        self.exec_bytes = mask * BYTES
         self.full = mask == ALL
         self.lanes = lanes_of(mask)
         self.active = np.flatnonzero(self.lanes)
@@ -74,22 +87,28 @@ class Wave:
         self.su[EXEC] = self.su[EXEC + 1] = 0
 
     def put(self, register: int, data: U32 | np.uint32, undefined: int) -> None:
-        """Write a VGPR in the lanes that EXEC has on."""
+        """Write a VGPR in the lanes that EXEC has on; ``undefined`` is a mask of lanes."""
         if self.full:
             self.rows[register][...] = data
-            self.vu[register] = undefined
         else:
             np.copyto(self.rows[register], data, where=self.lanes)
-            self.vu[register] = (self.vu[register] & ~self.exec) | (undefined & self.exec)
+        self.mark(register, undefined * BYTES if undefined else 0)
 
     def put_f32(self, register: int, data: F32 | np.float32, undefined: int) -> None:
         """Write a VGPR with floats in the lanes that EXEC has on."""
         if self.full:
             self.frows[register][...] = data
-            self.vu[register] = undefined
         else:
             np.copyto(self.frows[register], data, where=self.lanes)
-            self.vu[register] = (self.vu[register] & ~self.exec) | (undefined & self.exec)
+        self.mark(register, undefined * BYTES if undefined else 0)
+
+    def mark(self, register: int, shadow: int) -> None:
+        """Set the shadow of a VGPR, byte by byte, in the lanes that EXEC has on."""
+        if self.full:
+            self.vu[register] = shadow
+        else:
+            kept = self.vu[register] & ~self.exec_bytes
+            self.vu[register] = kept | (shadow & self.exec_bytes)
 
     def get64(self, register: int) -> int:
         """Return an aligned pair of SGPRs."""

@@ -10,6 +10,7 @@ from prebuild.gfx950.arrays import ALL, M32, U32, Any32, lanes_of, mask_of
 from prebuild.gfx950.disassembly import Instruction, Operand
 from prebuild.gfx950.isa.registry import Run, instruction
 from prebuild.gfx950.isa.sources import (
+    byte_shadow,
     lane_shadow,
     lanes32,
     plain32,
@@ -17,7 +18,7 @@ from prebuild.gfx950.isa.sources import (
     shadow32,
     vector_destination,
 )
-from prebuild.gfx950.wave import Wave
+from prebuild.gfx950.wave import BYTES, Wave, any_byte
 
 Function = Callable[..., Any32]
 FIVE = np.uint32(31)
@@ -65,12 +66,8 @@ def _mul_high_signed(left: Any32, right: Any32) -> Any32:
 
 
 _ONE: dict[str, Function] = {
-    "v_mov_b32": lambda a: a,
     "v_not_b32": lambda a: ~a,
     "v_bfrev_b32": _reversed_bits,
-    "v_accvgpr_read_b32": lambda a: a,
-    "v_accvgpr_write_b32": lambda a: a,
-    "v_accvgpr_mov_b32": lambda a: a,
 }
 _TWO: dict[str, Function] = {
     "v_add_u32": lambda a, b: a + b,
@@ -165,6 +162,21 @@ _enter(_TWO, 2)
 _enter(_THREE, 3)
 
 
+@instruction("v_mov_b32", "v_accvgpr_read_b32", "v_accvgpr_write_b32", "v_accvgpr_mov_b32")
+def _move(found: Instruction) -> Run:
+    """Copy 32 bits; the shadow goes along byte by byte."""
+    if found.mnemonic.endswith(("_dpp", "_sdwa")):
+        return vector(found, lambda a: a, 1)
+    register = vector_destination(found)
+    read, shadow = lanes32(found, 0), byte_shadow(found.operands[1])
+
+    def run(wave: Wave) -> None:
+        wave.put(register, read(wave), 0)
+        wave.mark(register, shadow(wave))
+
+    return run
+
+
 @instruction("v_perm_b32")
 def _perm(found: Instruction) -> Run:
     """Pick four bytes of ``{source 0, source 1}`` (0 to 3 are source 1's), or constants."""
@@ -187,7 +199,7 @@ def _perm(found: Instruction) -> Run:
 
 
 def _reject_perm(found: Instruction, choice: Any32) -> None:
-    if (((choice > 7) & (choice < 12))).any():
+    if ((choice > 7) & (choice < 12)).any():
         raise found.unsupported("v_perm_b32 selector 8 to 11 (sign of a byte) is not modelled")
     if (choice > 12).any():
         raise found.unsupported("v_perm_b32 selector above 12 is not modelled")
@@ -242,7 +254,7 @@ def _readfirstlane(found: Instruction) -> Run:
     def run(wave: Wave) -> None:
         lane = int(wave.active[0]) if wave.active.size else 0
         wave.s[register] = int(wave.rows[index][lane])
-        wave.su[register] = M32 if wave.vu[index] >> lane & 1 else 0
+        wave.su[register] = M32 if any_byte(wave.vu[index]) >> lane & 1 else 0
 
     return run
 
@@ -257,7 +269,7 @@ def _readlane(found: Instruction) -> Run:
     def run(wave: Wave) -> None:
         lane = lane_of(wave) & 63
         wave.s[register] = int(wave.rows[index][lane])
-        wave.su[register] = M32 if wave.vu[index] >> lane & 1 else 0
+        wave.su[register] = M32 if any_byte(wave.vu[index]) >> lane & 1 else 0
 
     return run
 
@@ -272,8 +284,8 @@ def _writelane(found: Instruction) -> Run:
     def run(wave: Wave) -> None:
         lane = lane_of(wave) & 63
         wave.rows[register][lane] = value(wave)
-        undefined = 1 << lane if shadow(wave) else 0
-        wave.vu[register] = (wave.vu[register] & ~(1 << lane)) | undefined
+        undefined = BYTES << lane if shadow(wave) else 0
+        wave.vu[register] = (wave.vu[register] & ~(BYTES << lane)) | undefined
 
     return run
 

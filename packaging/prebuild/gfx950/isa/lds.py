@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from prebuild.gfx950.arrays import ALL, I64, U32, WAVE, Any32, lanes_of, mask_of
+from prebuild.gfx950.arrays import I64, M32, U32, WAVE, Any32, lanes_of, mask_of
 from prebuild.gfx950.disassembly import Instruction, Operand
 from prebuild.gfx950.errors import MemoryFault, UndefinedValue
 from prebuild.gfx950.isa.registry import Run, ids, instruction
 from prebuild.gfx950.isa.sources import lane_shadow
-from prebuild.gfx950.wave import Flight, Wave
+from prebuild.gfx950.wave import ALL_BYTES, Flight, Wave, any_byte
 
 _BITS = {"b32": 1, "b64": 2, "b96": 3, "b128": 4}
 
@@ -20,8 +20,11 @@ _BITS = {"b32": 1, "b64": 2, "b96": 3, "b128": 4}
 def arrival(
     wave: Wave, target: Operand, data: U32, undefined: list[int]
 ) -> Callable[[], None]:
-    """Return the closure that writes (dwords, 64) dwords in the lanes that are on now."""
-    first, mask, lanes, full = target.index, wave.exec, wave.lanes, wave.full
+    """Return the closure that writes (dwords, 64) dwords in the lanes that are on now.
+
+    ``undefined`` holds the shadow of each dword as a VGPR has it.
+    """
+    first, mask, lanes, full = target.index, wave.exec_bytes, wave.lanes, wave.full
 
     def arrive() -> None:
         for offset, mark in enumerate(undefined):
@@ -46,22 +49,33 @@ def spread(wave: Wave, part: U32) -> U32:
 
 
 def spread_marks(wave: Wave, marks: Any32 | None, dwords: int) -> list[int]:
-    """Return the lane mask of each dword from marks of shape (dwords, active lanes)."""
+    """Return the shadow of each dword from marks of shape (dwords, active lanes).
+
+    A mark is a byte-wise shadow (0xFF where a byte is undefined), or a boolean for the dword.
+    """
     if marks is None or not marks.any():
         return [0] * dwords
-    wide = np.zeros((dwords, WAVE), np.bool_)
-    wide[:, wave.active] = marks != 0
-    return [mask_of(row) for row in wide]
+    if marks.dtype == np.bool_:
+        marks = np.where(marks, np.uint32(M32), np.uint32(0))
+    wide = np.zeros((dwords, WAVE), np.uint32)
+    wide[:, wave.active] = marks
+    return [
+        sum(
+            mask_of((row >> np.uint32(8 * byte)) & np.uint32(0xFF) != 0) << (WAVE * byte)
+            for byte in range(4)
+        )
+        for row in wide
+    ]
 
 
 def gather_marks(wave: Wave, operand: Operand, dwords: int) -> Any32:
     """Return which dwords of a data operand are undefined, (dwords, active lanes)."""
-    rows = [lanes_of(wave.vu[operand.index + offset] & ALL) for offset in range(dwords)]
+    rows = [lanes_of(any_byte(wave.vu[operand.index + offset])) for offset in range(dwords)]
     return np.stack(rows)[:, wave.active]
 
 
 def _addresses(wave: Wave, operand: Operand, offset: int, width: int) -> I64:
-    if wave.vu[operand.index] & wave.exec:
+    if wave.vu[operand.index] & wave.exec_bytes:
         raise UndefinedValue(f"LDS address in {operand.text} is undefined")
     addresses = wave.rows[operand.index][wave.active].astype(np.int64) + offset
     if (addresses % (4 * width if width < 3 else 4)).any():
@@ -156,7 +170,7 @@ def _permute(found: Instruction) -> Run:
         else:
             moved = np.zeros(WAVE, np.uint32)
             moved[lane[wave.active]] = data[wave.active]
-        marks = [ALL if shadow(wave) & wave.exec else 0]
+        marks = [ALL_BYTES if shadow(wave) & wave.exec else 0]
         wave.issue_lgkm(Flight(registers, arrival(wave, target, moved[None, :], marks)))
 
     return run

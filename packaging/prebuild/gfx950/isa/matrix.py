@@ -28,8 +28,8 @@ from prebuild.gfx950.arrays import ALL, F64, WAVE, Any32
 from prebuild.gfx950.disassembly import Instruction, Operand
 from prebuild.gfx950.floats import bf16_value
 from prebuild.gfx950.isa.registry import Run, instruction
-from prebuild.gfx950.isa.sources import bits32
-from prebuild.gfx950.wave import Wave
+from prebuild.gfx950.isa.sources import bits32, plain32
+from prebuild.gfx950.wave import BYTES, Wave, any_byte
 
 Decode = Callable[[Any32], F64]
 _SCALE_BLOCK = 32
@@ -70,6 +70,18 @@ _DENSE: dict[str, Decode] = {
     "fp8": lambda raw: formats.E4M3[raw],
     "bf8": lambda raw: formats.E5M2[raw],
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """A or B of one instruction."""
+
+    operand: Operand
+    read: Callable[[Wave], F64]
+    """The matrix (side, depth), scales applied."""
+    scale: Operand | None = None
+    select: int = 0
+    """Byte of the scale register."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,15 +138,15 @@ def _fold(mask: int, side: int) -> int:
     return folded & ((1 << side) - 1)
 
 
-def _shadow(wave: Wave, operands: tuple[Operand, ...], shape: Shape) -> int:
+def _shadow(wave: Wave, side: Side, shape: Shape) -> int:
     mask = 0
-    for operand in operands:
-        if operand.kind == "v":
-            for index in range(operand.index, operand.index + operand.count):
-                mask |= wave.vu[index]
-        elif operand.kind == "s" and wave.su[operand.index]:
-            mask = ALL
-    return _fold(mask, shape.side) if mask else 0
+    for index in range(side.operand.index, side.operand.index + side.operand.count):
+        mask |= wave.vu[index]
+    if side.scale is not None and side.scale.kind == "v":
+        mask |= wave.vu[side.scale.index] >> (WAVE * side.select) & ALL
+    elif side.scale is not None and side.scale.kind == "s" and wave.su[side.scale.index]:
+        mask = ALL
+    return _fold(any_byte(mask), shape.side) if mask else 0
 
 
 def _result_shadow(rows: int, columns: int, shape: Shape) -> list[int]:
@@ -146,7 +158,7 @@ def _result_shadow(rows: int, columns: int, shape: Shape) -> list[int]:
         matrix[index, :] |= bool(rows >> index & 1)
         matrix[:, index] |= bool(columns >> index & 1)
     packed = np.packbits(result_registers(matrix, shape), axis=1, bitorder="little")
-    return [int.from_bytes(row.tobytes(), "little") for row in packed]
+    return [int.from_bytes(row.tobytes(), "little") * BYTES for row in packed]
 
 
 def _read_c(found: Instruction, operand: Operand, shape: Shape) -> Callable[[Wave], F64]:
@@ -165,13 +177,7 @@ def _read_c(found: Instruction, operand: Operand, shape: Shape) -> Callable[[Wav
     return lambda wave: full
 
 
-def _multiply(
-    found: Instruction,
-    shape: Shape,
-    left: Callable[[Wave], F64],
-    right: Callable[[Wave], F64],
-    sides: tuple[tuple[Operand, ...], tuple[Operand, ...]],
-) -> Run:
+def _multiply(found: Instruction, shape: Shape, left: Side, right: Side) -> Run:
     target, addend = found.operands[0], found.operands[3]
     if target.kind != "v" or target.count != shape.registers:
         raise found.unsupported(f"destination {target.text}")
@@ -180,8 +186,8 @@ def _multiply(
     from_c = addend.index if addend.kind == "v" else -1
 
     def run(wave: Wave) -> None:
-        total = left(wave) @ right(wave).T + read_c(wave)
-        rows, columns = _shadow(wave, sides[0], shape), _shadow(wave, sides[1], shape)
+        total = left.read(wave) @ right.read(wave).T + read_c(wave)
+        rows, columns = _shadow(wave, left, shape), _shadow(wave, right, shape)
         shadow = _result_shadow(rows, columns, shape)
         if from_c >= 0:
             old = wave.vu[from_c : from_c + shape.registers]
@@ -193,25 +199,26 @@ def _multiply(
     return run
 
 
-def _side(found: Instruction, operand: Operand, form: Format, shape: Shape) -> Callable[[Wave], F64]:
+def _side(found: Instruction, operand: Operand, form: Format, shape: Shape) -> Side:
     if operand.kind != "v" or operand.count != form.registers:
         raise found.unsupported(f"operand {operand.text}, expected {form.registers} registers")
     low, high = operand.index, operand.index + form.registers
-    return lambda wave: operand_matrix(wave.v[low:high], form, shape)
+    return Side(
+        operand=operand, read=lambda wave: operand_matrix(wave.v[low:high], form, shape)
+    )
 
 
-def _scaled(
-    found: Instruction, which: int, plain: Callable[[Wave], F64], shape: Shape
-) -> Callable[[Wave], F64]:
+def _scaled(found: Instruction, which: int, plain: Side, shape: Shape) -> Side:
     operand = found.operands[4 + which]
     select = _opsel(found, "op_sel", which) + 2 * _opsel(found, "op_sel_hi", which)
-    index = operand.index
-    if operand.kind == "v":
-        return lambda wave: plain(wave) * scale_matrix(wave.rows[index], select, shape)
-    if operand.kind == "s":
-        return lambda wave: plain(wave) * scale_matrix(np.uint32(wave.s[index]), select, shape)  # type: ignore[arg-type]
-    constant = np.uint32(bits32(found, operand))
-    return lambda wave: plain(wave) * scale_matrix(constant, select, shape)  # type: ignore[arg-type]
+    codes = plain32(found, operand)
+    read = plain.read
+    return Side(
+        operand=plain.operand,
+        read=lambda wave: read(wave) * scale_matrix(codes(wave), select, shape),
+        scale=operand,
+        select=select,
+    )
 
 
 def _opsel(found: Instruction, name: str, which: int) -> int:
@@ -237,19 +244,16 @@ def _f8f6f4(found: Instruction) -> Run:
     """Multiply in any mix of the small formats: cbsz names A's, blgp B's; scales where given."""
     shape = _shape_of(found)
     forms = [_F8F6F4.get(found.modifiers.get(name, "0")) for name in ("cbsz", "blgp")]
-    sides, operands = [], []
+    sides = []
     for which, form in enumerate(forms):
         if form is None:
             raise found.unsupported("format of a matrix operand")
         operand = found.operands[1 + which]
         side = _side(found, operand, form, shape)
-        mine: tuple[Operand, ...] = (operand,)
         if "_scale_" in found.mnemonic:
             side = _scaled(found, which, side, shape)
-            mine = (operand, found.operands[4 + which])
         sides.append(side)
-        operands.append(mine)
-    return _multiply(found, shape, sides[0], sides[1], (operands[0], operands[1]))
+    return _multiply(found, shape, sides[0], sides[1])
 
 
 @instruction(
@@ -270,5 +274,4 @@ def _dense(found: Instruction) -> Run:
         width = 1 if kind in ("fp8", "bf8") else 2
         form = Format(registers=count * width // 4, decode=_DENSE[kind])
         sides.append(_side(found, found.operands[1 + which], form, shape))
-    operands = ((found.operands[1],), (found.operands[2],))
-    return _multiply(found, shape, sides[0], sides[1], operands)
+    return _multiply(found, shape, sides[0], sides[1])

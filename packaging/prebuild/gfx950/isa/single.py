@@ -188,7 +188,7 @@ def div_scale(chosen: F32, denominator: F32, numerator: F32) -> tuple[F32, Any32
     ]
     conditions = [case[0] for case in cases]
     data = np.select(conditions, [case[1] for case in cases], chosen).astype(np.float32)
-    flags = np.select(conditions, [np.full(64, case[2]) for case in cases], False)  # noqa: FBT003
+    flags = np.select(conditions, [np.full(64, case[2]) for case in cases], False)
     return data, flags
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from prebuild.gfx950.disassembly import EXEC, Instruction, Operand
 from prebuild.gfx950.errors import UndefinedValue
 from prebuild.gfx950.floats import flush
 from prebuild.gfx950.isa.lanes import dpp, selected
-from prebuild.gfx950.wave import Wave
+from prebuild.gfx950.wave import ALL_BYTES, Wave, any_byte
 
 Lanes32 = Callable[[Wave], Any32]
 LanesF32 = Callable[[Wave], F32]
@@ -203,7 +204,7 @@ def lane_shadow(operands: Sequence[Operand]) -> Scalar:
     )
     if not scalars and len(vectors) == 1:
         only = vectors[0]
-        return lambda wave: wave.vu[only]
+        return lambda wave: any_byte(wave.vu[only]) if wave.vu[only] else 0
 
     def shadow(wave: Wave) -> int:
         mask = 0
@@ -212,7 +213,7 @@ def lane_shadow(operands: Sequence[Operand]) -> Scalar:
         for index in scalars:
             if wave.su[index]:
                 return ALL
-        return mask
+        return any_byte(mask) if mask else 0
 
     return shadow
 
@@ -225,8 +226,37 @@ def vector_destination(found: Instruction, count: int = 1) -> int:
     return operand.index
 
 
-def put64(wave: Wave, register: int, data: Any32, undefined: int) -> None:
-    """Write a pair of VGPRs with 64-bit integers."""
-    wave.put(register, np.asarray(data).astype(np.uint32), undefined)
-    high: U32 = (np.asarray(data) >> np.asarray(data).dtype.type(32)).astype(np.uint32)
-    wave.put(register + 1, high, undefined)
+def byte_shadow(operand: Operand) -> Scalar:
+    """Return the shadow of a 32-bit source byte by byte, as a VGPR has it."""
+    index = operand.index
+    if operand.kind == "v":
+        return lambda wave: wave.vu[index]
+    if operand.kind == "s":
+        return lambda wave: ALL_BYTES if wave.su[index] else 0
+    return lambda wave: 0
+
+
+def shadows64(operands: Sequence[Operand]) -> tuple[Scalar, Scalar]:
+    """Return the shadows of the low and the high result dword of an addition or left shift.
+
+    The low dword depends on the low dwords of the sources alone; compilers rely on it.
+    """
+    low = [
+        replace(operand, count=1) if operand.kind in ("v", "s") else operand
+        for operand in operands
+    ]
+    return lane_shadow(low), lane_shadow(operands)
+
+
+def upper_half(operand: Operand) -> Operand:
+    """Return the second register of a pair; a constant stays what it is."""
+    if operand.kind in ("v", "s"):
+        return replace(operand, index=operand.index + 1, count=1)
+    return operand
+
+
+def put64(wave: Wave, register: int, data: Any32, low: int, high: int) -> None:
+    """Write a pair of VGPRs with 64-bit integers; ``low`` and ``high`` are their shadows."""
+    wave.put(register, np.asarray(data).astype(np.uint32), low)
+    upper: U32 = (np.asarray(data) >> np.asarray(data).dtype.type(32)).astype(np.uint32)
+    wave.put(register + 1, upper, high)

@@ -21,7 +21,7 @@ from prebuild.gfx950.isa.lds import arrival, gather_marks, spread, spread_marks
 from prebuild.gfx950.isa.registry import Run, ids, instruction
 from prebuild.gfx950.isa.sources import scalar32, shadow32
 from prebuild.gfx950.memory import AtomicAdd
-from prebuild.gfx950.wave import Flight, Wave
+from prebuild.gfx950.wave import Flight, Wave, any_byte
 
 _DWORDS = {"dword": 1, "dwordx2": 2, "dwordx3": 3, "dwordx4": 4}
 _SMALL = {"ubyte": (1, False), "sbyte": (1, True), "ushort": (2, False), "sshort": (2, True)}
@@ -39,7 +39,7 @@ def _offset(found: Instruction) -> int:
 
 def _require(wave: Wave, operand: Operand) -> None:
     for index in range(operand.index, operand.index + operand.count):
-        undefined = wave.vu[index] & wave.exec if operand.kind == "v" else wave.su[index]
+        undefined = wave.vu[index] & wave.exec_bytes if operand.kind == "v" else wave.su[index]
         if undefined:
             raise UndefinedValue(f"address in {operand.text} is undefined")
 
@@ -195,6 +195,7 @@ def _load_small(found: Instruction) -> Run:
         part = np.zeros((1, addresses.size), np.uint32)
         marks = np.zeros((1, addresses.size), np.uint32)
         part[0, inside], marks[0, inside] = wave.memory.load_bytes(addresses[inside], width)
+        marks = np.where(marks != 0, np.uint32(M32), np.uint32(0))
         if signed:
             part = (part ^ sign) - sign
         undefined = spread_marks(wave, marks, 1)
@@ -259,7 +260,7 @@ def _store_small(found: Instruction) -> Run:
         addresses, room = where(wave)
         inside = room >= width
         part = wave.rows[data.index][wave.active][inside]
-        marks = lanes_of(wave.vu[data.index])[wave.active][inside].astype(np.uint32)
+        marks = lanes_of(any_byte(wave.vu[data.index]))[wave.active][inside].astype(np.uint32)
         wave.memory.store_bytes(addresses[inside], part, marks, width)
         wave.issue_vm(Flight((), None))
 
@@ -316,7 +317,7 @@ def _atomic(found: Instruction) -> Run:
         addresses, room = where(wave)
         inside = room >= 4
         part = wave.rows[data.index][wave.active][inside]
-        marks = lanes_of(wave.vu[data.index])[wave.active][inside].astype(np.uint32)
+        marks = lanes_of(any_byte(wave.vu[data.index]))[wave.active][inside].astype(np.uint32)
         wave.memory.atomic(addresses[inside], part, marks, addition)
         wave.issue_vm(Flight((), None))
 
@@ -390,8 +391,8 @@ def _scratch_store(found: Instruction) -> Run:
         for offset in range(dwords):
             row, source = index + offset, data.index + offset
             np.copyto(wave.scratch[row], wave.rows[source], where=wave.lanes)
-            kept = wave.scratch_undefined[row] & ~wave.exec
-            wave.scratch_undefined[row] = kept | (wave.vu[source] & wave.exec)
+            kept = wave.scratch_undefined[row] & ~wave.exec_bytes
+            wave.scratch_undefined[row] = kept | (wave.vu[source] & wave.exec_bytes)
         wave.issue_vm(Flight((), None))
 
     return run

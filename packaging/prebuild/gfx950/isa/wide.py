@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from prebuild.gfx950.arrays import ALL, mask_of
 from prebuild.gfx950.disassembly import Instruction
 from prebuild.gfx950.isa.registry import Run, instruction
 from prebuild.gfx950.isa.sources import (
-    lane_shadow,
+    byte_shadow,
     lanes32,
     lanes64,
     plain32,
     put64,
+    shadows64,
+    upper_half,
     vector_destination,
 )
 from prebuild.gfx950.wave import Wave
@@ -20,12 +24,17 @@ from prebuild.gfx950.wave import Wave
 
 @instruction("v_mov_b64")
 def _mov(found: Instruction) -> Run:
-    """Copy 64 bits."""
+    """Copy 64 bits; the shadow goes along byte by byte."""
     register = vector_destination(found, 2)
-    read, shadow = lanes64(found, found.operands[1]), lane_shadow(found.operands[1:])
+    source = found.operands[1]
+    read = lanes64(found, source)
+    low, high = byte_shadow(replace(source, count=1)), byte_shadow(upper_half(source))
 
     def run(wave: Wave) -> None:
-        put64(wave, register, read(wave), shadow(wave))
+        shadows = low(wave), high(wave)
+        put64(wave, register, read(wave), 0, 0)
+        wave.mark(register, shadows[0])
+        wave.mark(register + 1, shadows[1])
 
     return run
 
@@ -35,11 +44,12 @@ def _lshl_add(found: Instruction) -> Run:
     """Shift source 0 left by source 1 (modulo 8) and add source 2."""
     register = vector_destination(found, 2)
     base, addend = lanes64(found, found.operands[1]), lanes64(found, found.operands[3])
-    shift, shadow = lanes32(found, 1), lane_shadow(found.operands[1:])
+    shift = lanes32(found, 1)
+    low, high = shadows64(found.operands[1:])
 
     def run(wave: Wave) -> None:
         amount = np.asarray(shift(wave) & np.uint32(7)).astype(np.int64)
-        put64(wave, register, (base(wave) << amount) + addend(wave), shadow(wave))
+        put64(wave, register, (base(wave) << amount) + addend(wave), low(wave), high(wave))
 
     return run
 
@@ -49,8 +59,10 @@ def _shift(found: Instruction) -> Run:
     """Shift source 1 by source 0 (modulo 64)."""
     register = vector_destination(found, 2)
     shift, data = lanes32(found, 0), lanes64(found, found.operands[2])
-    shadow = lane_shadow(found.operands[1:])
+    low, high = shadows64(found.operands[1:])
     name = found.mnemonic
+    if not name.startswith("v_lshlrev"):
+        low = high
 
     def run(wave: Wave) -> None:
         amount = np.asarray(shift(wave) & np.uint32(63)).astype(np.int64)
@@ -62,7 +74,7 @@ def _shift(found: Instruction) -> Run:
         else:
             wide = np.asarray(value).astype(np.uint64) >> amount.astype(np.uint64)
             result = wide.view(np.int64)
-        put64(wave, register, result, shadow(wave))
+        put64(wave, register, result, low(wave), high(wave))
 
     return run
 
@@ -73,7 +85,8 @@ def _mad(found: Instruction) -> Run:
     register = vector_destination(found, 2)
     carry = found.operands[1].index
     left, right = (plain32(found, operand) for operand in found.operands[2:4])
-    addend, shadow = lanes64(found, found.operands[4]), lane_shadow(found.operands[2:])
+    addend = lanes64(found, found.operands[4])
+    low, high = shadows64(found.operands[2:])
     signed = "i64" in found.mnemonic
 
     def run(wave: Wave) -> None:
@@ -87,8 +100,8 @@ def _mad(found: Instruction) -> Run:
         base = np.broadcast_to(addend(wave), (64,))
         total = term + base
         out = _carry_out(term, base, total, signed=signed)
-        undefined = shadow(wave)
-        put64(wave, register, total, undefined)
+        undefined = high(wave)
+        put64(wave, register, total, low(wave), undefined)
         wave.set_pair(carry, out & wave.exec, undefined & wave.exec)
 
     return run

@@ -1,0 +1,103 @@
+"""The operation by its definition in float64, and how far a kernel may be from it.
+
+Bounds (u = 2**-24 is the unit roundoff of float32, v = 2**-8 that of bfloat16):
+
+- A sum of K products in float32, in whatever order and with whatever association, each product
+  exact: |error| <= g * S with S the sum of the absolute products and g = K*u / (1 - K*u)
+  (Higham, Accuracy and Stability, section 4.2).  The block scales are powers of two and exact.
+- silu(x) = x / (1 + exp(-x)): its slope is at most 1.1, so an error e of x gives at most 1.1 * e.
+  Its own evaluation in float32 (exp within 4 ulp with its argument reduction, one addition, a
+  division and a product) is off by at most 16 * u relative.
+- A product of two rounded factors: the first-order terms, their product, and u relative.
+- Rounding to bfloat16: v relative to the value before it, and 2**-126 where denormals are flushed.
+- Stage 2 adds topk rounded contributions in bfloat16 in some order: each addition is off by at
+  most v times a partial sum, which is at most the sum of the absolute contributions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+
+from prebuild.verify.problems import SCALE_BLOCK, U8, Fp4Problem
+
+F64 = npt.NDArray[np.float64]
+U_F32 = 2.0**-24
+U_BF16 = 2.0**-8
+_SILU_SLOPE = 1.1
+_SILU_EVALUATION = 16 * U_F32
+_TINY = 2.0**-126
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What a kernel has to give, (tokens, topk, n), before the sum over slots in stage 2."""
+
+    value: F64
+    bound: F64
+    """Largest error allowed, of the value as rounded to bfloat16."""
+
+
+def fp4_values(codes: U8, scales: U8) -> F64:
+    """Return the values of fp4 codes, two a byte along the last axis, times their block scale."""
+    nibbles = np.stack([codes & 15, codes >> 4], axis=-1).reshape(*codes.shape[:-1], -1)
+    plain = nibbles.astype(np.uint8).view(ml_dtypes.float4_e2m1fn).astype(np.float64)
+    factors = scales.view(ml_dtypes.float8_e8m0fnu).astype(np.float64)
+    return plain * np.repeat(factors, SCALE_BLOCK, axis=-1)
+
+
+def expect_fp4(problem: Fp4Problem) -> Expected:
+    """Return what stage 1 or 2 gives for an A4W4 problem."""
+    shape, routing = problem.shape, problem.routing
+    rows = fp4_values(problem.activations, problem.activation_scales)
+    weights = fp4_values(problem.weights, problem.weight_scales)
+    value = np.empty((shape.tokens, shape.topk, shape.n))
+    bound = np.empty_like(value)
+    for expert in range(shape.experts):
+        tokens, slots = np.nonzero(routing.topk_ids == expert)
+        if not tokens.size:
+            continue
+        source = tokens if shape.stage == 1 else tokens * shape.topk + slots
+        total, error = _contract(rows[source], weights[expert])
+        if shape.stage == 1:
+            part = _gated(total, error, shape.n)
+        else:
+            part = _weighted(total, error, routing.weights[tokens, slots])
+        value[tokens, slots], bound[tokens, slots] = part
+    return Expected(value=value, bound=bound + U_BF16 * (np.abs(value) + bound) + _TINY)
+
+
+def _contract(rows: F64, weights: F64) -> tuple[F64, F64]:
+    depth = rows.shape[1]
+    growth = depth * U_F32 / (1 - depth * U_F32)
+    return rows @ weights.T, growth * (np.abs(rows) @ np.abs(weights).T)
+
+
+def _gated(total: F64, error: F64, n: int) -> tuple[F64, F64]:
+    """silu(gate) * up, and its bound before rounding to the output type."""
+    gate, up = total[:, :n], total[:, n:]
+    gate_error, up_error = error[:, :n], error[:, n:]
+    with np.errstate(over="ignore"):
+        silu = gate / (1 + np.exp(-gate))
+    silu_error = _SILU_SLOPE * gate_error + _SILU_EVALUATION * (np.abs(silu) + gate_error)
+    product = silu * up
+    bound = np.abs(silu) * up_error + np.abs(up) * silu_error + silu_error * up_error
+    return product, bound + U_F32 * (np.abs(product) + bound)
+
+
+def _weighted(total: F64, error: F64, factors: npt.NDArray[np.float32]) -> tuple[F64, F64]:
+    weights = factors.astype(np.float64)[:, None]
+    value = total * weights
+    bound = error * np.abs(weights)
+    return value, bound + U_F32 * (np.abs(value) + bound)
+
+
+def sum_bound(expected: Expected) -> tuple[F64, F64]:
+    """Return stage 2's output, (tokens, n), and the bound of its bfloat16 sum over slots."""
+    topk = expected.value.shape[1]
+    magnitude = np.sum(np.abs(expected.value) + expected.bound, axis=1)
+    additions = topk * U_BF16 * (1 + U_BF16) ** topk * magnitude
+    return expected.value.sum(axis=1), expected.bound.sum(axis=1) + additions
