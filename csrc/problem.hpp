@@ -5,12 +5,6 @@
 
 namespace aiter_prebuilt {
 
-enum class Stage
-{
-    kGateUp = 1,
-    kDown   = 2
-};
-
 struct Problem
 {
     const void* activations;       // [tokens(, top_k), k]

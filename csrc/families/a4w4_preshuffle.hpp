@@ -9,13 +9,13 @@
 #include "ck/tensor_operation/gpu/device/impl/device_moe_mx_gemm_bpreshuffle.hpp"
 
 #include "element_ops.hpp"
-#include "problem.hpp"
+#include "stage.hpp"
 
 namespace aiter_prebuilt {
 
 template <Stage kStage, int kBlock, int kM, int kN, int kKBytes, int kMWaves, int kNWaves,
           ck::BlockGemmPipelineVersion kPipeline, typename AData, typename BData, typename EData,
-          typename CDEOp, bool kMulRoutedWeight, int kActivation>
+          typename CDEOp, bool kMulRoutedWeight, int kActivation, bool kPerTensor>
 struct A4W4Preshuffle
 {
     template <ck::index_t... Is>
@@ -69,6 +69,8 @@ struct A4W4Preshuffle
             ? 2
             : 1;
 
+    // A template, so that a kernel's translation unit does not depend on Problem's definition.
+    template <typename Problem>
     static Argument make_argument(const Problem& p)
     {
         const ck::index_t scale_stride = (p.k + kScaleBlock - 1) / kScaleBlock;

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from prebuild.errors import CommandError
@@ -48,3 +49,32 @@ def run_attached(
     log.debug("run attached: %s", " ".join(argv))
     merged = {**os.environ, **env} if env else None
     return subprocess.run(argv, cwd=cwd, env=merged, check=False).returncode
+
+
+def stream(
+    command: Sequence[str | Path],
+    on_line: Callable[[str], None],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> int:
+    """Run ``command``, hand each line of its output to ``on_line``, return its exit code.
+
+    An interrupt is passed on to the child, which is then waited for, so that it can put its own
+    files in order.
+    """
+    argv = [str(part) for part in command]
+    log.debug("stream: %s", " ".join(argv))
+    merged = {**os.environ, **env} if env else None
+    with subprocess.Popen(
+        argv, cwd=cwd, env=merged, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as child:
+        assert child.stdout is not None  # noqa: S101  it is a pipe, as asked for above
+        try:
+            for line in child.stdout:
+                on_line(line.rstrip("\n"))
+            return child.wait()
+        except BaseException:
+            child.send_signal(signal.SIGINT)
+            child.wait()
+            raise

@@ -1,0 +1,78 @@
+"""What each unit cost when it was last compiled: seconds and peak memory, kept in the cache.
+
+Scheduling and sharding read it; a unit that was never compiled gets the estimate of its kind.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from prebuild.compile.units import Kind, Unit
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Wall seconds and peak resident bytes of one compile."""
+
+    seconds: float
+    peak_bytes: int
+
+
+# Measured with clang 22.1.8 and CK 7.2.4 on two cores; docs/compile-time.md has the table.
+ESTIMATES: Mapping[Kind, Cost] = {
+    "kernel": Cost(seconds=40.0, peak_bytes=1200 * MIB),
+    "launcher": Cost(seconds=5.0, peak_bytes=400 * MIB),
+    "host": Cost(seconds=1.0, peak_bytes=150 * MIB),
+}
+
+
+class CostBook:
+    """Recorded costs by unit id (not by key: a changed source costs about the same)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._costs = _load(path)
+
+    def of(self, unit: Unit) -> Cost:
+        """The recorded cost of a unit, else its kind's estimate."""
+        return self._costs.get(unit.id, ESTIMATES[unit.kind])
+
+    def record(self, costs: Mapping[str, Cost]) -> None:
+        """Add what was measured and write the book; the last writer wins."""
+        if not costs:
+            return
+        self._costs |= costs
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({name: asdict(cost) for name, cost in sorted(self._costs.items())})
+        scratch = self._path.with_suffix(".tmp")
+        scratch.write_text(text)
+        scratch.replace(self._path)
+
+
+def longest_first(units: Iterable[Unit], book: CostBook) -> list[Unit]:
+    """Order units by falling cost; ties by id, so that the order is the same every time."""
+    return sorted(units, key=lambda unit: (-book.of(unit).seconds, unit.id))
+
+
+def shard(units: Iterable[Unit], book: CostBook, count: int) -> list[list[Unit]]:
+    """Split units into ``count`` lists of about equal cost: the longest to the least loaded."""
+    loads = [0.0] * count
+    shards: list[list[Unit]] = [[] for _ in range(count)]
+    for unit in longest_first(units, book):
+        position = loads.index(min(loads))
+        shards[position].append(unit)
+        loads[position] += book.of(unit).seconds
+    return shards
+
+
+def _load(path: Path) -> dict[str, Cost]:
+    try:
+        raw = json.loads(path.read_text())
+        return {name: Cost(**cost) for name, cost in raw.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}  # a book that cannot be read costs an estimate, not a build

@@ -1,0 +1,100 @@
+"""Link one module, with the host side's low glibc floor, and nothing in it that names a path."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prebuild import proc
+from prebuild.link.embed import write_assembly
+from prebuild.toolchain import Toolchain
+
+LINK_FLAGS = (
+    "-shared",
+    "-Wl,--as-needed",
+    "-Wl,--gc-sections",
+    "-Wl,-z,relro,-z,now",
+    "-Wl,--build-id=sha1",
+    "-Wl,--strip-all",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkedModule:
+    """A module's shared object and the code objects that it holds."""
+
+    path: Path
+    sha256: str
+    size: int
+    code_objects: Mapping[str, Path]
+    """Kernel id -> code object."""
+
+
+def link_module(
+    name: str,
+    *,
+    kernels: Mapping[str, Path],
+    hosts: Sequence[Path],
+    toolchain: Toolchain,
+    work: Path,
+    cache: Path,
+) -> LinkedModule:
+    """Link ``<work>/<name>.abi3.so`` from code objects and host objects.
+
+    Linked modules are cached in ``cache`` by the content of all that goes in.
+    """
+    output = work / f"{name}.abi3.so"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    stored = cache / f"{_key(name, kernels, hosts, toolchain)}.so"
+    if not stored.is_file():
+        _link(name, kernels=kernels, hosts=hosts, toolchain=toolchain, work=work, output=output)
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        scratch = stored.with_suffix(f".{name[-8:]}.tmp")
+        shutil.copyfile(output, scratch)
+        scratch.replace(stored)
+    output.unlink(missing_ok=True)
+    shutil.copyfile(stored, output)
+    data = output.read_bytes()
+    return LinkedModule(
+        path=output,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+        code_objects=dict(kernels),
+    )
+
+
+def _link(
+    name: str,
+    *,
+    kernels: Mapping[str, Path],
+    hosts: Sequence[Path],
+    toolchain: Toolchain,
+    work: Path,
+    output: Path,
+) -> None:
+    directory = work / "embed" / name
+    source = write_assembly(kernels, toolchain=toolchain, directory=directory)
+    embedded = directory / "kernels.o"
+    assemble = ["-c", source.name, "-o", embedded.name]
+    proc.run([toolchain.clangxx, *toolchain.host_flags, *assemble], cwd=directory)
+    libraries = ["-lamdhip64", "-lstdc++"]
+    flags = [*toolchain.host_flags, *LINK_FLAGS, f"-Wl,-soname,{output.name}"]
+    proc.run([toolchain.clangxx, *flags, "-o", output, *hosts, embedded, *libraries])
+
+
+def _key(
+    name: str, kernels: Mapping[str, Path], hosts: Sequence[Path], toolchain: Toolchain
+) -> str:
+    """Objects are content-addressed: their names stand for their bytes."""
+    content = {
+        "name": name,
+        "flags": LINK_FLAGS,
+        "toolchain": toolchain.identity,
+        "kernels": {kernel: path.name for kernel, path in kernels.items()},
+        "hosts": [path.name for path in hosts],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,126 @@
+"""The stages in order: recipe -> plan -> generate -> compile -> link -> inspect -> manifest.
+
+Only this module and the CLI compose stages.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prebuild import fileset
+from prebuild.compile.build import CompileResult, compile_units
+from prebuild.compile.costs import CostBook
+from prebuild.compile.flags import Flags, resolve_flags
+from prebuild.compile.units import ModuleUnits, Unit, plan_units
+from prebuild.generate import generate
+from prebuild.link import LinkedModule, link_module
+from prebuild.model import Plan
+from prebuild.project import Project
+from prebuild.settings import Settings
+from prebuild.toolchain import Toolchain
+from prebuild.toolchain import load as load_toolchain
+
+OnDone = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A plan with its sources on disk and its units known: nothing has been compiled yet."""
+
+    plan: Plan
+    toolchain: Toolchain
+    flags: Flags
+    modules: tuple[ModuleUnits, ...]
+    work: Path
+    book: CostBook
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """Every unit once, whichever modules need it."""
+        unique = {
+            unit.key: unit
+            for module in self.modules
+            for unit in (*module.kernels.values(), *module.hosts)
+        }
+        return tuple(unique.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """Linked modules, and how it went."""
+
+    prepared: Prepared
+    compiled: CompileResult
+    modules: Mapping[str, LinkedModule]
+    """Module name -> its shared object."""
+    seconds: float
+
+
+def prepare(plan: Plan, *, project: Project, settings: Settings, work: Path) -> Prepared:
+    """Write the plan's sources below ``work`` and name every unit."""
+    toolchain = load_toolchain(settings)
+    flags = resolve_flags(toolchain, settings.cache_dir)
+    generated = work / "src"
+    fileset.write(generate(plan, project.templates), generated)
+    modules = plan_units(
+        plan,
+        csrc=project.csrc,
+        generated=generated,
+        objects=settings.cache_dir / "objects",
+        toolchain=toolchain,
+        flags=flags,
+    )
+    return Prepared(
+        plan=plan,
+        toolchain=toolchain,
+        flags=flags,
+        modules=modules,
+        work=work,
+        book=CostBook(settings.cache_dir / "costs.json"),
+    )
+
+
+def build(
+    prepared: Prepared,
+    *,
+    settings: Settings,
+    only: Sequence[Unit] | None = None,
+    launcher: str | None = None,
+    jobs: int | None = None,
+    on_done: OnDone = lambda _finished, _total, _unit: None,
+) -> Built:
+    """Compile and link; with ``only`` (a shard's units) compile those and link nothing."""
+    began = time.monotonic()
+    compiled = compile_units(
+        prepared.units if only is None else only,
+        toolchain=prepared.toolchain,
+        work=prepared.work,
+        book=prepared.book,
+        launcher=launcher,
+        jobs=jobs,
+        on_done=on_done,
+    )
+    linked = {} if only is not None else _link_all(prepared, settings)
+    return Built(
+        prepared=prepared,
+        compiled=compiled,
+        modules=linked,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _link_all(prepared: Prepared, settings: Settings) -> dict[str, LinkedModule]:
+    return {
+        module.module.name: link_module(
+            module.module.name,
+            kernels={kernel: unit.object for kernel, unit in module.kernels.items()},
+            hosts=[unit.object for unit in module.hosts],
+            toolchain=prepared.toolchain,
+            work=prepared.work / "modules",
+            cache=settings.cache_dir / "modules",
+        )
+        for module in prepared.modules
+    }
