@@ -73,22 +73,9 @@ def select_instance(
         if kernel_name and instance.name == kernel_name:
             return instance
     for instance in own:
-        if any(
-            _reaches(instance, position, block_m, inter_dim)
-            for position in range(len(instance.reached_by))
-        ):
+        if any(reach.covers(block_m, inter_dim) for reach in instance.reached_by):
             return instance
     return None
-
-
-def _reaches(instance: Instance, position: int, block_m: int, inter_dim: int) -> bool:
-    reach = instance.reached_by[position]
-    upper = reach.inter_dim_max
-    return (
-        reach.block_m == block_m
-        and reach.inter_dim_min <= inter_dim
-        and (upper is None or inter_dim <= upper)
-    )
 
 
 def loop_of(instance: Instance, k: int) -> tuple[bool, Literal["odd", "even"]]:

@@ -49,7 +49,9 @@ def load(offer: Offer, asked: Settings) -> ModuleType:
         checked.execute(module)
     except BinaryError as error:
         raise RefusedError(Reason(code=error.code, message=str(error))) from error
-    except (ImportError, OSError, SystemError) as error:
+    except RefusedError:
+        raise
+    except Exception as error:  # whatever a module's own start raises, AITER has to go on
         message = f"{offer.entry.path} cannot be loaded: {error}"
         raise RefusedError(Reason(code="load", message=message)) from error
     module.__file__ = str(offer.entry.path)

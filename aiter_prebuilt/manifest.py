@@ -54,6 +54,16 @@ class Reach:
     block_m: int
     inter_dim_min: int = 0
     inter_dim_max: int | None = None
+    inter_dim_multiple_of: int = 1
+
+    def covers(self, block_m: int, inter_dim: int) -> bool:
+        """Whether a call with this block_m and inter_dim meets the condition."""
+        return (
+            self.block_m == block_m
+            and self.inter_dim_min <= inter_dim
+            and (self.inter_dim_max is None or inter_dim <= self.inter_dim_max)
+            and inter_dim % self.inter_dim_multiple_of == 0
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -131,12 +131,22 @@ def judge_hip(needed: tuple[str, ...], found: HipFacts) -> Iterator[Reason]:
             message=f"{found.mapped[0].path} is mapped, its SONAME is {found.mapped[0].soname}, "
             f"the module needs {wanted}",
         )
-    elif not found.mapped and found.candidate is None and not found.torch_pending:
+    elif not found.mapped and not found.torch_pending and not _fits(found, wanted):
         yield Reason(
             code="hip-missing",
-            message=f"{wanted} is not mapped and not on the linker's path; import torch first, or "
-            "install ROCm 7",
+            message=f"{wanted} is not mapped and the linker's path has {_candidate(found)}; import "
+            "torch first, or install ROCm 7",
         )
+
+
+def _fits(found: HipFacts, wanted: str) -> bool:
+    return found.candidate is not None and found.candidate.soname == wanted
+
+
+def _candidate(found: HipFacts) -> str:
+    if found.candidate is None:
+        return "none"
+    return f"{found.candidate.path} of SONAME {found.candidate.soname}"
 
 
 def _python(module: Module, host: HostFacts) -> Iterator[Reason]:

@@ -165,18 +165,27 @@ def _nameless(folder: Path) -> Iterator[int]:
 
 def _appear(folder: Path, name: str, descriptor: int, *, replace: bool) -> bool:
     """Give the written file its name at once; False where another one took it first."""
-    source = f"/proc/self/fd/{descriptor}"
     if replace:
         temporary = folder / f"{_TEMPORARY}{os.getpid()}"
         with contextlib.suppress(FileExistsError):
-            os.link(source, temporary, follow_symlinks=True)
+            _link(descriptor, temporary)
         temporary.replace(folder / name)
         return True
     try:
-        os.link(source, folder / name, follow_symlinks=True)
+        _link(descriptor, folder / name)
     except FileExistsError:
         return False
     return True
+
+
+def _link(descriptor: int, target: Path) -> None:
+    # Only with a directory's descriptor (unused: the path is absolute) does Python call linkat()
+    # with AT_SYMLINK_FOLLOW; plain link() would link the symbolic link itself.
+    place = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.link(f"/proc/self/fd/{descriptor}", target, src_dir_fd=place, follow_symlinks=True)
+    finally:
+        os.close(place)
 
 
 def _remove_one(wish: Wish, folder: Path, name: str, digest: str) -> Step:

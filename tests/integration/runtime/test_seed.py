@@ -164,8 +164,9 @@ def test_read_only_folder(full: Stage, tmp_path: Path) -> None:
 
 
 def test_many_at_once(full: Stage, tmp_path: Path) -> None:
+    folder = tmp_path / "jit"
     processes = [
-        subprocess.Popen(_command(full, tmp_path), env=full.env, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(_command(full, folder), env=full.env, stdout=subprocess.PIPE, text=True)
         for _ in range(16)
     ]
     actions = []
@@ -174,7 +175,7 @@ def test_many_at_once(full: Stage, tmp_path: Path) -> None:
         steps = json.loads(out)["steps"]
         actions += [step["action"] for step in steps if step["action"] != "skip"]
     assert sorted(actions) == ["place"] + ["present"] * 15
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([NOTE, FILE])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([NOTE, FILE])
 
 
 def test_killed_at_random_points(full: Stage, tmp_path: Path) -> None:
@@ -205,8 +206,7 @@ def test_killed_at_random_points(full: Stage, tmp_path: Path) -> None:
             target.unlink()
         else:
             seen["nothing"] += 1
-    helper.stdin.close()
-    helper.wait(timeout=30)
+    helper.communicate(timeout=30)
     assert min(seen.values()) > 10, f"the kills were not spread over the work: {seen}"
     assert _seed(full, tmp_path / "jit") == {FILE: "place"}
     assert sorted(path.name for path in (tmp_path / "jit").iterdir()) == sorted([NOTE, FILE])

@@ -56,6 +56,7 @@ def test_top_level_name_is_served_only_with_a_jit_dir(stage: Stage) -> None:
         return subprocess.run(
             [sys.executable, "-S", "-c", code],
             env={**stage.env, **env},
+            cwd=stage.site,
             check=True,
             capture_output=True,
             text=True,

@@ -1,3 +1,5 @@
+# ruff: noqa: ANN001, ANN002, ANN003, ANN201, ANN202, ARG001, S102
+# AITER's names and parameters are kept as they are.
 """Find, build and call modules by the rules of the contract's section 1."""
 
 from __future__ import annotations
