@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-_OWNED = ("aiter.jit.module_", "module_")
+_OWNED = ("aiter.jit.module_", "aiter.jit.mha_", "module_", "mha_")
 
 
 class Hook:

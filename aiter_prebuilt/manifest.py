@@ -211,6 +211,8 @@ def parse(text: str) -> Manifest:
     manifest: Manifest = _build(Manifest, raw, "manifest")
     for position, module in enumerate(manifest.modules):
         _check_module(module, f"manifest.modules[{position}]")
+    for label in ("name", "file", "key"):
+        _check_unique(label, [getattr(module, label) for module in manifest.modules])
     return manifest
 
 
@@ -226,6 +228,19 @@ def _check_module(module: Module, where: str) -> None:
     for label, name in (("name", module.name), ("stock_name", module.stock_name)):
         if not name.isidentifier():
             raise ManifestError(f"{where}.{label} is {name!r}, expected a module name")
+    if module.size < 0:
+        raise ManifestError(f"{where}.size is {module.size}, expected a number of bytes")
+    if (module.coverage == "full") != (module.name == module.stock_name):
+        raise ManifestError(
+            f"{where}.coverage is {module.coverage} with name {module.name!r} for "
+            f"{module.stock_name!r}; only a full module bears AITER's name"
+        )
+
+
+def _check_unique(label: str, values: list[str]) -> None:
+    for value in values:
+        if values.count(value) > 1:
+            raise ManifestError(f"manifest.modules: {label} {value!r} is there twice")
 
 
 def _build(kind: Any, raw: Any, where: str) -> Any:
