@@ -55,8 +55,8 @@ bool read_tensors(const Signature& s, PyObject* const* values, int device, Tenso
            read(kSortedTokenIds, "int32", false, &out->token_ids) &&
            read(kSortedExpertIds, "int32", false, &out->expert_ids) &&
            read(kNumValidIds, "int32", false, &out->valid_ids) &&
-           read(kWeightScale, nullptr, !kModule.block_scales, &out->weight_scale) &&
-           read(kActivationScale, nullptr, !kModule.block_scales, &out->activation_scale) &&
+           read(kWeightScale, nullptr, !kModule.scales, &out->weight_scale) &&
+           read(kActivationScale, nullptr, !kModule.scales, &out->activation_scale) &&
            read(kSortedWeights, "float32", !multiplies, &out->sorted_weights);
 }
 
@@ -106,7 +106,7 @@ bool read_sizes(const Signature& s, PyObject* const* values, const Scalars& scal
     }
     out->tokens      = static_cast<int>(tokens);
     out->top_k       = scalars.top_k;
-    out->k           = static_cast<int>(k) * kModule.values_per_byte;
+    out->k           = static_cast<int>(k) * kModule.values_per_element;
     out->n           = static_cast<int>(s.stage == 1 ? rows / 2 : rows);
     out->sorted_size = static_cast<int>(
         std::min(tokens * scalars.top_k * scalars.block_m, sorted));

@@ -7,12 +7,14 @@
 
 namespace aiter_prebuilt {
 
-// One way by which AITER's heuristic reaches an instance; inter_dim bounds are inclusive.
+// One way by which AITER's heuristic reaches an instance; inter_dim bounds are inclusive.  Of two
+// instances that a call reaches, the first one of the table is meant.
 struct Reach
 {
     int block_m;
     int inter_dim_min;
     int inter_dim_max;
+    int inter_dim_multiple_of;
 };
 
 struct Instance
@@ -31,12 +33,12 @@ struct ModuleTable
     const char* a_dtype;
     const char* b_dtype;
     const char* c_dtype;
-    int values_per_byte; // 2: two values of K in a byte of both operands
+    int values_per_element; // of K in one element of the activations: 2 for packed fp4, else 1
     int quant;           // AITER's QuantType
     int activation;      // AITER's ActivationType
     int routed_weight_stage;
     bool preshuffled;
-    bool block_scales; // both operands carry scales that the kernel reads
+    bool scales; // both operands carry scales that the kernel reads
     bool split_k;
     const Instance* instances;
     std::size_t instance_count;

@@ -80,7 +80,7 @@ def _module_context(module: PlannedModule) -> dict[str, Any]:
         "torch_dtypes": TORCH_DTYPES,
         "quant": identity.QUANT_TYPES[features.quant],
         "activation": identity.ACTIVATION_TYPES[features.activation],
-        "block_scales": features.quant != "no",
+        "scales": features.quant != "no",
     }
 
 
@@ -94,9 +94,10 @@ def _instance_context(instance: PlannedInstance) -> dict[str, Any]:
         "features": features,
         "tile": instance.tile,
         "dtypes": CK_DTYPES,
-        "element_op": family.element_ops[f"stage{instance.stage}"],
+        "element_op": family.element_op(instance.stage, splitk=features.splitk),
         "mul_routed_weight": identity.mul_routed_weight(features, instance.stage),
         "activation": activation,
+        "per_tensor": features.quant == "per_tensor",
         "kernel_template": family.kernels[f"v{instance.tile.pipeline}"],
         "launch_symbol": identity.launch_symbol(instance.name),
         "handles": {kernel.id: identity.kernel_handle(kernel.id) for kernel in instance.kernels},
@@ -110,6 +111,6 @@ def _instance_context(instance: PlannedInstance) -> dict[str, Any]:
 
 def _slot(kernels: tuple[PlannedKernel, ...], *, main_loop: bool, tail: str) -> str:
     for kernel in kernels:
-        if (kernel.main_loop, kernel.tail) == (main_loop, tail):
+        if kernel.main_loop == main_loop and kernel.tail in (tail, "full"):
             return f"&{identity.kernel_handle(kernel.id)}"
     return "nullptr"

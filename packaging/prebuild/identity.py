@@ -51,7 +51,7 @@ def instance_name(family: Family, features: ModuleKey, stage: Stage, tile: Tile)
     """Return AITER's name of an instance, which is also its ``kernelName``."""
     parts = [
         f"moe_ck2stages_gemm{stage}_{tile.text}",
-        family.element_ops[f"stage{stage}"],
+        family.element_op(stage, splitk=features.splitk),
         f"v{tile.pipeline}",
         "Nswizzle0",
         f"Quant{QUANT_TYPES[features.quant]}",

@@ -9,17 +9,22 @@ from typing import Literal
 from aiter_prebuilt.manifest import ModuleKey, Reach
 
 Stage = Literal[1, 2]
-Tail = Literal["odd", "even"]
+Tail = Literal["odd", "even", "full"]
+Variant = tuple[bool, Tail]
+"""One of an instance's kernels: (has the main K loop, tail)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """CK's block tile; K in bytes, the rest in rows, columns and threads."""
+    """CK's block tile: rows, columns, threads; K in stored elements, as AITER's tables give it.
+
+    A stored element is one f16, one f8 or one byte of two fp4 values.
+    """
 
     block_size: int
     m: int
     n: int
-    k_bytes: int
+    k: int
     m_waves: int
     n_waves: int
     pipeline: int
@@ -27,7 +32,7 @@ class Tile:
     @property
     def text(self) -> str:
         """``256x128x128x128_1x4``, as AITER writes it into instance names."""
-        shape = f"{self.block_size}x{self.m}x{self.n}x{self.k_bytes}"
+        shape = f"{self.block_size}x{self.m}x{self.n}x{self.k}"
         return f"{shape}_{self.m_waves}x{self.n_waves}"
 
 
@@ -41,6 +46,17 @@ class InstanceFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unavailable:
+    """A call feature that AITER has and the composable kernel at hand has not."""
+
+    feature: str
+    """Name of a field of ``ModuleKey``."""
+    value: str | bool
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """A family's table of facts; ``families/*.toml`` says where each one is from."""
 
@@ -48,23 +64,50 @@ class Family:
     ck_header: str
     header: str
     template: str
-    mfma: tuple[str, ...]
-    a_dtypes: tuple[str, ...]
-    b_dtypes: tuple[str, ...]
-    c_dtypes: tuple[str, ...]
+    mfma: Mapping[str, tuple[str, ...]]
+    """Activation dtype -> matrix instructions, of which each of its kernels holds at least one."""
+    dtypes: tuple[tuple[str, str, str], ...]
+    """(activation, weight, output) that the kernels exist for."""
     quants: tuple[str, ...]
     activations: tuple[str, ...]
     preshuffle: tuple[bool, ...]
     splitk: tuple[bool, ...]
-    values_per_byte: int
+    values_per_element: int
+    """Values of K in one stored element of the activations: 2 for fp4x2, else 1."""
     prefetch_stages: Mapping[str, int]
+    """Pipeline -> CK's main loop runs where there are more K steps than this."""
+    tails: Mapping[str, Literal["parity", "full"]]
+    """Pipeline -> one kernel for odd and one for even K steps, or one for both."""
     kernels: Mapping[str, str]
     element_ops: Mapping[str, str]
+    unavailable: tuple[Unavailable, ...]
     instances: tuple[InstanceFacts, ...]
 
     def k_per_block(self, tile: Tile) -> int:
         """Values of K that one main-loop step of ``tile`` consumes."""
-        return tile.k_bytes * self.values_per_byte
+        return tile.k * self.values_per_element
+
+    def element_op(self, stage: Stage, *, splitk: bool) -> str:
+        """AITER's element operation of a stage; with split K stage 1 can have one of its own."""
+        name = f"stage{stage}"
+        return self.element_ops.get(f"{name}_splitk" if splitk else name, self.element_ops[name])
+
+    def variants(self, tile: Tile) -> tuple[Variant, ...]:
+        """All kernels of an instance with ``tile``."""
+        full = self.tails[f"v{tile.pipeline}"] == "full"
+        tails: tuple[Tail, ...] = ("full",) if full else ("odd", "even")
+        return tuple((main, tail) for main in (True, False) for tail in tails)
+
+    def variant_for_k(self, tile: Tile, k: int) -> Variant:
+        """The kernel that CK launches for ``k`` values of K.
+
+        CK: num_loop = K / KPerBlock; main loop where num_loop > prefetch stages; tail by parity.
+        """
+        pipeline = f"v{tile.pipeline}"
+        loops = k // self.k_per_block(tile)
+        parity: Tail = "odd" if loops % 2 else "even"
+        tail: Tail = "full" if self.tails[pipeline] == "full" else parity
+        return loops > self.prefetch_stages[pipeline], tail
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,12 +22,13 @@ from prebuild.model import (
     PlannedInstance,
     PlannedKernel,
     PlannedModule,
-    Tail,
+    Stage,
+    Variant,
 )
 from prebuild.recipe import Recipe
 
-Variant = tuple[bool, Tail]
-ALL_VARIANTS: tuple[Variant, ...] = ((True, "odd"), (True, "even"), (False, "odd"), (False, "even"))
+STAGES: tuple[Stage, ...] = (1, 2)
+NAMED = "named by AITER's tuned rows"
 
 
 class PlanError(ProblemsError):
@@ -44,6 +45,20 @@ class _Need:
     why: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Deployment:
+    """A recipe at one tensor-parallel size, for one of its modules."""
+
+    recipe: Recipe
+    features: ModuleKey
+    tp: int
+    inter_dim: int
+
+    @property
+    def text(self) -> str:
+        return f"{self.recipe.name} TP {self.tp} (inter_dim {self.inter_dim})"
+
+
 @dataclass(kw_only=True)
 class _ModuleNeeds:
     family: Family
@@ -51,37 +66,49 @@ class _ModuleNeeds:
     recipes: list[Recipe] = field(default_factory=list)
     needs: dict[int, list[_Need]] = field(default_factory=lambda: defaultdict(list))
     """Position in ``family.instances`` -> needs."""
+    refused: dict[int, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
+    """Position -> (shape, problem) that AITER's heuristic brings to it and CK's tiles refuse."""
 
 
 def make_plan(recipes: Sequence[Recipe]) -> Plan:
     """Return the plan for these recipes.
 
-    Raises :class:`PlanError` where a recipe's dtypes belong to no family or a shape cannot be
-    divided by the tiles that it reaches; all problems at once.
+    What AITER has and the composable kernel at hand has not becomes an exclusion.
+
+    Raises :class:`PlanError` where a recipe's dtypes belong to no family, a named kernel's tile
+    cannot divide its shape, or a stage of a deployment can use no kernel; all problems at once.
     """
     modules: dict[ModuleKey, _ModuleNeeds] = {}
     problems: list[str] = []
+    unavailable: dict[ModuleKey, Exclusion] = {}
     for recipe in recipes:
         for features in recipe.features():
             family = find_family(features)
             if family is None:
                 problems.append(_no_family(recipe, features))
                 continue
+            missing = rules.unavailable(family, features, identity.stock_module_name(features))
+            if missing:
+                unavailable[features] = missing
+                continue
             module = modules.setdefault(features, _ModuleNeeds(family=family))
             module.recipes.append(recipe)
             module.full = module.full or recipe.coverage == "full"
-            problems += _collect(recipe, module)
+            problems += _collect(recipe, features, module)
     if problems:
         raise PlanError("no plan can be made:", problems)
     planned = tuple(_module(features, needs) for features, needs in modules.items())
     return Plan(
         modules=planned,
         recipes={recipe.name: recipe.digest() for recipe in recipes},
-        exclusions=tuple(
-            exclusion
-            for module in planned
-            for instance in module.instances
-            for exclusion in instance.excluded
+        exclusions=(
+            *unavailable.values(),
+            *(
+                exclusion
+                for module in planned
+                for instance in module.instances
+                for exclusion in instance.excluded
+            ),
         ),
     )
 
@@ -94,25 +121,43 @@ def _no_family(recipe: Recipe, features: ModuleKey) -> str:
     )
 
 
-def _collect(recipe: Recipe, module: _ModuleNeeds) -> list[str]:
+def _collect(recipe: Recipe, features: ModuleKey, module: _ModuleNeeds) -> list[str]:
     problems: list[str] = []
     for tp, inter_dim in recipe.moe_inter_dim.items():
-        blocks = rules.reached_block_ms(recipe, inter_dim)
-        for position, facts in enumerate(module.family.instances):
-            whys = list(_reasons(recipe, facts, inter_dim, blocks))
-            if not whys:
-                continue
-            n, k = _gemm_shape(recipe, facts, inter_dim)
-            problem = rules.shape_problem(module.family, facts, n, k)
-            if problem:
-                problems.append(f"recipe {recipe.name}, moe_inter_dim.{tp}: {problem}")
-                continue
-            variant = rules.kernel_for_k(module.family, facts.tile, k)
-            module.needs[position] += [
-                _Need(variant=variant, why=f"{recipe.name} TP {tp} (inter_dim {inter_dim}): {why}")
-                for why in whys
+        deployment = _Deployment(recipe=recipe, features=features, tp=tp, inter_dim=inter_dim)
+        for stage in STAGES:
+            problems += [
+                f"recipe {recipe.name}, moe_inter_dim.{tp}: {problem}"
+                for problem in _collect_stage(deployment, stage, module)
             ]
     return problems + _unknown_names(recipe, module.family)
+
+
+def _collect_stage(deployment: _Deployment, stage: Stage, module: _ModuleNeeds) -> list[str]:
+    """Note what one stage of a deployment needs; return why it can use no kernel at all."""
+    recipe, inter_dim = deployment.recipe, deployment.inter_dim
+    blocks = rules.reached_block_ms(recipe, deployment.features, stage, inter_dim)
+    problems: list[str] = []
+    refused: list[str] = []
+    usable = False
+    for position, facts in enumerate(module.family.instances):
+        whys = list(_reasons(deployment, position, module.family, blocks))
+        if facts.stage != stage or not whys:
+            continue
+        n, k = _gemm_shape(recipe, facts, inter_dim)
+        problem = rules.shape_problem(module.family, facts, n, k)
+        if problem and NAMED in whys:
+            problems.append(f"{problem}, yet named_kernels has it")
+        elif problem:
+            module.refused[position].append((deployment.text, problem))
+            refused.append(problem)
+        else:
+            usable = True
+            variant = rules.kernel_for_k(module.family, facts.tile, k)
+            module.needs[position] += [
+                _Need(variant=variant, why=f"{deployment.text}: {why}") for why in whys
+            ]
+    return problems if usable else problems + refused
 
 
 def _gemm_shape(recipe: Recipe, facts: InstanceFacts, inter_dim: int) -> tuple[int, int]:
@@ -123,18 +168,19 @@ def _gemm_shape(recipe: Recipe, facts: InstanceFacts, inter_dim: int) -> tuple[i
 
 
 def _reasons(
-    recipe: Recipe, facts: InstanceFacts, inter_dim: int, blocks: Sequence[int]
+    deployment: _Deployment, position: int, family: Family, blocks: Sequence[int]
 ) -> Iterable[str]:
-    for reach in facts.reached_by:
-        if reach.block_m in blocks and rules.heuristic_reaches(reach, reach.block_m, inter_dim):
-            yield f"heuristic at block_m {reach.block_m}"
+    facts, recipe = family.instances[position], deployment.recipe
+    for block in blocks:
+        if rules.heuristic_choice(family, facts.stage, block, deployment.inter_dim) == position:
+            yield f"heuristic at block_m {block}"
     for named in recipe.named_kernels:
         if (
             _is_named(facts, named.stage, named.tile)
-            and inter_dim in named.inter_dims
+            and deployment.inter_dim in named.inter_dims
             and (not recipe.block_m or facts.tile.m in recipe.block_m)
         ):
-            yield "named by AITER's tuned rows"
+            yield NAMED
 
 
 def _is_named(facts: InstanceFacts, stage: int, tile: str) -> bool:
@@ -175,7 +221,11 @@ def _instance(
 ) -> PlannedInstance:
     name = identity.instance_name(module.family, features, facts.stage, facts.tile)
     needs = module.needs.get(position, [])
-    variants = ALL_VARIANTS if module.full else sorted({need.variant for need in needs})
+    variants = (
+        module.family.variants(facts.tile)
+        if module.full
+        else tuple(sorted({need.variant for need in needs}))
+    )
     kernels = tuple(_kernel(name, variant, needs, full=module.full) for variant in variants)
     return PlannedInstance(
         name=name,
@@ -186,7 +236,10 @@ def _instance(
         reached_by=facts.reached_by,
         kernels=kernels,
         why=_why(needs, full=module.full),
-        excluded=_exclusions(name, facts, module, kernels),
+        excluded=(
+            *(rules.not_divisible(name, *refused) for refused in module.refused.get(position, [])),
+            *_exclusions(name, position, module, kernels),
+        ),
     )
 
 
@@ -207,8 +260,11 @@ def _why(needs: Sequence[_Need], *, full: bool) -> tuple[str, ...]:
 
 
 def _exclusions(
-    name: str, facts: InstanceFacts, module: _ModuleNeeds, kernels: Sequence[PlannedKernel]
+    name: str, position: int, module: _ModuleNeeds, kernels: Sequence[PlannedKernel]
 ) -> tuple[Exclusion, ...]:
+    facts = module.family.instances[position]
+    if not kernels and position in module.refused:
+        return ()
     if not kernels:
         dims = {dim for recipe in module.recipes for dim in recipe.moe_inter_dim.values()}
         return (rules.not_reached(name, facts, sorted(dims)),)
@@ -219,6 +275,6 @@ def _exclusions(
             rule="k-loop",
             reason="no K of the recipes takes this main loop and tail",
         )
-        for main_loop, tail in ALL_VARIANTS
+        for main_loop, tail in module.family.variants(facts.tile)
         if (main_loop, tail) not in built
     )

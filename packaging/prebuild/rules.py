@@ -8,48 +8,54 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aiter_prebuilt.dispatch import choose_block_m, padded_tokens
-from aiter_prebuilt.manifest import Reach
-from prebuild.model import Exclusion, Family, InstanceFacts, Tail, Tile
+from aiter_prebuilt import routing
+from aiter_prebuilt.manifest import ModuleKey, Reach
+from prebuild.model import Exclusion, Family, InstanceFacts, Stage, Tile, Variant
 from prebuild.recipe import Recipe
 
 
-def reached_block_ms(recipe: Recipe, inter_dim: int) -> tuple[int, ...]:
-    """Every block_m that AITER's heuristic chooses within the recipe's token range and block_m.
+def reached_block_ms(
+    recipe: Recipe, features: ModuleKey, stage: Stage, inter_dim: int
+) -> tuple[int, ...]:
+    """Every block_m with which AITER's heuristic calls a module's stage within the recipe's tokens.
 
-    AITER pads the token count first, so the padded counts are all there is to try.
+    What other back ends take (one-stage assembly, CK-Tile, FlyDSL) is not among them; where the
+    AITER versions differ, the widest counts.
     """
-    low, high = recipe.tokens.min, recipe.tokens.max
-    padded = {padded_tokens(low), padded_tokens(high)}
-    power = 1
-    while power <= high:
-        if power >= low:
-            padded.add(padded_tokens(power))
-        power *= 2
-    choices = {
-        choose_block_m(recipe.quant, tokens, recipe.top_k, recipe.experts, inter_dim)
-        for tokens in padded
-    }
-    return tuple(sorted(choices & set(recipe.block_m) if recipe.block_m else choices))
-
-
-def heuristic_reaches(reach: Reach, block_m: int, inter_dim: int) -> bool:
-    """Whether a call with this block_m and inter_dim takes an instance by this condition."""
-    upper = reach.inter_dim_max
-    return (
-        reach.block_m == block_m
-        and reach.inter_dim_min <= inter_dim
-        and (upper is None or inter_dim <= upper)
+    shape = routing.Shape(
+        tokens=recipe.tokens.max,
+        model_dim=recipe.hidden_size,
+        inter_dim=inter_dim,
+        experts=recipe.experts,
+        topk=recipe.top_k,
     )
+    choices = routing.reached_block_ms(
+        features, stage, shape, (recipe.tokens.min, recipe.tokens.max)
+    )
+    return tuple(block for block in choices if not recipe.block_m or block in recipe.block_m)
 
 
-def kernel_for_k(family: Family, tile: Tile, k: int) -> tuple[bool, Tail]:
-    """(main loop, tail) of the kernel that CK launches for ``k`` values of K.
+def heuristic_choice(family: Family, stage: Stage, block_m: int, inter_dim: int) -> int | None:
+    """Position of the instance that AITER's heuristic takes: the first one that covers the call."""
+    for position, facts in enumerate(family.instances):
+        if facts.stage == stage and any(
+            reach.covers(block_m, inter_dim) for reach in facts.reached_by
+        ):
+            return position
+    return None
 
-    CK: num_loop = K / KPerBlock; main loop where num_loop > prefetch stages; tail by parity.
-    """
-    loops = k // family.k_per_block(tile)
-    return loops > family.prefetch_stages[f"v{tile.pipeline}"], "odd" if loops % 2 else "even"
+
+def kernel_for_k(family: Family, tile: Tile, k: int) -> Variant:
+    """(main loop, tail) of the kernel that CK launches for ``k`` values of K."""
+    return family.variant_for_k(tile, k)
+
+
+def unavailable(family: Family, features: ModuleKey, module: str) -> Exclusion | None:
+    """Why the composable kernel at hand cannot build a module of AITER's, None where it can."""
+    for entry in family.unavailable:
+        if getattr(features, entry.feature) == entry.value:
+            return Exclusion(what=module, rule=entry.rule, reason=entry.reason)
+    return None
 
 
 def shape_problem(family: Family, facts: InstanceFacts, n: int, k: int) -> str | None:
@@ -64,6 +70,18 @@ def shape_problem(family: Family, facts: InstanceFacts, n: int, k: int) -> str |
     return None
 
 
+def not_divisible(name: str, shape: str, problem: str) -> Exclusion:
+    """The exclusion of an instance that AITER's heuristic takes for a shape CK's tiles refuse.
+
+    AITER's own call raises for it, too.
+    """
+    return Exclusion(
+        what=name,
+        rule="not-divisible",
+        reason=f"{shape}: {problem}; AITER's own module refuses this call as well",
+    )
+
+
 def not_reached(name: str, facts: InstanceFacts, inter_dims: Sequence[int]) -> Exclusion:
     """The exclusion of an instance that no shape of the recipes takes."""
     shapes = ", ".join(str(dim) for dim in sorted(inter_dims))
@@ -73,16 +91,34 @@ def not_reached(name: str, facts: InstanceFacts, inter_dims: Sequence[int]) -> E
             rule="named-only",
             reason="AITER's heuristic never takes it and no recipe names it",
         )
-    limits = {reach.inter_dim_max for reach in facts.reached_by}
-    if None not in limits:
+    if not any(_inter_dim_fits(reach, dim) for reach in facts.reached_by for dim in inter_dims):
         return Exclusion(
             what=name,
             rule="inter-dim",
-            reason=f"taken for inter_dim <= {max(filter(None, limits))}; the recipes have {shapes}",
+            reason=f"taken for {_conditions(facts)}; the recipes have inter_dim {shapes}",
         )
-    blocks = ", ".join(str(reach.block_m) for reach in facts.reached_by)
+    blocks = ", ".join(sorted({str(reach.block_m) for reach in facts.reached_by}, key=int))
     return Exclusion(
         what=name,
         rule="block-m",
         reason=f"taken for block_m {blocks} only, which no token count reaches at {shapes}",
     )
+
+
+def _inter_dim_fits(reach: Reach, inter_dim: int) -> bool:
+    return reach.covers(reach.block_m, inter_dim)
+
+
+def _conditions(facts: InstanceFacts) -> str:
+    return " or ".join(_condition(reach) for reach in facts.reached_by)
+
+
+def _condition(reach: Reach) -> str:
+    parts = []
+    if reach.inter_dim_min:
+        parts.append(f"inter_dim >= {reach.inter_dim_min}")
+    if reach.inter_dim_max is not None:
+        parts.append(f"inter_dim <= {reach.inter_dim_max}")
+    if reach.inter_dim_multiple_of > 1:
+        parts.append(f"inter_dim a multiple of {reach.inter_dim_multiple_of}")
+    return " and ".join(parts) or f"block_m {reach.block_m}"

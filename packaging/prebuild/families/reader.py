@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aiter_prebuilt.manifest import ModuleKey, Reach
 from prebuild.errors import ProblemsError
-from prebuild.model import Family, InstanceFacts, Stage, Tile
+from prebuild.model import Family, InstanceFacts, Stage, Tile, Unavailable
 
 Positive = Annotated[int, Field(gt=0)]
+Pipeline = Literal["v1", "v3"]
 
 
 class FamilyError(ProblemsError):
@@ -31,6 +32,7 @@ class _Reach(_Strict):
     block_m: Positive
     inter_dim_min: int = 0
     inter_dim_max: int | None = None
+    inter_dim_multiple_of: Positive = 1
 
 
 class _Row(_Strict):
@@ -41,9 +43,7 @@ class _Row(_Strict):
 
 
 class _Features(_Strict):
-    a_dtypes: list[str]
-    b_dtypes: list[str]
-    c_dtypes: list[str]
+    dtypes: list[tuple[str, str, str]]
     quants: list[str]
     activations: list[str]
     preshuffle: list[bool]
@@ -51,8 +51,16 @@ class _Features(_Strict):
 
 
 class _K(_Strict):
-    values_per_byte: Positive
-    prefetch_stages: dict[Literal["v1", "v3"], Positive]
+    values_per_element: Positive
+    prefetch_stages: dict[Pipeline, Positive]
+    tails: dict[Pipeline, Literal["parity", "full"]]
+
+
+class _Unavailable(_Strict):
+    feature: Literal["c_dtype", "quant", "activation", "preshuffle", "splitk"]
+    value: str | bool
+    rule: str
+    reason: str
 
 
 class _Table(_Strict):
@@ -60,13 +68,14 @@ class _Table(_Strict):
     ck_header: str
     header: str
     template: str
-    mfma: list[str]
+    mfma: dict[str, list[str]]
     features: _Features
     k: _K
-    kernels: dict[Literal["v1", "v3"], str]
-    element_ops: dict[Literal["stage1", "stage2"], str]
+    kernels: dict[Pipeline, str]
+    element_ops: dict[Literal["stage1", "stage1_splitk", "stage2"], str]
     stage1: list[_Row]
     stage2: list[_Row]
+    unavailable: list[_Unavailable] = []
 
 
 @cache
@@ -97,12 +106,14 @@ def parse_family(text: str) -> Family:
         ck_header=table.ck_header,
         header=table.header,
         template=table.template,
-        mfma=tuple(table.mfma),
+        mfma={dtype: tuple(names) for dtype, names in table.mfma.items()},
         **{name: tuple(value) for name, value in table.features.model_dump().items()},
-        values_per_byte=table.k.values_per_byte,
+        values_per_element=table.k.values_per_element,
         prefetch_stages={str(name): value for name, value in table.k.prefetch_stages.items()},
+        tails={str(name): value for name, value in table.k.tails.items()},
         kernels={str(name): value for name, value in table.kernels.items()},
         element_ops={str(name): value for name, value in table.element_ops.items()},
+        unavailable=tuple(Unavailable(**entry.model_dump()) for entry in table.unavailable),
         instances=(*_rows(1, table.stage1), *_rows(2, table.stage2)),
     )
 
@@ -111,9 +122,7 @@ def find_family(features: ModuleKey) -> Family | None:
     """Return the family that holds the kernels of a module, None where there is none."""
     for family in load_families().values():
         if (
-            features.a_dtype in family.a_dtypes
-            and features.b_dtype in family.b_dtypes
-            and features.c_dtype in family.c_dtypes
+            (features.a_dtype, features.b_dtype, features.c_dtype) in family.dtypes
             and features.quant in family.quants
             and features.activation in family.activations
             and features.preshuffle in family.preshuffle
@@ -131,7 +140,7 @@ def _rows(stage: Stage, rows: list[_Row]) -> tuple[InstanceFacts, ...]:
                 block_size=row.tile[0],
                 m=row.tile[1],
                 n=row.tile[2],
-                k_bytes=row.tile[3],
+                k=row.tile[3],
                 m_waves=row.waves[0],
                 n_waves=row.waves[1],
                 pipeline=row.pipeline,
