@@ -3,14 +3,13 @@
 Importing this package loads neither torch nor aiter nor anything outside the standard library.
 """
 
-from __future__ import annotations
-
+# No "from __future__ import annotations" here: it is a file more at every interpreter start.
 TYPE_CHECKING = False  # typing's own constant costs an import at every interpreter start
 if TYPE_CHECKING:
     from aiter_prebuilt.record import Event
 
 
-def reasons() -> tuple[Event, ...]:
+def reasons() -> "tuple[Event, ...]":
     """Return what was served or declined in this process, and why, oldest first."""
     from aiter_prebuilt import record
 

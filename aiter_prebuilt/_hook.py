@@ -4,8 +4,6 @@ It runs at every start of an interpreter, so it imports nothing but ``sys`` and 
 it must never raise: whatever is wrong with this package, AITER's own loader has to stay in charge.
 """
 
-from __future__ import annotations
-
 import sys
 
 from aiter_prebuilt import settings
@@ -25,9 +23,9 @@ class Hook:
     def find_spec(
         self,
         fullname: str,
-        path: Sequence[str] | None = None,
-        target: ModuleType | None = None,  # noqa: ARG002  part of the finder protocol
-    ) -> ModuleSpec | None:
+        path: "Sequence[str] | None" = None,
+        target: "ModuleType | None" = None,  # noqa: ARG002  part of the finder protocol
+    ) -> "ModuleSpec | None":
         """Return a spec for a prebuilt module, None for everything else."""
         if not fullname.startswith(_OWNED):
             return None

@@ -62,7 +62,9 @@ def _spec(
         return None
     loader = PrebuiltLoader(stock_name, offers, asked, gone=_gone, path=path)
     return importlib.util.spec_from_file_location(
-        fullname, offers[0].entry.path, loader=loader, submodule_search_locations=None
+        fullname,
+        offers[0].entry.path,
+        loader=loader,  # type: ignore[arg-type]  # by its methods
     )
 
 
@@ -76,8 +78,12 @@ def judge(
     known = store.known_aiter()
     offers: list[Offer] = []
     reasons: list[Reason] = []
+    hosts: dict[str, host.HostFacts] = {}
     for entry in entries:
-        facts = host.gather(asked, hip_runtime(entry.module.needed) or host.DEFAULT_RUNTIME)
+        runtime = hip_runtime(entry.module.needed) or host.DEFAULT_RUNTIME
+        if runtime not in hosts:
+            hosts[runtime] = host.gather(asked, runtime)
+        facts = hosts[runtime]
         verdict = match(entry.module, entry.contract, facts, known)
         found = list(verdict.reasons)
         if entry.module.name in _gone:

@@ -1,10 +1,9 @@
 """The runtime's settings: the only place that reads environment variables.
 
 This file is imported at every interpreter start, so it loads nothing but ``os`` (no dataclasses,
-no typing).  A value that is not allowed gives one warning and the safe default.
+no typing, not even ``__future__``).  A value that is not allowed gives one warning and the safe
+default.
 """
-
-from __future__ import annotations
 
 import os
 
