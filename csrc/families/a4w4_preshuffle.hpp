@@ -11,6 +11,13 @@
 #include "element_ops.hpp"
 #include "stage.hpp"
 
+struct MulABScaleShuffled : aiter_prebuilt::ConvertAccumulator
+{
+};
+struct MulABScaleExpertWeightShuffled : aiter_prebuilt::ConvertAccumulator
+{
+};
+
 namespace aiter_prebuilt {
 
 template <Stage kStage, int kBlock, int kM, int kN, int kKBytes, int kMWaves, int kNWaves,

@@ -12,6 +12,10 @@
 #include "element_ops.hpp"
 #include "stage.hpp"
 
+struct MulABScaleExpertWeightA8W8blkscale : aiter_prebuilt::ConvertAccumulator
+{
+};
+
 namespace aiter_prebuilt {
 
 template <Stage kStage, int kBlock, int kM, int kN, int kK, int kMWaves, int kNWaves,

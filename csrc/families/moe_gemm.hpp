@@ -12,6 +12,22 @@
 #include "element_ops.hpp"
 #include "stage.hpp"
 
+struct TypeCast : aiter_prebuilt::ConvertAccumulator
+{
+};
+struct MulABScaleWint4 : aiter_prebuilt::ConvertAccumulator
+{
+};
+// The second GEMM on int4 weights scales by 16.
+struct MulABScaleExpertWeightWin4
+{
+    template <typename E, typename C, typename... Ds>
+    __host__ __device__ constexpr void operator()(E& e, const C& c, const Ds&...) const
+    {
+        e = ck::type_convert<E>(ck::type_convert<float>(c) * 16.f);
+    }
+};
+
 namespace aiter_prebuilt {
 
 template <Stage kStage, int kBlock, int kM, int kN, int kK, int kMWaves, int kNWaves,

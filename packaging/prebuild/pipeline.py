@@ -16,7 +16,11 @@ from prebuild.compile.costs import CostBook
 from prebuild.compile.flags import Flags, resolve_flags
 from prebuild.compile.units import ModuleUnits, Unit, plan_units
 from prebuild.generate import generate
+from prebuild.inspect.codeobject import KernelFacts, kernel_facts
+from prebuild.inspect.elf import elf_facts
+from prebuild.inspect.findings import InspectionError, judge, load_policy
 from prebuild.link import LinkedModule, link_module
+from prebuild.manifest_writer import Inspected
 from prebuild.model import Plan
 from prebuild.project import Project
 from prebuild.settings import Settings
@@ -124,3 +128,26 @@ def _link_all(prepared: Prepared, settings: Settings) -> dict[str, LinkedModule]
         )
         for module in prepared.modules
     }
+
+
+def inspect_modules(built: Built) -> tuple[Inspected, ...]:
+    """Read every module and judge it.
+
+    Raises :class:`InspectionError` with all findings of all modules.
+    """
+    toolchain, policy = built.prepared.toolchain, load_policy()
+    seen: dict[Path, KernelFacts] = {}
+    inspected, problems = [], []
+    for units in built.prepared.modules:
+        linked = built.modules[units.module.name]
+        for path in linked.code_objects.values():
+            if path not in seen:
+                seen[path] = kernel_facts(path, toolchain)
+        kernels = {name: seen[path] for name, path in linked.code_objects.items()}
+        elf = elf_facts(linked.path)
+        found = judge(units.module, elf, kernels, policy)
+        problems += [f"{units.module.name}: {finding}" for finding in found]
+        inspected.append(Inspected(planned=units.module, linked=linked, elf=elf, kernels=kernels))
+    if problems:
+        raise InspectionError("modules may not ship:", problems)
+    return tuple(inspected)

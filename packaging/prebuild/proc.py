@@ -20,18 +20,24 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
+    path_first: Path | None = None,
 ) -> bytes:
     """Run ``command`` to its end and return its stdout.
 
-    ``env`` is added to the current environment.  Raises :class:`CommandError` with stdout and
+    ``env`` is added to the current environment, ``path_first`` to the front of ``PATH`` (for
+    programs that look for others).  Raises :class:`CommandError` with stdout and
     stderr where the exit code is not 0 or the program cannot be started.
     """
     argv = [str(part) for part in command]
     log.debug("run: %s", " ".join(argv))
-    merged = {**os.environ, **env} if env else None
     try:
         done = subprocess.run(
-            argv, cwd=cwd, env=merged, input=stdin, capture_output=True, check=False
+            argv,
+            cwd=cwd,
+            env=_environment(env, path_first),
+            input=stdin,
+            capture_output=True,
+            check=False,
         )
     except OSError as error:
         raise CommandError(argv, 127, f"cannot start {argv[0]}: {error}") from error
@@ -39,6 +45,13 @@ def run(
         output = (done.stdout + done.stderr).decode(errors="replace")
         raise CommandError(argv, done.returncode, output)
     return done.stdout
+
+
+def _environment(env: Mapping[str, str] | None, path_first: Path | None) -> dict[str, str]:
+    merged = {**os.environ, **(env or {})}
+    if path_first is not None:
+        merged["PATH"] = os.pathsep.join([str(path_first), merged.get("PATH", "")])
+    return merged
 
 
 def run_attached(

@@ -125,12 +125,18 @@ def closure(source: Path, include: Sequence[Path]) -> dict[str, str]:
         if name in seen:
             continue
         text = path.read_text(encoding="utf-8")
-        seen[name] = hashlib.sha256(text.encode()).hexdigest()
+        seen[name] = hashlib.sha256(_code(text).encode()).hexdigest()
         for header in _INCLUDE.findall(text):
             found = _find(header, path.parent, include)
             if found is not None:
                 pending.append((header, found))
     return seen
+
+
+def _code(text: str) -> str:
+    """The lines that reach the compiler: a changed comment line is not a changed object."""
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
 def _find(header: str, beside: Path, include: Sequence[Path]) -> Path | None:

@@ -1,0 +1,54 @@
+"""What a person sees while a build runs: a bar on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+OnDone = Callable[[int, int, str], None]
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def compile_progress() -> Iterator[OnDone]:
+    """Yield the callback that shows each finished compile."""
+    if err.is_terminal:
+        with _bar() as progress:
+            task = progress.add_task("compiling", total=None)
+            yield lambda done, total, unit: progress.update(
+                task, completed=done, total=total, description=short(unit)
+            )
+    else:
+        began = time.monotonic()
+        yield lambda done, total, unit: _line(began, done, total, unit)
+
+
+def short(unit: str) -> str:
+    """A unit's name without the parts that all of them share."""
+    name = unit.removeprefix("moe_ck2stages_")
+    stem, _, variant = name.partition(".")
+    parts = stem.split("_")
+    kept = "_".join(parts[:3]) if name != unit else stem
+    return f"{kept}.{variant}" if variant else kept
+
+
+def _bar() -> Progress:
+    columns = (
+        TextColumn("{task.description:<40}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=err, transient=True)
+
+
+def _line(began: float, done: int, total: int, unit: str) -> None:
+    seconds = time.monotonic() - began
+    sys.stderr.write(f"[{done}/{total}] {seconds:6.1f} s  {short(unit)}\n")
+    sys.stderr.flush()

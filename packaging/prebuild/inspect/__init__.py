@@ -1,0 +1,1 @@
+"""Shared objects in, facts and findings out: what is in a module, and whether it may ship."""

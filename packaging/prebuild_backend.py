@@ -1,0 +1,55 @@
+"""The in-tree PEP 517 backend: the build tool makes the modules, hatchling packs them.
+
+Kept light, because a front end imports it before the build's own requirements are installed.
+``python -m build --wheel -C recipe=NAME [-C tp=1,2] [-C coverage=full]`` chooses what is built.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hatchling.build import (
+    build_editable,
+    build_sdist,
+    get_requires_for_build_editable,
+    get_requires_for_build_sdist,
+)
+from hatchling.build import build_wheel as pack_wheel
+
+__all__ = [
+    "build_editable",
+    "build_sdist",
+    "build_wheel",
+    "get_requires_for_build_editable",
+    "get_requires_for_build_sdist",
+    "get_requires_for_build_wheel",
+]
+
+Settings = Mapping[str, Any] | None
+
+
+def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:  # noqa: ARG001
+    """The build tool's own dependencies, listed once, in packaging/pyproject.toml."""
+    text = Path(__file__).with_name("pyproject.toml").read_text(encoding="utf-8")
+    requirements: list[str] = tomllib.loads(text)["project"]["dependencies"]
+    return requirements
+
+
+def build_wheel(
+    wheel_directory: str,
+    config_settings: Settings = None,
+    metadata_directory: str | None = None,  # noqa: ARG001  the tag is known after the build only
+) -> str:
+    """Compile the recipes' modules, pack them, let the judges conclude the tags."""
+    from prebuild.wheel.make import finish_wheel, prepare_wheel
+
+    prepared = prepare_wheel(dict(config_settings or {}))
+    os.environ["SOURCE_DATE_EPOCH"] = str(prepared.epoch)
+    with tempfile.TemporaryDirectory() as scratch:
+        packed = Path(scratch) / pack_wheel(scratch)
+        return finish_wheel(packed, Path(wheel_directory), prepared).name
