@@ -1,4 +1,4 @@
-"""A functional executor of gfx950 machine code: what it models and what not is in docs/numerics.md."""
+"""A functional executor of gfx950 machine code; docs/numerics.md says what it models."""
 
 from __future__ import annotations
 

@@ -33,6 +33,11 @@ def mask_of(lanes: Lanes) -> int:
     return int.from_bytes(np.packbits(lanes, bitorder="little").tobytes(), "little")
 
 
+def every_lane(data: Any32) -> Any32:
+    """Return a value a lane: an array of 64 as it is, a scalar repeated."""
+    return data if np.ndim(data) else np.full(WAVE, data)
+
+
 def signed32(value: int) -> int:
     """Read the low 32 bits as two's complement."""
     return ((value & M32) ^ 0x80000000) - 0x80000000

@@ -113,9 +113,7 @@ def _kernels(elf: ELFFile, segments: tuple[Segment, ...]) -> dict[str, Descripto
     }
 
 
-def _descriptor(
-    name: str, address: int, size: int, segments: tuple[Segment, ...]
-) -> Descriptor:
+def _descriptor(name: str, address: int, size: int, segments: tuple[Segment, ...]) -> Descriptor:
     raw = _bytes_at(segments, address)
     lds, scratch, kernarg = struct.unpack_from("<III", raw, 0)
     (entry,) = struct.unpack_from("<q", raw, 16)

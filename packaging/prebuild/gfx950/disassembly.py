@@ -75,8 +75,7 @@ def disassemble(data: bytes, objdump: Path) -> str:
     with tempfile.NamedTemporaryFile(suffix=".co") as file:
         file.write(data)
         file.flush()
-        command = [objdump, "-d", "--mcpu=gfx950", file.name]
-        return proc.run(command).decode()
+        return proc.run([objdump, "-d", "--mcpu=gfx950", Path(file.name)]).decode()
 
 
 def parse(text: str) -> dict[int, Instruction]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prebuild.gfx950.arrays import U32
-from prebuild.gfx950.errors import DataRace, MemoryFault
+from prebuild.gfx950.errors import DataRace, MemoryFault, MissingWait
 
 Index = npt.NDArray[Any]
 _MANY = -2
@@ -28,6 +28,7 @@ class Lds:
         self.words: U32 = np.full(dwords, 0xA5A5A5A5, np.uint32)
         self.undefined = np.ones(dwords, np.bool_)
         self.epoch = 0
+        self._in_flight = np.zeros(dwords, np.bool_)
         self._written = np.full(dwords, -1, np.int32)
         self._writer = np.full(dwords, _NOBODY, np.int16)
         self._read = np.full(dwords, -1, np.int32)
@@ -36,6 +37,11 @@ class Lds:
     def load(self, index: Index, wave: int) -> tuple[U32, Index]:
         """Read dwords; returns data and whether each is undefined."""
         self._check(index)
+        if self._in_flight[index].any():
+            at = int(index[self._in_flight[index]][0])
+            raise MissingWait(
+                f"LDS dword {at} is read while a load straight to it is in flight (vmcnt)"
+            )
         self._no_race(self._written[index], self._writer[index], wave, index, "reads", "wrote")
         other = (self._read[index] == self.epoch) & (self._reader[index] != wave)
         self._reader[index] = np.where(other, _MANY, wave)
@@ -56,10 +62,15 @@ class Lds:
         self._written[index] = self.epoch
         self._writer[index] = wave
 
-    def poison(self, index: Index, wave: int) -> None:
-        """Begin a load straight to LDS: until it is waited for the dwords are undefined."""
+    def begin(self, index: Index, wave: int) -> None:
+        """Begin a load straight to LDS: until it is waited for nobody may read the dwords."""
         self.claim(index, wave)
-        self.undefined[index] = True
+        self._in_flight[index] = True
+
+    def land(self, index: Index, data: U32, undefined: Index, wave: int) -> None:
+        """End a load that :meth:`begin` began."""
+        self._in_flight[index] = False
+        self.store(index, data, undefined, wave)
 
     def _check(self, index: Index) -> None:
         if index.size and (int(index.min()) < 0 or int(index.max()) >= self.words.size):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -20,7 +20,6 @@ from prebuild.gfx950.wave import VGPR_ID, Wave
 
 MAX_INSTRUCTIONS = 3_000_000
 """Of one wave: far above any of our problems, so that a broken loop ends."""
-_TRACE = 200
 _SETUP = ((0, 4), (1, 2), (2, 2), (3, 2), (4, 2), (5, 2), (6, 1))
 """kernel_code_properties bits and their user SGPRs: private segment buffer, dispatch pointer,
 queue pointer, kernarg segment pointer, dispatch id, flat scratch, private segment size."""
@@ -39,8 +38,8 @@ class Execution:
     """Mnemonic -> times it was executed."""
     unreached: list[str] = field(default_factory=list)
     """Instructions of the kernel that no wave reached."""
-    writers: list[str] = field(default_factory=list)
-    """Text of each writer id: workgroup and wave."""
+    writers: list[tuple[Group, int]] = field(default_factory=list)
+    """Workgroup and wave of each writer id."""
 
 
 class Machine:
@@ -55,7 +54,6 @@ class Machine:
         self.counts = [0] * len(program.operations)
         self.execution = Execution()
         self.trace: Trace | None = None
-        self.recent: deque[str] = deque(maxlen=_TRACE)
 
     def run(self, groups: Iterable[Group] | None = None) -> Execution:
         """Run every workgroup (or ``groups``, in their order)."""
@@ -92,14 +90,12 @@ class Machine:
 
     def _run_wave(self, wave: Wave, group: Group) -> None:
         self.memory.writer = len(self.execution.writers)
-        self.execution.writers.append(f"workgroup {group} wave {wave.number}")
+        self.execution.writers.append((group, wave.number))
         try:
             self._steps(wave)
         except ExecutorError as error:
             found = self.program.operations[wave.at].instruction
-            error.locate(
-                f"workgroup {group} wave {wave.number}, {found.address:#x}: {found.text}"
-            )
+            error.locate(f"workgroup {group} wave {wave.number}, {found.address:#x}: {found.text}")
             raise
 
     def _steps(self, wave: Wave) -> None:
@@ -134,8 +130,10 @@ class Machine:
         wave.set_exec(ALL >> (WAVE - lanes))
         wave.code_base = self.base
         wave.index_of = dict(self.program.index_of)
-        wave.at = self.program.index_of[descriptor.entry] if not descriptor.preload_length else (
-            self.program.index_of[descriptor.entry + 256]
+        wave.at = (
+            self.program.index_of[descriptor.entry]
+            if not descriptor.preload_length
+            else (self.program.index_of[descriptor.entry + 256])
         )
         self._set_scalars(wave, group)
         self._set_work_items(wave, number)
@@ -167,7 +165,7 @@ class Machine:
         packed = x
         if self.program.descriptor.workitem_id_dims >= 1:
             packed = packed | y << 10
-        if self.program.descriptor.workitem_id_dims >= 2:  # noqa: PLR2004
+        if self.program.descriptor.workitem_id_dims >= 2:
             packed = packed | z << 20
         wave.rows[0][...] = packed
         wave.vu[0] = 0
@@ -180,7 +178,8 @@ def _check_waits(wave: Wave, operation: Operation) -> None:
     ):
         if pending and not pending.keys().isdisjoint(touched):
             names = ", ".join(
-                f"v{i - VGPR_ID}" if i >= VGPR_ID else f"s{i}" for i in sorted(touched & set(pending))
+                f"v{i - VGPR_ID}" if i >= VGPR_ID else f"s{i}"
+                for i in sorted(touched & set(pending))
             )
             raise MissingWait(f"{names} used while a load into it is in flight ({counter})")
 

@@ -91,9 +91,13 @@ class Memory:
         near = self._allocations[at] if at >= 0 else None
         if near is not None and high <= near.end:
             return near
-        hint = "no allocation is near" if near is None else (
-            f"nearest is {near.name} of {near.size} bytes, this is byte {low - near.base}"
-            f" to {high - near.base} of it"
+        hint = (
+            "no allocation is near"
+            if near is None
+            else (
+                f"nearest is {near.name} of {near.size} bytes, this is byte {low - near.base}"
+                f" to {high - near.base} of it"
+            )
         )
         raise MemoryFault(f"{what} of {high - low} bytes at {low:#x} outside memory; {hint}")
 

@@ -42,6 +42,4 @@ def build_program(
         raise CodeObjectError(f"no code of kernel {symbol}")
     operations = tuple(build(instructions[address]) for address in addresses)
     index_of = {address: index for index, address in enumerate(addresses)}
-    return Program(
-        descriptor=descriptor, operations=operations, index_of=index_of, code=code
-    )
+    return Program(descriptor=descriptor, operations=operations, index_of=index_of, code=code)

@@ -77,7 +77,7 @@ def _undefine(allocation: Allocation, shadow: U8) -> None:
     allocation.clean = not shadow.any()
 
 
-def _bytes(array: np.ndarray) -> U8:  # type: ignore[type-arg]
+def _bytes(array: np.ndarray) -> U8:
     return np.ascontiguousarray(array).view(np.uint8).reshape(-1)
 
 

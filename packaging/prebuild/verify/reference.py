@@ -1,6 +1,6 @@
 """The operation by its definition in float64, and how far a kernel may be from it.
 
-Bounds (u = 2**-24 is the unit roundoff of float32, v = 2**-8 that of bfloat16):
+Bounds (u = 2**-24 is the unit roundoff of float32, v that of the output type):
 
 - A sum of K products in float32, in whatever order and with whatever association, each product
   exact: |error| <= g * S with S the sum of the absolute products and g = K*u / (1 - K*u)
@@ -8,14 +8,20 @@ Bounds (u = 2**-24 is the unit roundoff of float32, v = 2**-8 that of bfloat16):
 - silu(x) = x / (1 + exp(-x)): its slope is at most 1.1, so an error e of x gives at most 1.1 * e.
   Its own evaluation in float32 (exp within 4 ulp with its argument reduction, one addition, a
   division and a product) is off by at most 16 * u relative.
+- gelu(x) = x * (1 + erf(x / sqrt 2)) / 2: slope at most 1.13; erf is off by at most 16 * u, and so
+  the result by at most 16 * u * (1 + |x|), as 1 + erf may cancel.
 - A product of two rounded factors: the first-order terms, their product, and u relative.
-- Rounding to bfloat16: v relative to the value before it, and 2**-126 where denormals are flushed.
-- Stage 2 adds topk rounded contributions in bfloat16 in some order: each addition is off by at
-  most v times a partial sum, which is at most the sum of the absolute contributions.
+- Rounding to the output: v relative to the value before it (bfloat16 2**-8, half 2**-11), and the
+  smallest normal number, 2**-126 or 2**-14, where denormals may be flushed.
+- Stage 2 adds topk rounded contributions in the output type in some order: each addition is off by
+  at most v times a partial sum, which is at most the sum of the absolute contributions.
+
+A routed weight multiplies gate and up before the activation (stage 1), or the result (stage 2).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import ml_dtypes
@@ -26,10 +32,12 @@ from prebuild.verify.problems import SCALE_BLOCK, U8, Fp4Problem
 
 F64 = npt.NDArray[np.float64]
 U_F32 = 2.0**-24
-U_BF16 = 2.0**-8
+ROUNDOFF = {"bf16": 2.0**-8, "f16": 2.0**-11}
+SMALLEST = {"bf16": 2.0**-126, "f16": 2.0**-14}
 _SILU_SLOPE = 1.1
 _SILU_EVALUATION = 16 * U_F32
-_TINY = 2.0**-126
+_GELU_SLOPE = 1.13
+_GELU_EVALUATION = 16 * U_F32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +46,9 @@ class Expected:
 
     value: F64
     bound: F64
-    """Largest error allowed, of the value as rounded to bfloat16."""
+    """Largest error allowed, of the value as rounded to the output type."""
+    roundoff: float
+    """Unit roundoff of the output type."""
 
 
 def fp4_values(codes: U8, scales: U8) -> F64:
@@ -46,10 +56,13 @@ def fp4_values(codes: U8, scales: U8) -> F64:
     nibbles = np.stack([codes & 15, codes >> 4], axis=-1).reshape(*codes.shape[:-1], -1)
     plain = nibbles.astype(np.uint8).view(ml_dtypes.float4_e2m1fn).astype(np.float64)
     factors = scales.view(ml_dtypes.float8_e8m0fnu).astype(np.float64)
-    return plain * np.repeat(factors, SCALE_BLOCK, axis=-1)
+    values: F64 = plain * np.repeat(factors, SCALE_BLOCK, axis=-1)
+    return values
 
 
-def expect_fp4(problem: Fp4Problem) -> Expected:
+def expect_fp4(
+    problem: Fp4Problem, *, routed_weight: bool, activation: str = "silu", out: str = "bf16"
+) -> Expected:
     """Return what stage 1 or 2 gives for an A4W4 problem."""
     shape, routing = problem.shape, problem.routing
     rows = fp4_values(problem.activations, problem.activation_scales)
@@ -61,13 +74,15 @@ def expect_fp4(problem: Fp4Problem) -> Expected:
         if not tokens.size:
             continue
         source = tokens if shape.stage == 1 else tokens * shape.topk + slots
-        total, error = _contract(rows[source], weights[expert])
+        part = _contract(rows[source], weights[expert])
+        if routed_weight:
+            part = _weighted(*part, routing.weights[tokens, slots])
         if shape.stage == 1:
-            part = _gated(total, error, shape.n)
-        else:
-            part = _weighted(total, error, routing.weights[tokens, slots])
+            part = _gated(*part, activation)
         value[tokens, slots], bound[tokens, slots] = part
-    return Expected(value=value, bound=bound + U_BF16 * (np.abs(value) + bound) + _TINY)
+    roundoff = ROUNDOFF[out]
+    bound += roundoff * (np.abs(value) + bound) + SMALLEST[out]
+    return Expected(value=value, bound=bound, roundoff=roundoff)
 
 
 def _contract(rows: F64, weights: F64) -> tuple[F64, F64]:
@@ -76,16 +91,30 @@ def _contract(rows: F64, weights: F64) -> tuple[F64, F64]:
     return rows @ weights.T, growth * (np.abs(rows) @ np.abs(weights).T)
 
 
-def _gated(total: F64, error: F64, n: int) -> tuple[F64, F64]:
-    """silu(gate) * up, and its bound before rounding to the output type."""
+def _gated(total: F64, error: F64, activation: str) -> tuple[F64, F64]:
+    """activation(gate) * up, and its bound before rounding to the output type."""
+    n = total.shape[1] // 2
     gate, up = total[:, :n], total[:, n:]
     gate_error, up_error = error[:, :n], error[:, n:]
-    with np.errstate(over="ignore"):
-        silu = gate / (1 + np.exp(-gate))
-    silu_error = _SILU_SLOPE * gate_error + _SILU_EVALUATION * (np.abs(silu) + gate_error)
-    product = silu * up
-    bound = np.abs(silu) * up_error + np.abs(up) * silu_error + silu_error * up_error
+    active, active_error = _ACTIVATIONS[activation](gate, gate_error)
+    product = active * up
+    bound = np.abs(active) * up_error + np.abs(up) * active_error + active_error * up_error
     return product, bound + U_F32 * (np.abs(product) + bound)
+
+
+def _silu(gate: F64, error: F64) -> tuple[F64, F64]:
+    with np.errstate(over="ignore"):
+        value = gate / (1 + np.exp(-gate))
+    return value, _SILU_SLOPE * error + _SILU_EVALUATION * (np.abs(value) + error)
+
+
+def _gelu(gate: F64, error: F64) -> tuple[F64, F64]:
+    erf = np.vectorize(math.erf, otypes=[np.float64])(gate / math.sqrt(2))
+    bound = _GELU_SLOPE * error + _GELU_EVALUATION * (1 + np.abs(gate))
+    return gate * (1 + erf) / 2, bound
+
+
+_ACTIVATIONS = {"silu": _silu, "gelu": _gelu}
 
 
 def _weighted(total: F64, error: F64, factors: npt.NDArray[np.float32]) -> tuple[F64, F64]:
@@ -96,8 +125,9 @@ def _weighted(total: F64, error: F64, factors: npt.NDArray[np.float32]) -> tuple
 
 
 def sum_bound(expected: Expected) -> tuple[F64, F64]:
-    """Return stage 2's output, (tokens, n), and the bound of its bfloat16 sum over slots."""
+    """Return stage 2's output, (tokens, n), and the bound of its rounded sum."""
     topk = expected.value.shape[1]
     magnitude = np.sum(np.abs(expected.value) + expected.bound, axis=1)
-    additions = topk * U_BF16 * (1 + U_BF16) ** topk * magnitude
+    roundoff = expected.roundoff
+    additions = topk * roundoff * (1 + roundoff) ** topk * magnitude
     return expected.value.sum(axis=1), expected.bound.sum(axis=1) + additions

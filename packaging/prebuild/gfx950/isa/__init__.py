@@ -11,6 +11,7 @@ from prebuild.gfx950.isa import (
     matrix,
     packed,
     salu,
+    scratch,
     single,
     smem,
     vmem,
@@ -21,6 +22,7 @@ from prebuild.gfx950.isa.registry import Operation, build, known
 __all__ = ["Operation", "build", "known"]
 
 _MODULES = (
-    compare, control, convert, integer, lds, matrix, packed, salu, single, smem, vmem, wide,
+    compare, control, convert, integer, lds, matrix, packed, salu, scratch, single, smem,
+    vmem, wide,
 )  # fmt: skip
 """Importing a module enters its instructions into the table."""

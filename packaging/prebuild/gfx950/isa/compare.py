@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from prebuild.gfx950.arrays import Any32, Lanes, mask_of
+from prebuild.gfx950.arrays import Any32, Lanes, every_lane, mask_of
 from prebuild.gfx950.disassembly import EXEC, Instruction
 from prebuild.gfx950.isa.registry import Run, base_name, instruction
 from prebuild.gfx950.isa.sources import float32_of, lane_shadow, lanes64, permuted, plain32
@@ -72,7 +72,7 @@ def _build(found: Instruction) -> Run:
     index = EXEC if verb == "cmpx" else target.index
 
     def run(wave: Wave) -> None:
-        bits = np.broadcast_to(test(left(wave), right(wave)), (64,))
+        bits = every_lane(test(left(wave), right(wave)))
         wave.set_pair(index, mask_of(bits) & wave.exec, shadow(wave) & wave.exec)
 
     return run

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from prebuild.gfx950.arrays import F32, Any32
+from prebuild.gfx950.arrays import F32, U32, Any32, every_lane
 from prebuild.gfx950.disassembly import Instruction
 from prebuild.gfx950.floats import bf16_bits
 from prebuild.gfx950.isa.registry import Run, instruction
@@ -18,7 +18,8 @@ from prebuild.gfx950.wave import Wave
 def _to_integer(low: int, high: int, dtype: type) -> Callable[[F32], Any32]:
     def convert(data: F32) -> Any32:
         wide = np.nan_to_num(np.trunc(data.astype(np.float64)), nan=0.0, posinf=high, neginf=low)
-        return np.clip(wide, low, high).astype(dtype).view(np.uint32)
+        bits: U32 = np.clip(wide, low, high).astype(dtype).view(np.uint32)
+        return bits
 
     return convert
 
@@ -76,9 +77,7 @@ for _name, _other in _TO_FLOAT.items():
 @instruction("v_cvt_f16_f32")
 def _f16(found: Instruction) -> Run:
     """Round to f16 (nearest even); the upper half of the result is zero."""
-    return _from_float(
-        found, lambda a: a.astype(np.float16).view(np.uint16).astype(np.uint32)
-    )
+    return _from_float(found, lambda a: a.astype(np.float16).view(np.uint16).astype(np.uint32))
 
 
 @instruction("v_cvt_pk_bf16_f32")
@@ -109,8 +108,8 @@ def _pair(found: Instruction, function: Callable[[F32], Any32]) -> Run:
     shadow = lane_shadow(found.operands[1:])
 
     def run(wave: Wave) -> None:
-        upper = function(np.broadcast_to(high(wave), (64,))) << np.uint32(16)
-        lower = function(np.broadcast_to(low(wave), (64,))) & np.uint32(0xFFFF)
+        upper = function(every_lane(high(wave))) << np.uint32(16)
+        lower = function(every_lane(low(wave))) & np.uint32(0xFFFF)
         wave.put(register, lower | upper, shadow(wave))
 
     return run

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from prebuild.gfx950.arrays import ALL, M32, U32, Any32, lanes_of, mask_of
+from prebuild.gfx950.arrays import ALL, M32, U32, Any32, every_lane, lanes_of, mask_of
 from prebuild.gfx950.disassembly import Instruction, Operand
 from prebuild.gfx950.isa.registry import Run, instruction
 from prebuild.gfx950.isa.sources import (
@@ -41,12 +41,14 @@ def _reversed_bits(data: Any32) -> Any32:
     for shift, mask in ((1, 0x55555555), (2, 0x33333333), (4, 0x0F0F0F0F), (8, 0x00FF00FF)):
         low = np.uint32(mask)
         data = ((data >> np.uint32(shift)) & low) | ((data & low) << np.uint32(shift))
-    return (data >> np.uint32(16)) | (data << np.uint32(16))
+    turned: Any32 = (data >> np.uint32(16)) | (data << np.uint32(16))
+    return turned
 
 
 def _field(data: Any32, offset: Any32, width: Any32) -> Any32:
     bits = (np.uint32(1) << (width & FIVE)) - np.uint32(1)
-    return (data >> (offset & FIVE)) & bits
+    field: Any32 = (data >> (offset & FIVE)) & bits
+    return field
 
 
 def _signed_field(data: Any32, offset: Any32, width: Any32) -> Any32:
@@ -299,7 +301,7 @@ def _mbcnt(found: Instruction) -> Run:
     below = np.array([(1 << min(max(place, 0), 32)) - 1 for place in own.tolist()], np.uint64)
 
     def count(mask: Any32, base: Any32) -> Any32:
-        bits = np.broadcast_to(mask.astype(np.uint64), (64,)) & below
+        bits = every_lane(mask.astype(np.uint64)) & below
         ones = np.array([int(value).bit_count() for value in bits.tolist()], np.uint32)
         return ones + base
 
@@ -325,7 +327,7 @@ def _carry(found: Instruction) -> Run:
         extra = lanes_of(wave.get64(carry_in)).astype(np.int64) if chained else np.int64(0)
         total = first.astype(np.int64) + sign * (second.astype(np.int64) + extra)
         undefined = shadow(wave)
-        out = mask_of(np.broadcast_to((total < 0) | (total > M32), (64,)))
+        out = mask_of(every_lane((total < 0) | (total > M32)))
         wave.put(register, _low(total), undefined)
         wave.set_pair(carry, out & wave.exec, undefined & wave.exec)
 

@@ -50,7 +50,8 @@ def dpp_source(found: Instruction) -> I64:
     modifiers = found.modifiers
     if "quad_perm" in modifiers:
         order = np.array([int(part) for part in modifiers["quad_perm"].strip("[]").split(",")])
-        return (lane & ~3) | order[lane & 3]
+        quad: I64 = (lane & ~3) | order[lane & 3]
+        return quad
     if "row_ror" in modifiers:
         return row | (place - int(modifiers["row_ror"])) & 15
     if "row_newbcast" in modifiers:

@@ -17,9 +17,7 @@ from prebuild.gfx950.wave import ALL_BYTES, Flight, Wave, any_byte
 _BITS = {"b32": 1, "b64": 2, "b96": 3, "b128": 4}
 
 
-def arrival(
-    wave: Wave, target: Operand, data: U32, undefined: list[int]
-) -> Callable[[], None]:
+def arrival(wave: Wave, target: Operand, data: U32, undefined: list[int]) -> Callable[[], None]:
     """Return the closure that writes (dwords, 64) dwords in the lanes that are on now.
 
     ``undefined`` holds the shadow of each dword as a VGPR has it.
@@ -122,8 +120,8 @@ def _read(found: Instruction) -> Run:
             parts.append(data)
             marks.append(undefined)
         data = spread(wave, np.concatenate(parts))
-        undefined = spread_marks(wave, np.concatenate(marks), target.count)
-        wave.issue_lgkm(Flight(registers, arrival(wave, target, data, undefined)))
+        shadows = spread_marks(wave, np.concatenate(marks), target.count)
+        wave.issue_lgkm(Flight(registers, arrival(wave, target, data, shadows)))
 
     return run
 

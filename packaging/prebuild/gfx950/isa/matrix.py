@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prebuild.gfx950 import formats
-from prebuild.gfx950.arrays import ALL, F64, WAVE, Any32
+from prebuild.gfx950.arrays import ALL, F64, WAVE, Any32, every_lane
 from prebuild.gfx950.disassembly import Instruction, Operand
 from prebuild.gfx950.floats import bf16_value
 from prebuild.gfx950.isa.registry import Run, instruction
@@ -103,16 +103,16 @@ def operand_matrix(raw: Any32, form: Format, shape: Shape) -> F64:
     values = form.decode(lanes)
     groups, count = WAVE // shape.side, values.shape[1]
     if form.halves:
-        parts = values.reshape(groups, shape.side, 2, count // 2).transpose(1, 2, 0, 3)
-    else:
-        parts = values.reshape(groups, shape.side, count).transpose(1, 0, 2)
+        runs = values.reshape(groups, shape.side, 2, count // 2).transpose(1, 2, 0, 3)
+        return runs.reshape(shape.side, shape.depth)
+    parts = values.reshape(groups, shape.side, count).transpose(1, 0, 2)
     return parts.reshape(shape.side, shape.depth)
 
 
 def scale_matrix(raw: Any32, select: int, shape: Shape) -> F64:
     """Return the factor of each element of an operand, (side, depth)."""
     codes = (raw >> np.uint32(8 * select)) & np.uint32(0xFF)
-    factors = formats.E8M0[np.broadcast_to(codes, (WAVE,))]
+    factors = formats.E8M0[every_lane(codes)]
     per_block = factors.reshape(WAVE // shape.side, shape.side).T
     return np.repeat(per_block, _SCALE_BLOCK, axis=1)
 
@@ -203,9 +203,7 @@ def _side(found: Instruction, operand: Operand, form: Format, shape: Shape) -> S
     if operand.kind != "v" or operand.count != form.registers:
         raise found.unsupported(f"operand {operand.text}, expected {form.registers} registers")
     low, high = operand.index, operand.index + form.registers
-    return Side(
-        operand=operand, read=lambda wave: operand_matrix(wave.v[low:high], form, shape)
-    )
+    return Side(operand=operand, read=lambda wave: operand_matrix(wave.v[low:high], form, shape))
 
 
 def _scaled(found: Instruction, which: int, plain: Side, shape: Shape) -> Side:

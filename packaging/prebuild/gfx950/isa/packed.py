@@ -41,10 +41,13 @@ def _half(
         scalar = operand.kind == "s"
 
         def read(wave: Wave) -> F32:
-            data = (
-                np.uint32(wave.s[index]).view(np.float32) if scalar else wave.frows[index]
+            data: F32 = (
+                np.full(64, wave.s[index], np.uint32).view(np.float32)
+                if scalar
+                else wave.frows[index]
             )
-            return sign * (data if wave.denorm32 & 1 else flush(np.asarray(data)))
+            signed: F32 = sign * (data if wave.denorm32 & 1 else flush(data))
+            return signed
 
         return read, (part,)
     raise found.unsupported("constant source of a packed instruction is not modelled")
@@ -60,9 +63,7 @@ def _packed(found: Instruction) -> Run:
     sources = found.operands[1 : 1 + count]
     halves = []
     for select, sign in zip(selects, signs, strict=True):
-        parts = [
-            _half(found, operand, select[i], sign[i]) for i, operand in enumerate(sources)
-        ]
+        parts = [_half(found, operand, select[i], sign[i]) for i, operand in enumerate(sources)]
         shadow = lane_shadow([piece for part in parts for piece in part[1]])
         halves.append(([part[0] for part in parts], shadow))
 

@@ -317,9 +317,7 @@ def _with_short(found: Instruction) -> Run:
     return run
 
 
-@instruction(
-    *(f"s_cmpk_{name}_{kind}" for name in _COMPARE for kind in ("i32", "u32"))
-)
+@instruction(*(f"s_cmpk_{name}_{kind}" for name in _COMPARE for kind in ("i32", "u32")))
 def _compare_short(found: Instruction) -> Run:
     """Compare with a 16-bit constant, signed or not, into SCC."""
     _, _, name, kind = found.mnemonic.split("_")

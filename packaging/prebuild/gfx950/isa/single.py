@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from prebuild.gfx950.arrays import F32, F64, Any32, lanes_of, mask_of
+from prebuild.gfx950.arrays import F32, F64, Any32, every_lane, lanes_of, mask_of
 from prebuild.gfx950.disassembly import VCC, Instruction
 from prebuild.gfx950.floats import exponent, flush, fma32
 from prebuild.gfx950.isa.registry import Run, instruction
@@ -102,9 +102,7 @@ def _vector(found: Instruction, function: Function, count: int) -> Run:
 
 
 def _enter(mnemonic: str, function: Function, count: int) -> None:
-    instruction(mnemonic, modifiers="mul div clamp")(
-        lambda found: _vector(found, function, count)
-    )
+    instruction(mnemonic, modifiers="mul div clamp")(lambda found: _vector(found, function, count))
 
 
 for _name, (_function, _count) in _ARITHMETIC.items():
@@ -157,7 +155,7 @@ def _div_scale(found: Instruction) -> Run:
     shadow = lane_shadow(found.operands[2:5])
 
     def run(wave: Wave) -> None:
-        data, condition = div_scale(*[np.broadcast_to(read(wave), (64,)) for read in reads])
+        data, condition = div_scale(*[every_lane(read(wave)) for read in reads])
         undefined = shadow(wave)
         wave.put_f32(register, result_float(wave, found, data), undefined)
         wave.set_pair(flag, mask_of(condition) & wave.exec, undefined & wave.exec)
@@ -168,6 +166,8 @@ def _div_scale(found: Instruction) -> Run:
 def div_scale(chosen: F32, denominator: F32, numerator: F32) -> tuple[F32, Any32]:
     """Return the scaled source and the condition flag of each lane."""
     top, bottom = exponent(numerator), exponent(denominator)
+    if _plain(top, bottom):
+        return chosen, np.zeros(64, np.bool_)
     is_denominator = chosen.view(np.uint32) == denominator.view(np.uint32)
     is_numerator = chosen.view(np.uint32) == numerator.view(np.uint32)
     up = np.ldexp(chosen, 64)
@@ -190,6 +190,12 @@ def div_scale(chosen: F32, denominator: F32, numerator: F32) -> tuple[F32, Any32
     data = np.select(conditions, [case[1] for case in cases], chosen).astype(np.float32)
     flags = np.select(conditions, [np.full(64, case[2]) for case in cases], False)
     return data, flags
+
+
+def _plain(top: Any32, bottom: Any32) -> bool:
+    """Whether no lane is near an extreme: both normal, far from overflow and underflow."""
+    normal = (top > 23) & (top < 255) & (bottom > 0) & (bottom < 253)
+    return bool((normal & (np.abs(top - bottom) < 96)).all())
 
 
 @instruction("v_div_fmas_f32")
@@ -224,7 +230,7 @@ def _div_fixup(found: Instruction) -> Run:
     shadow = lane_shadow(found.operands[1:])
 
     def run(wave: Wave) -> None:
-        quotient, bottom, top = (np.broadcast_to(read(wave), (64,)) for read in reads)
+        quotient, bottom, top = (every_lane(read(wave)) for read in reads)
         data = div_fixup(quotient, bottom, top)
         wave.put_f32(register, result_float(wave, found, data), shadow(wave))
 
@@ -234,6 +240,9 @@ def _div_fixup(found: Instruction) -> Run:
 def div_fixup(quotient: F32, bottom: F32, top: F32) -> F32:
     """Return the quotient with NaN, infinity, zero, overflow and sign put right."""
     sign = np.signbit(bottom) ^ np.signbit(top)
+    plain = np.where(sign, -np.abs(quotient), np.abs(quotient))
+    if _plain(exponent(top), exponent(bottom)) and not np.isnan(quotient).any():
+        return plain
     zero = np.where(sign, np.float32(-0.0), np.float32(0.0))
     infinite = np.where(sign, np.float32(-np.inf), np.float32(np.inf))
     distance = exponent(top) - exponent(bottom)
@@ -248,5 +257,4 @@ def div_fixup(quotient: F32, bottom: F32, top: F32) -> F32:
         np.isnan(quotient),
     ]
     results = [np.full(64, nan), np.full(64, nan), infinite, zero, zero, infinite, infinite]
-    plain = np.where(sign, -np.abs(quotient), np.abs(quotient))
     return np.select(conditions, results, plain).astype(np.float32)

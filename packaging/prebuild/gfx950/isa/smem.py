@@ -32,9 +32,11 @@ def _load(found: Instruction) -> Run:
         address = (wave.get64(base.index) + plain(wave) + extra) & ~3
         data, undefined = wave.memory.load(np.array([address], np.int64), dwords)
         values = data[:, 0].tolist()
-        marks = [0] * dwords if undefined is None else [
-            M32 if mark else 0 for mark in undefined[:, 0].tolist()
-        ]
+        marks = (
+            [0] * dwords
+            if undefined is None
+            else [M32 if mark else 0 for mark in undefined[:, 0].tolist()]
+        )
 
         def arrive() -> None:
             wave.s[target.index : target.index + dwords] = values

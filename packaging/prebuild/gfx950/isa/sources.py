@@ -36,9 +36,8 @@ def bits64(found: Instruction, operand: Operand) -> int:
     """Return a constant operand as 64 bits; an inline integer is sign-extended."""
     if operand.kind == "int" and not operand.literal:
         return int(operand.value) & ALL
-    if operand.kind == "int" and 0 <= operand.value <= M32:
-        if operand.text in ("0xffffffff",) or operand.value < 1 << 31:
-            return int(operand.value)
+    if operand.kind == "int" and 0 <= operand.value < 1 << 31:
+        return int(operand.value)
     raise found.unsupported(f"64-bit constant {operand.text} is not modelled")
 
 
@@ -242,8 +241,7 @@ def shadows64(operands: Sequence[Operand]) -> tuple[Scalar, Scalar]:
     The low dword depends on the low dwords of the sources alone; compilers rely on it.
     """
     low = [
-        replace(operand, count=1) if operand.kind in ("v", "s") else operand
-        for operand in operands
+        replace(operand, count=1) if operand.kind in ("v", "s") else operand for operand in operands
     ]
     return lane_shadow(low), lane_shadow(operands)
 

@@ -1,4 +1,4 @@
-"""Vector memory: buffer, global and scratch instructions, loads straight to LDS, atomics.
+"""Vector memory: buffer and global instructions, loads straight to LDS, atomics.
 
 The value of a load is taken when it is issued and shows when vmcnt says so.  Loads and stores of
 one wave return in order (LLVM's SIInsertWaitcnts relies on the same).
@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from prebuild.gfx950.arrays import I64, M32, U32, WAVE, Any32, Lanes, lanes_of
+from prebuild.gfx950.arrays import I64, M32, U32, Any32, Lanes, lanes_of
 from prebuild.gfx950.disassembly import M0, Instruction, Operand
 from prebuild.gfx950.errors import MemoryFault, UndefinedValue
 from prebuild.gfx950.floats import bf16_bits, bf16_value
@@ -23,7 +23,7 @@ from prebuild.gfx950.isa.sources import scalar32, shadow32
 from prebuild.gfx950.memory import AtomicAdd
 from prebuild.gfx950.wave import Flight, Wave, any_byte
 
-_DWORDS = {"dword": 1, "dwordx2": 2, "dwordx3": 3, "dwordx4": 4}
+DWORDS = {"dword": 1, "dwordx2": 2, "dwordx3": 3, "dwordx4": 4}
 _SMALL = {"ubyte": (1, False), "sbyte": (1, True), "ushort": (2, False), "sshort": (2, True)}
 _CACHE = "sc0 sc1 nt"
 _STRIDE_MASK = 0x3FFF
@@ -33,11 +33,13 @@ Where = Callable[[Wave], tuple[I64, I64]]
 _FAR = np.int64(1) << 40
 
 
-def _offset(found: Instruction) -> int:
+def offset_of(found: Instruction) -> int:
+    """Return the constant offset of a memory instruction, in bytes."""
     return int(found.modifiers.get("offset", "0"), 0)
 
 
-def _require(wave: Wave, operand: Operand) -> None:
+def require(wave: Wave, operand: Operand) -> None:
+    """Raise where an address register is undefined in a lane that is on."""
     for index in range(operand.index, operand.index + operand.count):
         undefined = wave.vu[index] & wave.exec_bytes if operand.kind == "v" else wave.su[index]
         if undefined:
@@ -46,13 +48,13 @@ def _require(wave: Wave, operand: Operand) -> None:
 
 def global_where(found: Instruction, address: Operand, base: Operand) -> Where:
     """Return 64-bit addresses: a VGPR pair, or an SGPR pair plus a 32-bit VGPR."""
-    offset = _offset(found)
+    offset = offset_of(found)
     index = address.index
     if base.kind == "s" and base.count == 2 and address.count == 1:
 
         def based(wave: Wave) -> tuple[I64, I64]:
-            _require(wave, address)
-            _require(wave, base)
+            require(wave, address)
+            require(wave, base)
             start = wave.get64(base.index) + offset
             where = wave.rows[index][wave.active].astype(np.int64) + start
             return where, np.full(where.size, _FAR)
@@ -62,7 +64,7 @@ def global_where(found: Instruction, address: Operand, base: Operand) -> Where:
         raise found.unsupported("addressing of a global instruction")
 
     def plain(wave: Wave) -> tuple[I64, I64]:
-        _require(wave, address)
+        require(wave, address)
         low = wave.rows[index][wave.active].astype(np.int64)
         high = wave.rows[index + 1][wave.active].astype(np.int64)
         where = (high << 32 | low) + offset
@@ -80,11 +82,11 @@ def buffer_where(found: Instruction, operands: tuple[Operand, ...]) -> Where:
     if offen == (address.text == "off"):
         raise found.unsupported("addressing of a buffer instruction")
     extra, extra_shadow = scalar32(found, scalar), shadow32(scalar)
-    constant = _offset(found)
+    constant = offset_of(found)
     first = descriptor.index
 
     def where(wave: Wave) -> tuple[I64, I64]:
-        _require(wave, descriptor)
+        require(wave, descriptor)
         low, high, records, _ = wave.s[first : first + 4]
         if high >> 16 & _STRIDE_MASK or high >> 31:
             raise found.unsupported("buffer descriptor with a stride or a swizzle")
@@ -93,7 +95,7 @@ def buffer_where(found: Instruction, operands: tuple[Operand, ...]) -> Where:
         base = low | (high & 0xFFFF) << 32
         offset = np.full(wave.active.size, constant + extra(wave), np.int64)
         if offen:
-            _require(wave, address)
+            require(wave, address)
             offset += wave.rows[address.index][wave.active].astype(np.int64)
         return base + offset, records - offset
 
@@ -125,13 +127,13 @@ def fetch(wave: Wave, where: Where, dwords: int) -> tuple[U32, Any32 | None]:
 
 
 @instruction(
-    *(f"{kind}_load_{width}" for kind in ("global", "buffer") for width in _DWORDS),
+    *(f"{kind}_load_{width}" for kind in ("global", "buffer") for width in DWORDS),
     modifiers=f"offset offen lds {_CACHE}",
     queue="vm",
 )
 def _load(found: Instruction) -> Run:
     """Load one to four dwords a lane."""
-    dwords = _DWORDS[found.mnemonic.rsplit("_", 1)[1]]
+    dwords = DWORDS[found.mnemonic.rsplit("_", 1)[1]]
     if "lds" in found.modifiers:
         return _to_lds(found, dwords)
     (target,), where = _operands(found, 1)
@@ -147,15 +149,15 @@ def _load(found: Instruction) -> Run:
     return run
 
 
-@instruction(*(f"global_load_lds_{width}" for width in _DWORDS), modifiers=f"offset {_CACHE}")
+@instruction(*(f"global_load_lds_{width}" for width in DWORDS), modifiers=f"offset {_CACHE}")
 def _global_to_lds(found: Instruction) -> Run:
-    return _to_lds(found, _DWORDS[found.mnemonic.rsplit("_", 1)[1]])
+    return _to_lds(found, DWORDS[found.mnemonic.rsplit("_", 1)[1]])
 
 
 def _to_lds(found: Instruction, dwords: int) -> Run:
     """Load straight to LDS, at M0 + instruction offset + lane * size; EXEC off skips a lane."""
     _, where = _operands(found, 0)
-    constant = _offset(found)
+    constant = offset_of(found)
     steps = np.arange(dwords)[:, None]
 
     def run(wave: Wave) -> None:
@@ -167,10 +169,10 @@ def _to_lds(found: Instruction, dwords: int) -> Run:
         part, marks = fetch(wave, where, dwords)
         index = (start >> 2) + (wave.active * dwords)[None, :] + steps
         undefined = np.zeros(part.shape, np.bool_) if marks is None else marks != 0
-        wave.lds.poison(index, wave.number)
+        wave.lds.begin(index, wave.number)
 
         def arrive() -> None:
-            wave.lds.store(index, part, undefined, wave.number)
+            wave.lds.land(index, part, undefined, wave.number)
 
         wave.issue_vm(Flight((), arrive))
 
@@ -213,12 +215,12 @@ def _store_parts(found: Instruction) -> tuple[Operand, Where]:
 
 
 @instruction(
-    *(f"{kind}_store_{width}" for kind in ("global", "buffer") for width in _DWORDS),
+    *(f"{kind}_store_{width}" for kind in ("global", "buffer") for width in DWORDS),
     modifiers=f"offset offen {_CACHE}",
 )
 def _store(found: Instruction) -> Run:
     """Store one to four dwords a lane."""
-    dwords = _DWORDS[found.mnemonic.rsplit("_", 1)[1]]
+    dwords = DWORDS[found.mnemonic.rsplit("_", 1)[1]]
     data, where = _store_parts(found)
     if data.kind != "v" or data.count != dwords:
         raise found.unsupported(f"source {data.text}")
@@ -319,80 +321,6 @@ def _atomic(found: Instruction) -> Run:
         part = wave.rows[data.index][wave.active][inside]
         marks = lanes_of(any_byte(wave.vu[data.index]))[wave.active][inside].astype(np.uint32)
         wave.memory.atomic(addresses[inside], part, marks, addition)
-        wave.issue_vm(Flight((), None))
-
-    return run
-
-
-def _scratch_where(
-    found: Instruction, address: Operand, base: Operand
-) -> Callable[[Wave], I64 | int]:
-    """Return the dword index in scratch: one for all lanes, or one a lane where a VGPR says."""
-    offset = _offset(found)
-    scalar = (
-        scalar32(found, base) if base.text != "off" else (lambda wave: 0)
-    )
-
-    def where(wave: Wave) -> I64 | int:
-        if base.text != "off":
-            _require(wave, base)
-        start = scalar(wave) + offset
-        if address.kind == "v":
-            _require(wave, address)
-            lanes = wave.rows[address.index].astype(np.int64) + start
-            return (lanes & M32) >> 2
-        return start >> 2
-
-    return where
-
-
-def _inside(wave: Wave, index: I64 | int, dwords: int) -> None:
-    lanes = np.asarray(index).reshape(-1)
-    if lanes.size == WAVE:
-        lanes = lanes[wave.active]
-    if lanes.size and (int(lanes.min()) < 0 or int(lanes.max()) + dwords > len(wave.scratch)):
-        raise MemoryFault(
-            f"scratch dword {int(lanes.max())} outside the {len(wave.scratch)} of a work-item"
-        )
-
-
-@instruction(*(f"scratch_load_{width}" for width in _DWORDS), modifiers="offset", queue="vm")
-def _scratch_load(found: Instruction) -> Run:
-    """Load dwords of the lane's own scratch."""
-    dwords = _DWORDS[found.mnemonic.rsplit("_", 1)[1]]
-    target = found.operands[0]
-    where = _scratch_where(found, found.operands[1], found.operands[2])
-    registers = tuple(ids(target))
-
-    def run(wave: Wave) -> None:
-        index = where(wave)
-        _inside(wave, index, dwords)
-        if not isinstance(index, int):
-            raise found.unsupported("scratch load with an address of its own in each lane")
-        data = wave.scratch[index : index + dwords].copy()
-        undefined = wave.scratch_undefined[index : index + dwords]
-        wave.issue_vm(Flight(registers, arrival(wave, target, data, undefined)))
-
-    return run
-
-
-@instruction(*(f"scratch_store_{width}" for width in _DWORDS), modifiers="offset")
-def _scratch_store(found: Instruction) -> Run:
-    """Store dwords to the lane's own scratch."""
-    dwords = _DWORDS[found.mnemonic.rsplit("_", 1)[1]]
-    address, data, base = found.operands
-    where = _scratch_where(found, address, base)
-
-    def run(wave: Wave) -> None:
-        index = where(wave)
-        _inside(wave, index, dwords)
-        if not isinstance(index, int):
-            raise found.unsupported("scratch store with an address of its own in each lane")
-        for offset in range(dwords):
-            row, source = index + offset, data.index + offset
-            np.copyto(wave.scratch[row], wave.rows[source], where=wave.lanes)
-            kept = wave.scratch_undefined[row] & ~wave.exec_bytes
-            wave.scratch_undefined[row] = kept | (wave.vu[source] & wave.exec_bytes)
         wave.issue_vm(Flight((), None))
 
     return run

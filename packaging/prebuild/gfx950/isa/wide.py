@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from prebuild.gfx950.arrays import ALL, mask_of
+from prebuild.gfx950.arrays import ALL, every_lane, mask_of
 from prebuild.gfx950.disassembly import Instruction
 from prebuild.gfx950.isa.registry import Run, instruction
 from prebuild.gfx950.isa.sources import (
@@ -93,11 +93,11 @@ def _mad(found: Instruction) -> Run:
         first, second = left(wave), right(wave)
         if signed:
             product = first.view(np.int32).astype(np.int64) * second.view(np.int32).astype(np.int64)
-            term = np.broadcast_to(product, (64,))
+            term = every_lane(product)
         else:
             wide = first.astype(np.uint64) * second.astype(np.uint64)
-            term = np.broadcast_to(wide, (64,)).view(np.int64)
-        base = np.broadcast_to(addend(wave), (64,))
+            term = every_lane(wide).view(np.int64)
+        base = every_lane(addend(wave))
         total = term + base
         out = _carry_out(term, base, total, signed=signed)
         undefined = high(wave)

@@ -1,0 +1,106 @@
+"""``prebuild verify-kernels``: run every kernel of a wheel or a build and judge its numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from prebuild.settings import Settings
+from prebuild.toolchain import load as load_toolchain
+from prebuild.verify import report
+from prebuild.verify.errors import VerificationError
+from prebuild.verify.source import collect, opened
+from prebuild.verify.verdict import Verdict
+from prebuild.verify.verify import verify
+
+SCHEMA_VERSION = 1
+
+
+def run(
+    path: Path,
+    *,
+    settings: Settings,
+    objdump: Path | None = None,
+    jobs: int | None = None,
+    only: str = "",
+    failures: Path | None = None,
+    fresh: bool = False,
+    console: Console | None = None,
+) -> list[Verdict]:
+    """Verify the kernels below ``path`` whose name holds ``only``.
+
+    Raises :class:`VerificationError` with every kernel that is wrong, after a file for each has
+    been written to ``failures``.
+    """
+    console = console or Console(stderr=True)
+    tool = objdump or load_toolchain(settings).tool("llvm-objdump")
+    with opened(path) as place, report.progress(console) as bar:
+        subjects = [subject for subject in collect(place) if only in subject.facts.name()]
+        task = bar.add_task("kernels", total=len(subjects))
+        verdicts = verify(
+            subjects,
+            objdump=tool,
+            cache=None if fresh else settings.cache_dir / "verified",
+            jobs=jobs,
+            on_done=lambda verdict: bar.update(task, advance=1, description=verdict.kernel),
+        )
+    console.print(report.table(verdicts))
+    figures = report.summarise(verdicts)
+    console.print(
+        f"{figures.kernels} kernels ({figures.cached} from the cache), {figures.wrong} wrong;"
+        f" {figures.instructions:,} instructions of {figures.opcodes} kinds,"
+        f" {figures.elements:,} elements, largest error {figures.max_error:.3f} of its bound"
+    )
+    _raise_if_wrong(verdicts, failures or Path("verify-failures"))
+    return verdicts
+
+
+def _raise_if_wrong(verdicts: list[Verdict], directory: Path) -> None:
+    written = report.write_failures(verdicts, directory)
+    if written:
+        wrong = [verdict for verdict in verdicts if not verdict.ok]
+        raise VerificationError(
+            "kernels whose numbers are wrong:",
+            [
+                f"{verdict.kernel}: {verdict.failure.splitlines()[0]} ({path})"
+                for verdict, path in zip(wrong, written, strict=True)
+            ],
+        )
+
+
+def verify_kernels(
+    path: Annotated[Path, typer.Argument(help="A wheel, a build folder, a module (.so) or a .co.")],
+    objdump: Annotated[
+        Path | None, typer.Option(help="llvm-objdump with gfx950; default: the toolchain's.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes; default: one a core.")] = None,
+    only: Annotated[str, typer.Option(help="Only kernels whose name holds this text.")] = "",
+    failures: Annotated[
+        Path, typer.Option(help="Where to write what is wrong with a kernel.")
+    ] = Path("verify-failures"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run what the cache knows, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
+) -> None:
+    """Run the machine code of every kernel on a CPU and compare with an exact reference."""
+    import os
+
+    settings = Settings.from_environ(os.environ)
+    verdicts = run(
+        path,
+        settings=settings,
+        objdump=objdump,
+        jobs=jobs,
+        only=only,
+        failures=failures,
+        fresh=fresh,
+    )
+    if as_json:
+        content = {
+            "schema": SCHEMA_VERSION,
+            "kernels": [verdict.to_json() for verdict in verdicts],
+        }
+        typer.echo(json.dumps(content, indent=1, sort_keys=True))

@@ -1,0 +1,26 @@
+"""What stops a verification."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from prebuild.errors import PrebuildError, ProblemsError
+
+
+class UnknownKernelError(PrebuildError):
+    """A kernel for which no problem is known."""
+
+    exit_code: ClassVar[int] = 8
+
+    def __init__(self, symbol: str) -> None:
+        self.symbol = symbol
+        super().__init__(
+            f"no problem is known for kernel {symbol[:200]}; expected one of CK's MoE kernels of"
+            " a family that verify/subject.py reads"
+        )
+
+
+class VerificationError(ProblemsError):
+    """At least one kernel is wrong; one problem each."""
+
+    exit_code: ClassVar[int] = 8

@@ -1,0 +1,144 @@
+"""Compares what a kernel wrote with the reference, element by element."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+
+from prebuild.gfx950.memory import Allocation
+from prebuild.verify.reference import Expected, sum_bound
+
+F64 = npt.NDArray[np.float64]
+_TYPES = {"bf16": ml_dtypes.bfloat16, "f16": np.float16}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wrong:
+    """The first element that is wrong."""
+
+    index: tuple[int, ...]
+    """(token, slot, column) in stage 1, (token, column) in stage 2."""
+    found: float
+    expected: float
+    bound: float
+    undefined: bool
+    """Nothing that was defined reached it."""
+    writer: int
+    """Id of the wave that wrote it last; -1 where none did."""
+    where: str
+    """``value``, or ``addend`` where one contribution to a sum is wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """Output against reference."""
+
+    elements: int
+    wrong: int
+    undefined: int
+    ratio: float
+    """Largest error over its bound, of what is defined."""
+    max_error: float
+    first: Wrong | None
+
+
+def judge_values(out: Allocation, expected: Expected, kind: str) -> Judgement:
+    """Judge stage 1: every (token, slot) row is written once."""
+    return _judge(out, expected.value, expected.bound, kind)
+
+
+def judge_sums(out: Allocation, expected: Expected, kind: str) -> Judgement:
+    """Judge stage 2: the sums, then every single contribution, whatever their order was."""
+    value, bound = sum_bound(expected)
+    whole = _judge(out, value, bound, kind)
+    return whole if whole.first is not None else _with_addends(out, expected, kind, whole)
+
+
+def _judge(out: Allocation, value: F64, bound: F64, kind: str) -> Judgement:
+    count = value.size
+    found = out.data[: 2 * count].view(_TYPES[kind]).astype(np.float64).reshape(value.shape)
+    undefined = out.shadow[: 2 * count].view(np.uint16).reshape(value.shape) != 0
+    error = np.abs(found - value)
+    both_nan = np.isnan(found) & np.isnan(value)
+    good = (both_nan | (error <= bound)) & ~undefined
+    ratio = np.where(undefined | both_nan, 0.0, error / bound)
+    first = None
+    if not good.all():
+        index = np.unravel_index(int(np.argmin(good)), good.shape)
+        first = Wrong(
+            index=tuple(int(part) for part in index),
+            found=float(found[index]),
+            expected=float(value[index]),
+            bound=float(bound[index]),
+            undefined=bool(undefined[index]),
+            writer=int(out.writer.repeat(2)[np.ravel_multi_index(index, good.shape)]),
+            where="value",
+        )
+    return Judgement(
+        elements=count,
+        wrong=int((~good).sum()),
+        undefined=int(undefined.sum()),
+        ratio=float(np.nan_to_num(ratio, nan=np.inf).max()),
+        max_error=float(np.nan_to_num(np.where(both_nan, 0.0, error), nan=np.inf).max()),
+        first=first,
+    )
+
+
+def _with_addends(out: Allocation, expected: Expected, kind: str, whole: Judgement) -> Judgement:
+    """Judge each addend: per element as many as slots, each near one of the reference's.
+
+    Sorting pairs them: if any pairing keeps every difference within a tolerance, the sorted one
+    does.  The tolerance is the largest of the element's slots.
+    """
+    tokens, topk, columns = expected.value.shape
+    addends, counts = _addends(out, tokens * columns, topk, kind)
+    want = np.sort(expected.value.transpose(0, 2, 1).reshape(-1, topk), axis=1)
+    bound = expected.bound.transpose(0, 2, 1).reshape(-1, topk).max(axis=1)
+    got = np.sort(addends, axis=1)
+    error = np.abs(got - want).max(axis=1)
+    good = (counts == topk) & (error <= bound)
+    ratio = max(whole.ratio, float(np.nan_to_num(error / bound, nan=np.inf).max()))
+    first = None
+    if not good.all():
+        at = int(np.argmin(good))
+        worst = int(np.argmax(np.nan_to_num(np.abs(got[at] - want[at]), nan=np.inf)))
+        first = Wrong(
+            index=(at // columns, at % columns),
+            found=float(got[at, worst]),
+            expected=float(want[at, worst]),
+            bound=float(bound[at]),
+            undefined=False,
+            writer=int(out.writer[at // 2]),
+            where=f"addend ({int(counts[at])} of {topk} slots added)",
+        )
+    return Judgement(
+        elements=whole.elements,
+        wrong=int((~good).sum()),
+        undefined=whole.undefined,
+        ratio=ratio,
+        max_error=whole.max_error,
+        first=first,
+    )
+
+
+def _addends(
+    out: Allocation, elements: int, topk: int, kind: str
+) -> tuple[F64, npt.NDArray[np.int64]]:
+    """Return (elements, topk) addends, NaN where one is missing, and how many there were."""
+    log = out.atomics
+    if not log.addresses:
+        return np.full((elements, topk), np.nan), np.zeros(elements, np.int64)
+    offsets = np.concatenate(log.addresses)
+    halves = np.concatenate(log.values).view(_TYPES[kind]).astype(np.float64)
+    index = (offsets[:, None] // 2 + np.arange(2)).reshape(-1)
+    order = np.argsort(index, kind="stable")
+    index, halves = index[order], halves[order]
+    rank = np.arange(index.size) - np.searchsorted(index, index)
+    counts = np.bincount(index, minlength=elements)
+    kept = rank < topk
+    addends = np.full((elements, topk), np.nan)
+    addends[index[kept], rank[kept]] = halves[kept]
+    return addends, counts

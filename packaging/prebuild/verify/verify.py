@@ -1,0 +1,95 @@
+"""Verifies many kernels: from a cache where one holds the verdict, else in parallel processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from prebuild.gfx950 import EXECUTOR_VERSION
+from prebuild.verify.runner import run_subject, shapes
+from prebuild.verify.subject import Subject
+from prebuild.verify.verdict import Verdict
+
+PROBLEMS_VERSION = "1"
+"""Raised whenever the problems or the reference change: part of the cache key of a verdict."""
+OnDone = Callable[[Verdict], None]
+
+
+def verify(
+    subjects: Sequence[Subject],
+    *,
+    objdump: Path,
+    cache: Path | None = None,
+    jobs: int | None = None,
+    on_done: OnDone = lambda verdict: None,  # noqa: ARG005
+) -> list[Verdict]:
+    """Return a verdict a kernel, in the order of ``subjects``.
+
+    ``objdump`` is llvm-objdump with gfx950.  Only a good verdict is kept in ``cache``.
+    """
+    verdicts: dict[str, Verdict] = {}
+    missing: list[Subject] = []
+    for subject in subjects:
+        known = _load(cache, subject)
+        if known is None:
+            missing.append(subject)
+        else:
+            verdicts[subject.symbol] = known
+            on_done(known)
+    for verdict in _run(missing, objdump, jobs or os.cpu_count() or 1):
+        verdicts[verdict.symbol] = verdict
+        _store(cache, verdict, missing)
+        on_done(verdict)
+    return [verdicts[subject.symbol] for subject in subjects]
+
+
+def _run(subjects: list[Subject], objdump: Path, jobs: int) -> Iterator[Verdict]:
+    """Yield verdicts as they come."""
+    if len(subjects) <= 1 or jobs == 1:
+        yield from (run_subject(subject, objdump) for subject in subjects)
+        return
+    with ProcessPoolExecutor(max_workers=jobs) as pool:
+        ordered = sorted(subjects, key=_weight)
+        waiting = [pool.submit(run_subject, subject, objdump) for subject in ordered]
+        for future in as_completed(waiting):
+            yield future.result()
+
+
+def _weight(subject: Subject) -> int:
+    """Order: the largest kernels first, so that no long one is left to the end."""
+    return -subject.facts.m * subject.facts.n
+
+
+def _key(subject: Subject) -> str:
+    content = (
+        subject.sha256,
+        subject.symbol,
+        EXECUTOR_VERSION,
+        PROBLEMS_VERSION,
+        [shape.name() for shape in shapes(subject.facts)],
+    )
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _load(cache: Path | None, subject: Subject) -> Verdict | None:
+    if cache is None:
+        return None
+    path = cache / f"{_key(subject)}.json"
+    if not path.is_file():
+        return None
+    return Verdict.from_json(json.loads(path.read_text())).from_cache()
+
+
+def _store(cache: Path | None, verdict: Verdict, subjects: Sequence[Subject]) -> None:
+    if cache is None or not verdict.ok:
+        return
+    subject = next(one for one in subjects if one.symbol == verdict.symbol)
+    cache.mkdir(parents=True, exist_ok=True)
+    path = cache / f"{_key(subject)}.json"
+    temporary = path.with_suffix(f".{os.getpid()}")
+    temporary.write_text(json.dumps(verdict.to_json(), indent=1, sort_keys=True) + "\n")
+    temporary.replace(path)
