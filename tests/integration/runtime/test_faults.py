@@ -12,7 +12,7 @@ import pytest
 from aiter_prebuilt.elf import _EHDR, _SHDR
 from aiter_prebuilt.match import CODES
 from tests.integration.runtime import sitemaker as make
-from tests.integration.runtime.faults import FAULTS, Fault, Stage
+from tests.integration.runtime.faults import FAULTS, Fault, Stage, updated
 
 Run = Callable[..., dict[str, Any]]
 
@@ -114,3 +114,10 @@ def test_torch_brings_the_only_runtime(stage: Stage, run: Run) -> None:
     result = run()
     assert result["answer"].startswith("prebuilt:")
     assert result["runtimes"] == [str(runtime)], "the linker's own copy was mapped beside torch's"
+
+
+def test_the_table_for_operators_is_current() -> None:
+    text = (make.ROOT / "docs" / "operations.md").read_text()
+    assert updated(text) == text, (
+        "make it anew: python -m tests.integration.runtime.faults docs/operations.md"
+    )
