@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from prebuild.gfx950.arrays import ALL, WAVE
 from prebuild.gfx950.codeobject import CodeObject, Descriptor, Segment
 from prebuild.gfx950.disassembly import parse_line
@@ -85,7 +86,9 @@ def machine() -> Listing:
     A branch names its target by the number of the line: ``s_cbranch_scc1 @3``.
     """
 
-    def make(lines: list[str], *, threads: int = 64, lds: int = 4096, kernarg: bytes = b"") -> Machine:
+    def make(
+        lines: list[str], *, threads: int = 64, lds: int = 4096, kernarg: bytes = b""
+    ) -> Machine:
         instructions = []
         for number, line in enumerate(lines):
             head, _, target = line.partition("@")

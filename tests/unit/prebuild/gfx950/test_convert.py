@@ -1,0 +1,66 @@
+"""Conversions against ml_dtypes and Python."""
+
+from __future__ import annotations
+
+import math
+
+import ml_dtypes
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
+def test_bf16_pairs_round_to_nearest_even(bench_type, low: int, high: int) -> None:
+    bench = bench_type()
+    bench.wave.denorm32 = 3
+    bench.set(1, low)
+    bench.set(2, high)
+    bench.run("v_cvt_pk_bf16_f32 v0, v1, v2")
+    for shift, bits in ((0, low), (16, high)):
+        value = np.uint32(bits).view(np.float32)
+        got = np.uint16(bench.ints(0)[0] >> shift & 0xFFFF).view(ml_dtypes.bfloat16)
+        want = value.astype(ml_dtypes.bfloat16)
+        assert (np.isnan(got) and np.isnan(want)) or got.tobytes() == want.tobytes()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(width=32))
+def test_float_to_integer_truncates_and_saturates(bench_type, value: float) -> None:
+    bench = bench_type()
+    bench.set(1, np.float32(value))
+    bench.run("v_cvt_i32_f32_e32 v2, v1", "v_cvt_u32_f32_e32 v3, v1")
+    whole = 0 if math.isnan(value) else value
+    for register, low, high in ((2, -(2**31), 2**31 - 1), (3, 0, 2**32 - 1)):
+        clipped = min(max(whole, low), high)
+        assert bench.ints(register)[0] == int(clipped) % 2**32
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_integer_to_float(bench_type, value: int) -> None:
+    bench = bench_type()
+    bench.set(1, value)
+    bench.run("v_cvt_f32_u32_e32 v2, v1", "v_cvt_f32_i32_e32 v3, v1", "v_cvt_f32_ubyte2_e32 v4, v1")
+    assert bench.floats(2)[0] == np.float32(value)
+    assert bench.floats(3)[0] == np.float32(value - 2**32 if value >= 2**31 else value)
+    assert bench.floats(4)[0] == value >> 16 & 0xFF
+
+
+def test_f16(bench) -> None:
+    bench.set(1, np.linspace(-70000, 70000, 64).astype(np.float32))
+    with np.errstate(over="ignore"):
+        halves = np.linspace(-70000, 70000, 64).astype(np.float32).astype(np.float16)
+    bench.run("v_cvt_f16_f32_e32 v2, v1", "v_cvt_f32_f16_e32 v3, v2")
+    assert bench.ints(2) == halves.view(np.uint16).tolist()
+    assert (bench.floats(3) == halves.astype(np.float32)).all()
+
+
+def test_packed_float_halves(bench) -> None:
+    for register, value in ((2, 1.5), (3, 2.5), (4, 10.0), (5, 20.0)):
+        bench.set(register, np.float32(value))
+    bench.run("v_pk_mul_f32 v[6:7], v[2:3], v[4:5] op_sel:[1,0] op_sel_hi:[0,1]")
+    assert (bench.floats(6)[0], bench.floats(7)[0]) == (25.0, 30.0)
+    bench.run("v_pk_add_f32 v[6:7], v[2:3], v[4:5] neg_lo:[0,1] neg_hi:[0,1]")
+    assert (bench.floats(6)[0], bench.floats(7)[0]) == (-8.5, -17.5)

@@ -1,0 +1,166 @@
+"""Whole programs: branches, barriers, waits, and what the machine refuses."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from prebuild.gfx950 import machine as module
+from prebuild.gfx950.errors import MissingWait, Runaway, UndefinedValue, UnsupportedInstruction
+
+KERNARG = struct.pack("<4i", 11, 22, 33, 44)
+
+
+def test_a_load_must_be_waited_for(machine) -> None:
+    lines = [
+        "s_load_dword s4, s[0:1], 0x4",
+        "s_waitcnt lgkmcnt(0)",
+        "s_add_i32 s5, s4, 1",
+        "s_endpgm",
+    ]
+    machine(lines, kernarg=KERNARG).run()
+    del lines[1]
+    with pytest.raises(MissingWait, match=r"s4 used .*lgkmcnt(.|\n)*s_add_i32"):
+        machine(lines, kernarg=KERNARG).run()
+
+
+def test_a_scalar_load_is_sure_only_when_nothing_is_outstanding(machine) -> None:
+    lines = [
+        "s_load_dword s4, s[0:1], 0x4",
+        "s_load_dword s5, s[0:1], 0x8",
+        "s_waitcnt lgkmcnt(1)",
+        "s_add_i32 s6, s4, 1",
+        "s_endpgm",
+    ]
+    with pytest.raises(MissingWait):
+        machine(lines, kernarg=KERNARG).run()
+
+
+def test_lds_results_arrive_in_order(machine) -> None:
+    lines = [
+        "v_lshlrev_b32_e32 v1, 2, v0",
+        "ds_write_b32 v1, v0",
+        "ds_read_b32 v2, v1",
+        "ds_read_b32 v3, v1",
+        "s_waitcnt lgkmcnt(1)",
+        "v_mov_b32_e32 v4, v2",
+        "v_mov_b32_e32 v5, v3",
+        "s_endpgm",
+    ]
+    with pytest.raises(MissingWait, match=r"v3 used(.|\n)*v_mov_b32_e32 v5, v3"):
+        machine(lines).run()
+
+
+def test_counters_are_separate(machine) -> None:
+    lines = [
+        "s_load_dword s4, s[0:1], 0x4",
+        "s_waitcnt vmcnt(0)",
+        "s_add_i32 s5, s4, 1",
+        "s_endpgm",
+    ]
+    with pytest.raises(MissingWait):
+        machine(lines, kernarg=KERNARG).run()
+
+
+def test_a_loop(machine) -> None:
+    lines = [
+        "s_mov_b32 s4, 0",
+        "s_add_i32 s4, s4, 3",
+        "s_cmp_lt_i32 s4, 30",
+        "s_cbranch_scc1 @1",
+        "s_endpgm",
+    ]
+    execution = machine(lines).run()
+    assert execution.executed["s_add_i32"] == 10
+    assert execution.unreached == []
+
+
+def test_a_branch_on_nothing_is_an_error(machine) -> None:
+    with pytest.raises(UndefinedValue, match="SCC"):
+        machine(["s_cbranch_scc1 @0", "s_endpgm"]).run()
+
+
+def test_a_loop_without_end_ends(machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_INSTRUCTIONS", 1000)
+    with pytest.raises(Runaway):
+        machine(["s_branch @0"]).run()
+
+
+def test_waves_meet_at_a_barrier(machine) -> None:
+    # Each wave writes its number; after the barrier wave 0 reads what wave 1 wrote.
+    lines = [
+        "v_lshlrev_b32_e32 v1, 2, v0",
+        "ds_write_b32 v1, v0",
+        "s_waitcnt lgkmcnt(0)",
+        "s_barrier",
+        "v_xor_b32_e32 v1, 0x100, v1",
+        "ds_read_b32 v2, v1",
+        "s_waitcnt lgkmcnt(0)",
+        "v_readfirstlane_b32 s4, v2",
+        "s_endpgm",
+    ]
+    seen = {}
+    made = machine(lines, threads=128)
+    made.trace = lambda wave, found: seen.setdefault((wave.number, found.mnemonic), wave.s[4])
+    made.run()
+    assert seen[0, "s_endpgm"] == 64
+    assert seen[1, "s_endpgm"] == 0
+
+
+def test_without_the_barrier_it_is_a_race(machine) -> None:
+    lines = [
+        "v_lshlrev_b32_e32 v1, 2, v0",
+        "ds_write_b32 v1, v0",
+        "s_waitcnt lgkmcnt(0)",
+        "v_xor_b32_e32 v1, 0x100, v1",
+        "ds_read_b32 v2, v1",
+        "s_endpgm",
+    ]
+    with pytest.raises(Exception, match="since the last barrier"):
+        machine(lines, threads=128).run()
+
+
+def test_workgroup_and_work_item_ids(machine) -> None:
+    seen = {}
+    made = machine(["s_nop 0", "s_endpgm"])
+    made.trace = lambda wave, _: seen.setdefault("s", wave.s[2:5] + [int(wave.rows[0][5])])
+    made.run([(7, 8, 9)])
+    assert seen["s"] == [7, 8, 9, 5]
+
+
+def test_exec_masks_and_saves(machine) -> None:
+    lines = [
+        "v_cmp_gt_i32_e32 vcc, 10, v0",
+        "s_and_saveexec_b64 s[4:5], vcc",
+        "v_mov_b32_e32 v1, 1",
+        "s_cbranch_execz @4",
+        "s_or_b64 exec, exec, s[4:5]",
+        "s_endpgm",
+    ]
+    masks = []
+    made = machine(lines)
+    made.trace = lambda wave, _: masks.append(wave.exec)
+    made.run()
+    assert masks[2] == 0x3FF
+    assert masks[-1] == 2**64 - 1
+
+
+def test_exec_of_undefined_bits_is_an_error(machine) -> None:
+    with pytest.raises(UndefinedValue):
+        machine(["s_and_saveexec_b64 s[4:5], s[10:11]", "s_endpgm"]).run()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "v_frobnicate_b32 v0, v1",
+        "buffer_load_dword v0, v1, s[8:11], 0 idxen",
+        "v_add_f32_e64 v0, v1, v2 frob:1",
+        "v_mov_b32_dpp v0, v1 row_shr:1 row_mask:0x5 bank_mask:0xf",
+        "s_setreg_imm32_b32 hwreg(HW_REG_TRAPSTS, 0, 1), 1",
+    ],
+)
+def test_what_is_not_known_is_named(machine, line: str) -> None:
+    with pytest.raises(UnsupportedInstruction, match=line.split(maxsplit=1)[0]):
+        machine([line, "s_endpgm"])
