@@ -87,9 +87,9 @@ def _judge_kernel(module: PlannedModule, facts: KernelFacts, policy: Policy) -> 
     target = facts.target.rsplit("-", 1)[-1]
     if target not in policy.gfx_targets:
         yield f"is for {target}, expected {' or '.join(policy.gfx_targets)}"
-    missing = [name for name in module.family.mfma if name not in facts.opcodes]
-    if missing:
-        yield f"has no {', '.join(missing)}, which its dtypes call for"
+    wanted = module.family.mfma[module.features.a_dtype]
+    if not any(name in facts.opcodes for name in wanted):
+        yield f"has no {' or '.join(wanted)}, which its dtypes call for"
     if facts.lds_bytes > policy.lds_bytes_max:
         yield f"takes {facts.lds_bytes} bytes of LDS, a workgroup has {policy.lds_bytes_max}"
     if facts.vgprs > policy.vgprs_max:

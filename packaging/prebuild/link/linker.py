@@ -82,7 +82,10 @@ def _link(
     assemble = ["-c", source.name, "-o", embedded.name]
     proc.run([toolchain.clangxx, *toolchain.host_flags, *assemble], cwd=directory)
     libraries = ["-lamdhip64", "-lstdc++"]
-    flags = [*toolchain.host_flags, *LINK_FLAGS, f"-Wl,-soname,{output.name}"]
+    exports = directory / "exports.map"
+    exports.write_text(f"{{ global: PyInit_{name}; local: *; }};\n")
+    own = [f"-Wl,-soname,{output.name}", f"-Wl,--version-script,{exports}"]
+    flags = [*toolchain.host_flags, *LINK_FLAGS, *own]
     proc.run([toolchain.clangxx, *flags, "-o", output, *hosts, embedded, *libraries])
 
 

@@ -90,8 +90,8 @@ class Recorder:
             **(environment or {}),
         }
         text = json.dumps([_as_json(call) for call in calls])
-        driver = [self.python, "-S", "-I", _HERE / "driver.py"]
-        answer = json.loads(proc.run([*driver, name, module], env=env, stdin=text.encode()))
+        driver = ["-S", "-I", str(_HERE / "driver.py"), name, str(module)]
+        answer = json.loads(proc.run([self.python, *driver], env=env, stdin=text.encode()))
         return Recorded(
             docs=answer["docs"],
             results=tuple(answer["results"]),

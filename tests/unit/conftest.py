@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import NoReturn
 
@@ -10,7 +11,8 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> NoReturn:
-        pytest.fail("a unit test started a process")
+    def refuse(*_args: object, **_kwargs: object) -> NoReturn:
+        pytest.fail("a unit test tried to start a process; it belongs into tests/integration")
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
+    monkeypatch.setattr(os, "posix_spawnp", refuse)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from prebuild import fileset
+from prebuild.generate import generate
+from tests.unit.prebuild.samples import PROJECT, kimi_plan
+
+
+def instances(sources: dict[PurePosixPath, str]) -> set[str]:
+    return {p.stem for p in sources if p.parent.name == "instances" and p.suffix == ".cu"}
+
+
+@pytest.mark.parametrize("tp", [1, 2, 4])
+def test_no_file_of_a_small_second_gemm_for_a_large_inter_dim(tp: int) -> None:
+    sources = dict(generate(kimi_plan(tp=[tp], coverage="deployed"), PROJECT.templates))
+    assert not [path for path in sources if path.name.startswith("moe_ck2stages_gemm2_64x")]
+    for stage in (1, 2):
+        for rows in (32, 64, 128):
+            prefix = f"moe_ck2stages_gemm{stage}_256x{rows}x128x128_1x4_"
+            assert any(name.startswith(prefix) for name in instances(sources))
+
+
+def test_full_coverage_writes_exactly_ten_instances_and_forty_kernels() -> None:
+    sources = dict(generate(kimi_plan(coverage="full"), PROJECT.templates))
+    assert len(instances(sources)) == 10
+    assert len([path for path in sources if path.parent.name == "kernels"]) == 40
+
+
+def test_a_launcher_instantiates_no_kernel() -> None:
+    sources = generate(kimi_plan(tp=[2]), PROJECT.templates)
+    for path, text in sources.items():
+        assert ("template __global__" in text) == (path.parent.name == "kernels")
+
+
+def test_sources_are_the_same_every_time() -> None:
+    plan = kimi_plan()
+    first, second = (generate(plan, PROJECT.templates) for _ in range(2))
+    assert first == second
+
+
+def test_only_changed_files_are_written_and_stale_ones_removed(tmp_path: Path) -> None:
+    wide = generate(kimi_plan(tp=[2]), PROJECT.templates)
+    written = fileset.write(wide, tmp_path)
+    assert len(written) == len(wide)
+    assert fileset.write(wide, tmp_path) == ()
+    victim = written[0]
+    stale = victim.with_name("stale.cu")
+    stale.write_text("old")
+    victim.write_text("damaged")
+    assert fileset.write(wide, tmp_path) == (victim,)
+    assert not stale.exists()
