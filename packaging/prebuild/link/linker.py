@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prebuild import proc
-from prebuild.link.embed import write_assembly
+from prebuild.link.embed import assembly, write_assembly
 from prebuild.toolchain import Toolchain
 
 LINK_FLAGS = (
@@ -77,16 +77,21 @@ def _link(
     output: Path,
 ) -> None:
     directory = work / "embed" / name
-    source = write_assembly(kernels, toolchain=toolchain, directory=directory)
-    embedded = directory / "kernels.o"
-    assemble = ["-c", source.name, "-o", embedded.name]
-    proc.run([toolchain.clangxx, *toolchain.host_flags, *assemble], cwd=directory)
-    libraries = ["-lamdhip64", "-lstdc++"]
-    exports = directory / "exports.map"
-    exports.write_text(f"{{ global: PyInit_{name}; local: *; }};\n")
-    own = [f"-Wl,-soname,{output.name}", f"-Wl,--version-script,{exports}"]
-    flags = [*toolchain.host_flags, *LINK_FLAGS, *own]
-    proc.run([toolchain.clangxx, *flags, "-o", output, *hosts, embedded, *libraries])
+    write_assembly(kernels, toolchain=toolchain, directory=directory)
+    (directory / "exports.map").write_text(_exports(name))
+    compiler = [toolchain.clangxx, *toolchain.host_flags]
+    proc.run([*compiler, "-c", "kernels.S", "-o", "kernels.o"], cwd=directory)
+    objects = [*map(str, hosts), "kernels.o", "-lamdhip64", "-lstdc++"]
+    proc.run([*compiler, *_flags(name), "-o", str(output), *objects], cwd=directory)
+
+
+def _flags(name: str) -> tuple[str, ...]:
+    """Every flag of the link; relative to the module's own folder, so that no path is in them."""
+    return (*LINK_FLAGS, f"-Wl,-soname,{name}.abi3.so", "-Wl,--version-script,exports.map")
+
+
+def _exports(name: str) -> str:
+    return f"{{ global: PyInit_{name}; local: *; }};\n"
 
 
 def _key(
@@ -94,8 +99,9 @@ def _key(
 ) -> str:
     """Objects are content-addressed: their names stand for their bytes."""
     content = {
-        "name": name,
-        "flags": LINK_FLAGS,
+        "flags": _flags(name),
+        "exports": _exports(name),
+        "assembly": assembly(dict.fromkeys(kernels, "")),
         "toolchain": toolchain.identity,
         "kernels": {kernel: path.name for kernel, path in kernels.items()},
         "hosts": [path.name for path in hosts],

@@ -76,7 +76,7 @@ def test_two_recipes_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_what_there_is() -> None:
-    with pytest.raises(RecipeError, match="no such recipe; there are .*kimi-k2.5-mxfp4"):
+    with pytest.raises(RecipeError, match=r"no such recipe; there are .*kimi-k2\.5-mxfp4"):
         find_recipes(["kimi"], PROJECT.recipes)
 
 
