@@ -79,7 +79,7 @@ def _link(
     directory = work / "embed" / name
     write_assembly(kernels, toolchain=toolchain, directory=directory)
     (directory / "exports.map").write_text(_exports(name))
-    compiler = [toolchain.clangxx, *toolchain.host_flags]
+    compiler = [str(toolchain.clangxx), *toolchain.host_flags]
     proc.run([*compiler, "-c", "kernels.S", "-o", "kernels.o"], cwd=directory)
     objects = [*map(str, hosts), "kernels.o", "-lamdhip64", "-lstdc++"]
     proc.run([*compiler, *_flags(name), "-o", str(output), *objects], cwd=directory)

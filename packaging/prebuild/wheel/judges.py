@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import zipfile
 from collections.abc import Iterable
@@ -20,10 +19,11 @@ class WheelError(ProblemsError):
     exit_code = 6
 
 
-def repair(wheel: Path, directory: Path, *, epoch: int) -> Path:
+def repair(wheel: Path, *, epoch: int) -> Path:
     """Let auditwheel conclude the platform tag from the binaries; nothing is grafted.
 
-    The HIP runtime is the user's (torch's or ROCm's).  Returns the tagged wheel in ``directory``.
+    The HIP runtime is the user's (torch's or ROCm's).  Returns the tagged wheel, in a folder beside
+    the untagged one.
     Raises :class:`WheelError` where auditwheel finds no manylinux policy that fits.
     """
     scratch = wheel.parent / "repaired"
@@ -42,9 +42,7 @@ def repair(wheel: Path, directory: Path, *, epoch: int) -> Path:
         names = [path.name for path in scratch.glob("*.whl")]
         raise WheelError(f"auditwheel gave {wheel.name} no manylinux tag:", names)
     _check_nothing_grafted(made[0])
-    target = directory / made[0].name
-    shutil.move(made[0], target)
-    return target
+    return made[0]
 
 
 def audit_abi3(wheel: Path) -> None:
@@ -65,7 +63,8 @@ def check_files(wheel: Path, expected: Iterable[str]) -> None:
     Raises :class:`WheelError` naming every file too many or too few.
     """
     with zipfile.ZipFile(wheel) as archive:
-        found = {name for name in archive.namelist() if ".dist-info/" not in name}
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+    found = {name for name in names if ".dist-info/" not in name}
     wanted = set(expected)
     problems = [f"not expected: {name}" for name in sorted(found - wanted)]
     problems += [f"missing: {name}" for name in sorted(wanted - found)]

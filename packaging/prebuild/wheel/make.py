@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -79,13 +80,16 @@ def prepare_wheel(config: Mapping[str, Any]) -> PreparedWheel:
 
 
 def finish_wheel(packed: Path, directory: Path, prepared: PreparedWheel) -> Path:
-    """Tag a packed wheel by its binaries and let every judge see it; returns its path."""
-    directory.mkdir(parents=True, exist_ok=True)
-    wheel = repair(packed, directory, epoch=prepared.epoch)
+    """Tag a packed wheel by its binaries and let every judge see it.
+
+    Only a wheel that all of them pass gets into ``directory``; returns its path there.
+    """
+    wheel = repair(packed, epoch=prepared.epoch)
     audit_abi3(wheel)
     check_files(wheel, expected_files(prepared))
     check_size(wheel, SIZE_BUDGET)
-    return wheel
+    directory.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.move(wheel, directory / wheel.name))
 
 
 def chosen_recipes(config: Mapping[str, Any], project: Project) -> tuple[Recipe, ...]:
