@@ -122,7 +122,8 @@ def _decline(stock_name: str, reasons: list[Reason], asked: settings.Settings) -
     for reason in reasons:
         level = logging.INFO if reason.code == "not-shipped" else logging.WARNING
         record.add(stock_name, reason.code, f"not served, {reason.message}", level=level)
-    if asked.mode == "strict":
+    internal = any(reason.code == "internal" for reason in reasons)
+    if asked.mode == "strict" and (stock_name.startswith(FAMILY) or not internal):
         text = "; ".join(f"{reason.message} ({reason.code})" for reason in reasons)
         raise StrictMissError(
             f"AITER_PREBUILT=strict and {stock_name} cannot be served prebuilt: {text}. "

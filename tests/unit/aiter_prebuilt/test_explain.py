@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiter_prebuilt import explain, store
+from aiter_prebuilt.manifest import Module, Reach
+from tests.unit.aiter_prebuilt import samples
+
+SHAPE = explain.Shape(tokens=64, model_dim=7168, inter_dim=1024, experts=384, topk=8)
+
+
+def _entry(**changes: Any) -> store.Entry:
+    stage_2 = samples.instance("two", 2, reached_by=(Reach(block_m=32, inter_dim_min=257),))
+    values = {"instances": (samples.instance("one"), stage_2), **changes}
+    module: Module = samples.module(**values)
+    return store.Entry(folder=Path("site"), module=module, contract=samples.contract())
+
+
+def _ask(
+    shape: explain.Shape, *entries: store.Entry, root: Path | None = None
+) -> list[explain.Answer]:
+    return list(explain.explain([shape], samples.FEATURES, entries, root))
+
+
+def test_aiters_names_of_modules() -> None:
+    assert explain.stock_name(samples.FEATURES) == samples.STOCK
+
+
+def test_both_stages_of_a_covered_shape() -> None:
+    one, two = _ask(SHAPE, _entry(aiter_seconds=1148.0))
+    assert (one.stage, one.instance, one.block_m, one.choice) == (1, "one", 32, "heuristic")
+    assert (two.stage, two.instance, two.compiles) == (2, "two", False)
+    assert (one.main_loop, one.tail, one.kernel) == (True, "even", "kernel_True_even")
+    assert one.seconds_saved == 1148.0
+
+
+def test_a_shape_outside_the_coverage_compiles() -> None:
+    small = explain.Shape(tokens=64, model_dim=7168, inter_dim=256, experts=384, topk=8)
+    one, two = _ask(small, _entry())
+    assert not one.compiles
+    assert two.compiles
+    assert two.instance is None
+    assert "no installed module covers" in two.note
+
+
+def test_a_k_whose_kernel_was_not_built_compiles() -> None:
+    odd = explain.Shape(tokens=64, model_dim=7168 + 256, inter_dim=1024, experts=384, topk=8)
+    one, _ = _ask(odd, _entry())
+    assert one.compiles
+
+
+def test_no_module_at_all() -> None:
+    assert [answer.note for answer in _ask(SHAPE)] == ["no wheel has this module"] * 2
+
+
+def test_the_reduced_module_comes_first_and_hands_unknown_names_on() -> None:
+    reduced = _entry(name=f"{samples.STOCK}__deployed_00000000", coverage="deployed")
+    one, _ = _ask(SHAPE, _entry(), reduced)
+    assert one.coverage == "deployed"
+    named = explain.Shape(**{**vars(SHAPE), "kernel_1": "unheard_of"})
+    one, _ = _ask(named, _entry(), reduced)
+    assert one.coverage == "full"
+    one, _ = _ask(named, reduced)
+    assert one.compiles
+
+
+def test_a_given_block_m() -> None:
+    one, _ = _ask(explain.Shape(**{**vars(SHAPE), "block_m": 64}), _entry())
+    assert (one.block_m, one.choice, one.compiles) == (64, "given", True)
+
+
+def test_a_tuned_row_comes_before_the_heuristic(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    head = (
+        "cu_num,token,model_dim,inter_dim,expert,topk,act_type,dtype,q_dtype_a,q_dtype_w,q_type,"
+        "doweight_stage1,block_m,us,kernelName1,kernelName2"
+    )
+    row = (
+        "256,64,7168,1024,384,8,ActivationType.Silu,torch.bfloat16,torch.float4_e2m1fn_x2,"
+        "torch.float4_e2m1fn_x2,QuantType.per_1x32,0,{block_m},{us},{one},moe_ck2stages_none"
+    )
+    rows = [row.format(block_m=128, us=50, one="x"), row.format(block_m=64, us=20, one="flydsl_y")]
+    (tmp_path / "configs" / "tuned_fmoe.csv").write_text("\n".join([head, *rows]))
+    one, two = _ask(SHAPE, _entry(), root=tmp_path)
+    assert (one.block_m, one.choice, one.compiles) == (64, "tuned_fmoe.csv", False)
+    assert "no CK2stages kernel" in one.note
+    assert two.block_m == 64
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tokens,model_dim,inter_dim\n64,7168,1024\n128,7168,512\n",
+        json.dumps([{"tokens": 64, "model_dim": 7168, "inter_dim": 1024},
+                    {"tokens": 128, "model_dim": 7168, "inter_dim": 512}]),
+        (
+            '{"tokens": 64, "model_dim": 7168, "inter_dim": 1024}\n'
+            '{"tokens": 128, "model_dim": 7168, "inter_dim": 512}\n'
+        ),
+    ],
+    ids=["csv", "json", "json lines"],
+)  # fmt: skip
+def test_files_of_shapes(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "shapes"
+    path.write_text(text)
+    found = explain.read_shapes(path, {"topk": 8, "experts": 384})
+    assert found == [SHAPE, explain.Shape(**{**vars(SHAPE), "tokens": 128, "inter_dim": 512})]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("", "no shapes"),
+        ("tokens,model_dim\n64,7168\n", "inter_dim"),
+        ("tokens,model_dim,inter_dim\n64,seven,8\n", "shape 1: model_dim is 'seven'"),
+        ("tokens,model_dim,inter_dim\n0,1,8\n", "tokens is '0'"),
+        ("tokens,model_dim,inter_dim,color\n1,1,8,red\n", "color"),
+        ("[1, 2]", "expected objects"),
+        ("{not json", "shapes"),
+    ],
+)
+def test_a_bad_file_of_shapes_names_the_fault(text: str, what: str, tmp_path: Path) -> None:
+    path = tmp_path / "shapes"
+    path.write_text(text)
+    with pytest.raises(explain.ShapeError, match=what):
+        explain.read_shapes(path, {"topk": 8, "experts": 384})
