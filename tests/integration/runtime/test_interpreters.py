@@ -1,0 +1,47 @@
+"""One module, built once, for every CPython from the floor on that this machine has."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.runtime.conftest import command
+from tests.integration.runtime.faults import Stage
+
+VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
+
+
+def _places(version: str) -> Iterator[str]:
+    found = shutil.which(f"python{version}")
+    if found is not None:
+        yield found
+    neighbours = Path(sys.base_prefix).parent.glob(f"{version}.*/bin/python{version}")
+    yield from map(str, sorted(neighbours))
+
+
+def _interpreter(version: str) -> str | None:
+    ask = "import sys; print('%d.%d' % sys.version_info[:2])"
+    for path in _places(version):
+        done = subprocess.run([path, "-c", ask], capture_output=True, text=True, check=False)
+        if done.stdout.strip() == version:
+            return path
+    return None
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_from_the_floor_on_the_module_is_served(version: str, stage: Stage) -> None:
+    python = _interpreter(version)
+    if python is None:
+        pytest.skip(f"no CPython {version} on this machine")
+    line = [python, *command(stage)[1:]]
+    done = subprocess.run(line, env=stage.env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    expected = "jit" if version == "3.9" else "prebuilt"
+    assert result["answer"].partition(":")[0] == expected, result
