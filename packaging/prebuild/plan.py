@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aiter_prebuilt.manifest import ModuleKey
 from prebuild import identity, rules
@@ -82,7 +82,7 @@ def make_plan(recipes: Sequence[Recipe]) -> Plan:
     problems: list[str] = []
     unavailable: dict[ModuleKey, Exclusion] = {}
     for recipe in recipes:
-        for features in recipe.features():
+        for features in _wanted(recipe):
             family = find_family(features)
             if family is None:
                 problems.append(_no_family(recipe, features))
@@ -111,6 +111,18 @@ def make_plan(recipes: Sequence[Recipe]) -> Plan:
             ),
         ),
     )
+
+
+def _wanted(recipe: Recipe) -> Iterable[ModuleKey]:
+    """The features of the recipe's modules, and of the split-K ones that the heuristic asks for."""
+    for features in recipe.features():
+        yield features
+        split = replace(features, splitk=True)
+        family = find_family(split)
+        if family is not None and split != features:
+            dims = recipe.moe_inter_dim.values()
+            if any(rules.reached_block_ms(recipe, split, 1, inter_dim) for inter_dim in dims):
+                yield split
 
 
 def _no_family(recipe: Recipe, features: ModuleKey) -> str:
