@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from prebuild.recording import Recorder, build_runtime
 from prebuild.settings import Settings
 from prebuild.toolchain import load as load_toolchain
 from prebuild.verify import report
@@ -33,13 +35,19 @@ def run(
 ) -> list[Verdict]:
     """Verify the kernels below ``path`` whose name holds ``only``.
 
-    Raises :class:`VerificationError` with every kernel that is wrong, after a file for each has
-    been written to ``failures``.
+    With ``objdump`` given no toolchain is needed, and launches are derived, not recorded.  Raises
+    :class:`VerificationError` with every kernel that is wrong, after a file for each has been
+    written to ``failures``.
     """
     console = console or Console(stderr=True)
-    tool = objdump or load_toolchain(settings).tool("llvm-objdump")
-    with opened(path) as place, report.progress(console) as bar:
-        subjects = [subject for subject in collect(place) if only in subject.facts.name()]
+    with opened(path) as place, TemporaryDirectory() as scratch, report.progress(console) as bar:
+        recorder, tool = None, objdump
+        if tool is None:
+            toolchain = load_toolchain(settings)
+            tool = toolchain.tool("llvm-objdump")
+            recorder = Recorder(runtime=build_runtime(toolchain, Path(scratch)))
+        found = collect(place, recorder)
+        subjects = [subject for subject in found if only in subject.facts.name()]
         task = bar.add_task("kernels", total=len(subjects))
         verdicts = verify(
             subjects,

@@ -16,6 +16,8 @@ from prebuild.gfx950.memory import Allocation, Memory
 from prebuild.verify import layouts
 from prebuild.verify.problems import U8, Fp4Problem
 
+ARGUMENT_BYTES = 200
+"""Size of CK's Argument."""
 _K1 = 16
 
 
@@ -82,7 +84,10 @@ def _bytes(array: np.ndarray) -> U8:
 
 
 def launch(symbol: str, tile: Tile, problem: Fp4Problem, placed: Placed) -> Launch:
-    """Return the launch that CK's device op makes for this problem."""
+    """Return the launch that CK's device op makes for this problem as AITER calls it.
+
+    The strides of D are 1, 1, 0 there (gemm_moe_ck2stages_common_mxfp4.cuh at 9bab8388).
+    """
     shape = problem.shape
     rows = min(shape.tokens * shape.topk * shape.block_m, problem.routing.sorted_ids.size)
     k = shape.k // 2
@@ -91,7 +96,7 @@ def launch(symbol: str, tile: Tile, problem: Fp4Problem, placed: Placed) -> Laun
     scale_stride = -(-shape.k // 32)
     numbers = (
         shape.tokens, shape.topk, rows, shape.n, k, k, scale_stride, k, scale_stride,
-        0, 0, 0, shape.n, 1,
+        1, 1, 0, shape.n, 1,
         m_blocks * tile.m, n_blocks * tile.n, -(-k // _K1) * _K1, k_steps * tile.k_bytes,
         k_steps * tile.k_bytes // _K1, k_steps * tile.k_bytes // _K1, m_blocks, n_blocks,
     )  # fmt: skip

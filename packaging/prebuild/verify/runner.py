@@ -18,13 +18,10 @@ from prebuild.verify import mxmoe
 from prebuild.verify.judge import Judgement, judge_sums, judge_values
 from prebuild.verify.problems import Fp4Problem, Shape, fp4_problem
 from prebuild.verify.reference import expect_fp4
-from prebuild.verify.subject import Facts, Subject
+from prebuild.verify.subject import Subject, shapes
 from prebuild.verify.verdict import Verdict
 
-_PREFETCH = 2
-"""CK's MX pipelines v1 and v3 enter the main loop where there are more K steps than this."""
 _TRACE = 120
-_EXPERTS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,33 +34,11 @@ class Run:
     failure: str
 
 
-def k_steps(facts: Facts) -> int:
-    """Return the fewest K steps for which CK launches this kernel."""
-    steps = _PREFETCH + 1 if facts.main_loop else 1
-    while (steps % 2 == 1) != (facts.tail == "odd"):
-        steps += 1
-    return steps
-
-
-def shapes(facts: Facts) -> list[Shape]:
-    """Return the problems of a kernel.
-
-    The first has an expert with two blocks, the second one nearly all padding, an empty expert,
-    tokens that name an expert twice and blocks beyond ``num_valid_ids``; the second a single row.
-    """
-    n, k = 2 * facts.n, 2 * facts.k * k_steps(facts)
-    many, one = facts.m + facts.m // 16 + 1, 1
-    return [
-        Shape(stage=facts.stage, tokens=many, topk=2, experts=_EXPERTS, n=n, k=k, block_m=facts.m),
-        Shape(stage=facts.stage, tokens=one, topk=3, experts=_EXPERTS, n=n, k=k, block_m=facts.m),
-    ]
-
-
 def run_subject(subject: Subject, objdump: Path) -> Verdict:
     """Run every problem of a kernel; a wrong or failing one makes the verdict, it never raises."""
     began = time.monotonic()
     runs: list[Run] = []
-    failure = ""
+    failure = subject.launch_problem
     try:
         program = load(subject, objdump)
         for shape in shapes(subject.facts):
@@ -120,7 +95,9 @@ def _machine(
     tile = mxmoe.Tile(block_size=facts.block_size, m=facts.m, n=facts.n, k_bytes=facts.k)
     memory = Memory()
     placed = mxmoe.place(memory, problem)
-    launch = mxmoe.launch(subject.symbol, tile, problem, placed)
+    launch = subject.launches.get(problem.shape.name()) or mxmoe.launch(
+        subject.symbol, tile, problem, placed
+    )
     return placed, Machine(program, memory, launch)
 
 
@@ -178,6 +155,7 @@ def _verdict(subject: Subject, runs: list[Run], failure: str, seconds: float) ->
         executor=EXECUTOR_VERSION,
         ok=not failure,
         problems=tuple(run.shape.name() for run in runs),
+        launch="module" if subject.launches else "derived",
         instructions=sum(run.execution.instructions for run in runs),
         waves=sum(run.execution.waves for run in runs),
         elements=sum(judgement.elements for judgement in judged),

@@ -7,15 +7,17 @@ problem is made for what the machine code was instantiated with, whatever a mani
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
 from prebuild.gfx950 import bundle, codeobject
 from prebuild.gfx950.errors import CodeObjectError
+from prebuild.gfx950.launch import Launch
 from prebuild.verify.errors import UnknownKernelError
+from prebuild.verify.problems import Shape
 
 _MX = re.compile(
     r"GridwiseMoeGemmMX_BPreshuffle.*?EEE(?P<out>t|DF16_)NS_16tensor_operation"
@@ -28,6 +30,9 @@ _OUT = {"t": "bf16", "DF16_": "f16"}
 _TAILS = {"0": "odd", "1": "even"}
 _ACTIVATIONS = {"0": "gelu", "1": "silu"}
 _HELPER = "flush_icache"
+_PREFETCH = 2
+"""CK's MX pipelines v1 and v3 enter the main loop where there are more K steps than this."""
+_EXPERTS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +68,32 @@ class Subject:
     data: bytes
     """Its code object."""
     sha256: str
+    launches: Mapping[str, Launch] = field(default_factory=dict)
+    """Name of a problem's shape -> the launch that the module itself makes for it."""
+    launch_problem: str = ""
+    """What is wrong with the module's own launch, empty where nothing is."""
+
+
+def k_steps(facts: Facts) -> int:
+    """Return the fewest K steps for which CK launches this kernel."""
+    steps = _PREFETCH + 1 if facts.main_loop else 1
+    while (steps % 2 == 1) != (facts.tail == "odd"):
+        steps += 1
+    return steps
+
+
+def shapes(facts: Facts) -> list[Shape]:
+    """Return the problems of a kernel.
+
+    The first has an expert with two blocks, the second one nearly all padding, an empty expert,
+    tokens that name an expert twice and blocks beyond ``num_valid_ids``; the second a single row.
+    """
+    n, k = 2 * facts.n, 2 * facts.k * k_steps(facts)
+    many, one = facts.m + facts.m // 16 + 1, 1
+    return [
+        Shape(stage=facts.stage, tokens=many, topk=2, experts=_EXPERTS, n=n, k=k, block_m=facts.m),
+        Shape(stage=facts.stage, tokens=one, topk=3, experts=_EXPERTS, n=n, k=k, block_m=facts.m),
+    ]
 
 
 def facts_of(symbol: str) -> Facts:

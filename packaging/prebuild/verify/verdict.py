@@ -19,6 +19,8 @@ class Verdict:
     executor: str
     ok: bool
     problems: tuple[str, ...]
+    launch: str
+    """``module``: as the module itself launches it; ``derived``: as CK's device op would."""
     instructions: int
     """Executed, of all waves."""
     waves: int
@@ -39,6 +41,7 @@ class Verdict:
         return {
             "executor": self.executor,
             "problems": list(self.problems),
+            "launch": self.launch,
             "elements": self.elements,
             "instructions": self.instructions,
             "max_error_over_bound": round(self.max_error, 4),

@@ -10,8 +10,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from prebuild.gfx950 import EXECUTOR_VERSION
-from prebuild.verify.runner import run_subject, shapes
-from prebuild.verify.subject import Subject
+from prebuild.gfx950.launch import Launch
+from prebuild.verify.runner import run_subject
+from prebuild.verify.subject import Subject, shapes
 from prebuild.verify.verdict import Verdict
 
 PROBLEMS_VERSION = "1"
@@ -71,8 +72,15 @@ def _key(subject: Subject) -> str:
         EXECUTOR_VERSION,
         PROBLEMS_VERSION,
         [shape.name() for shape in shapes(subject.facts)],
+        {name: _launch_key(launch) for name, launch in sorted(subject.launches.items())},
+        subject.launch_problem,
     )
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _launch_key(launch: Launch) -> tuple[object, ...]:
+    # The first bytes of the arguments are host pointers, different in every process.
+    return launch.grid, launch.block, launch.dynamic_lds, launch.kernarg[16:].hex()
 
 
 def _load(cache: Path | None, subject: Subject) -> Verdict | None:
