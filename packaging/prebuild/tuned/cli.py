@@ -35,6 +35,7 @@ def import_tuned(
     write: Annotated[
         Path | None, typer.Option(help="Write drafts of missing recipes here.")
     ] = None,
+    fallback: Annotated[bool, typer.Option(help="Count rows for AITER without FlyDSL.")] = False,
     every: Annotated[bool, typer.Option("--all", help="A line for every row.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -42,7 +43,7 @@ def import_tuned(
     recipes = _recipes(recipe)
     table = read_tables(tables)
     verdicts = judge(table.entries)
-    found = compare.compare(recipes, verdicts)
+    found = compare.compare(recipes, verdicts, fallback=fallback)
     drafts = [compare.draft(missing) for missing in found.missing]
     if write is not None:
         _write(write, drafts)

@@ -18,7 +18,7 @@ from prebuild.recipe import NamedKernel, Recipe
 from prebuild.tuned.coverage import recipe_uses
 from prebuild.tuned.uses import STAGES, Use, Verdict
 
-SCHEMA = 1
+FALLBACK = "flydsl_fallback"
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -56,7 +56,7 @@ class Comparison:
     lacking: tuple[tuple[str, Kernel], ...]
     """Rows name it, the heuristic does not take it, and the recipe does not name it."""
     stale: tuple[tuple[str, Kernel], ...]
-    """The recipe names it and no row does."""
+    """The recipe names it, and of the rows for its shape none does."""
     dead: tuple[str, ...]
     """Recipes none of whose shapes comes to CK2stages, by a row or by the heuristic."""
 
@@ -66,18 +66,25 @@ class Comparison:
         return not (self.missing or self.lacking or self.stale or self.dead)
 
 
-def compare(recipes: Sequence[Recipe], verdicts: Iterable[Verdict]) -> Comparison:
-    """Compare recipes with the uses of all rows; what the CK at hand lacks does not count."""
-    uses = [use for verdict in verdicts for use in verdict.uses if _counts(use)]
-    shapes = {use.shape.model_dim for use in uses}
+def compare(
+    recipes: Sequence[Recipe], verdicts: Sequence[Verdict], *, fallback: bool = False
+) -> Comparison:
+    """Compare recipes with the uses of all rows; what the CK at hand lacks does not count.
+
+    Rows tagged ``flydsl_fallback`` serve an AITER without FlyDSL, which its own requirements pin;
+    they ask for nothing unless ``fallback`` is true, but a recipe may name what they name.
+    """
+    every = [use for verdict in verdicts for use in verdict.uses if _counts(use)]
+    tuned = {verdict.entry.where for verdict in verdicts if verdict.entry.kind == "tuned"}
+    spare = {v.entry.where for v in verdicts if v.entry.row.tag == FALLBACK and not fallback}
+    uses = [use for use in every if use.where not in spare]
     return Comparison(
         missing=_missing(recipes, uses),
         lacking=tuple(item for recipe in recipes for item in _lacking(recipe, uses)),
         stale=tuple(
             item
             for recipe in recipes
-            if recipe.hidden_size in shapes
-            for item in _stale(recipe, uses)
+            for item in _stale(recipe, [use for use in every if use.where in tuned])
         ),
         dead=tuple(recipe.name for recipe in recipes if _is_dead(recipe, uses)),
     )
@@ -153,9 +160,11 @@ def _lacking(recipe: Recipe, uses: Iterable[Use]) -> Iterable[tuple[str, Kernel]
 
 
 def _stale(recipe: Recipe, uses: Iterable[Use]) -> Iterable[tuple[str, Kernel]]:
-    named = set(_named(use for use in uses if _has(recipe, use)))
-    for kernel in sorted(_recipe_kernels(recipe) - named):
-        yield recipe.name, kernel
+    own = [use for use in uses if _has(recipe, use)]
+    tuned_dims = {use.shape.inter_dim for use in own}
+    for kernel in sorted(_recipe_kernels(recipe) - set(_named(own))):
+        if kernel.inter_dim in tuned_dims:
+            yield recipe.name, kernel
 
 
 def _recipe_kernels(recipe: Recipe) -> set[Kernel]:
