@@ -1,0 +1,233 @@
+"""Which kernel a call launches, with which grid and arguments: the real module, recorded."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiter_prebuilt.dispatch import loop_of, select_instance
+from aiter_prebuilt.manifest import Instance
+from prebuild.manifest_writer import SIGNATURES
+from prebuild.recording import Call, Recorder
+from prebuild.recording.recorder import LaunchRecord, Recorded
+from tests.integration.calls import MODEL_DIM, SORTED, TOP_K, stage1, stage2, tensor
+from tests.integration.conftest import KimiWheel
+
+pytestmark = pytest.mark.toolchain
+ARGUMENT_BYTES = 200
+"""kernarg_segment_size of every A4W4 kernel."""
+INTER_DIMS = (256, 512, 1024, 2048)
+BLOCK_MS = (32, 64, 128)
+
+
+@pytest.fixture
+def record(recorder: Recorder, kimi: KimiWheel, tmp_path: Path) -> Any:
+    def run(calls: Sequence[Call], **environment: str) -> Recorded:
+        return recorder.record(
+            kimi.name,
+            kimi.module,
+            calls,
+            log=tmp_path / "launches",
+            argument_bytes=ARGUMENT_BYTES,
+            environment=environment,
+        )
+
+    return run
+
+
+def expected(kimi: KimiWheel, stage: Any, block_m: int, inter_dim: int, name: str = "") -> Instance:
+    instances = kimi.manifest.modules[0].instances
+    found = select_instance(instances, stage, block_m, inter_dim, name)
+    assert found is not None
+    return found
+
+
+def check_launch(launch: LaunchRecord, instance: Instance, *, n: int, k: int, rows: int) -> None:
+    main_loop, tail = loop_of(instance, k)
+    (kernel,) = [x for x in instance.kernels if (x.main_loop, x.tail) == (main_loop, tail)]
+    assert launch.symbol == kernel.symbol
+    blocks = -(-n // instance.n_per_block), -(-rows // instance.block_m)
+    assert launch.grid == (*blocks, 1)
+    assert launch.block == (256 if "_256x" in instance.name else 64, 1, 1)
+    assert launch.stream == 0x5000
+
+
+def test_signatures_are_the_contracts(record: Any) -> None:
+    docs = record([]).docs
+    assert {name: text.splitlines()[0] for name, text in docs.items()} == SIGNATURES
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_every_block_and_inter_dim_launches_the_heuristics_kernel(
+    record: Any, kimi: KimiWheel, stage: int
+) -> None:
+    shapes = list(itertools.product(BLOCK_MS, INTER_DIMS))
+    make = stage1 if stage == 1 else stage2
+    recorded = record([make(block_m=block_m, inter_dim=dim) for block_m, dim in shapes])
+    assert [result["returned"] for result in recorded.results] == [None] * len(shapes)
+    for (block_m, dim), launch in zip(shapes, recorded.launches, strict=True):
+        n, k = (dim, MODEL_DIM) if stage == 1 else (MODEL_DIM, dim)
+        rows = min(64 * TOP_K * block_m, SORTED)
+        check_launch(launch, expected(kimi, stage, block_m, dim), n=n, k=k, rows=rows)
+
+
+def test_a_known_kernel_name_wins_over_block_m(record: Any, kimi: KimiWheel) -> None:
+    (name,) = [i.name for i in kimi.manifest.modules[0].instances if "gemm1_256x32x" in i.name]
+    (launch,) = record([stage1(kernel=name, block_m=32)]).launches
+    check_launch(launch, expected(kimi, 1, 32, 1024, name), n=1024, k=MODEL_DIM, rows=64 * 8 * 32)
+
+
+def test_an_unknown_kernel_name_warns_and_takes_the_heuristic(record: Any, kimi: KimiWheel) -> None:
+    recorded = record([stage1(kernel="no_such_kernel")])
+    assert "no_such_kernel" in recorded.results[0]["warnings"][0]
+    assert recorded.launches[0].symbol == expected(kimi, 1, 128, 1024).kernels[0].symbol
+
+
+def test_arguments_are_laid_out_as_the_kernel_reads_them(record: Any) -> None:
+    (one, two) = record([stage1(), stage2()]).launches
+    for launch, n, k, weights in ((one, 1024, MODEL_DIM, 0x20000), (two, MODEL_DIM, 1024, 0x30000)):
+        # BaseArgument (vtable, workspace), then Problem: tokens, top_k, M, N, K in bytes.
+        head = struct.unpack_from("<5i", launch.arguments, 16)
+        assert head == (64, TOP_K, SORTED, n, k // 2)
+        pointers = struct.unpack_from("<7Q", launch.arguments, 104)
+        assert pointers == (0x40000, 0x50000, 0x60000, 0x10000, 0x90000, weights, 0x80000)
+        routed, out = struct.unpack_from("<QQ", launch.arguments, 176)
+        assert out == 0x70000
+        assert routed == (0xA0000 if launch is two else 0)
+
+
+@pytest.mark.parametrize("keyword", ["use_non_temporal_load", "non_temporal_load"])
+def test_both_names_of_the_seventeenth_argument_are_taken(record: Any, keyword: str) -> None:
+    call = stage1()
+    shorter = Call(function=call.function, args=call.args[:16], kwargs={keyword: True})
+    assert record([shorter]).results[0]["returned"] is None
+
+
+def test_the_device_of_out_is_made_current_with_its_stream(record: Any) -> None:
+    base = stage1()
+    moved = {
+        position: {**value, "device": 3}
+        for position, value in enumerate(base.args)
+        if isinstance(value, dict)
+    }
+    recorded = record([stage1(replace=moved), base])
+    assert [(launch.device, launch.stream) for launch in recorded.launches] == [
+        (3, 0x5003),
+        (0, 0x5000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("replace", "raised", "texts"),
+    [
+        ({0: None}, "TypeError", ["hidden_states is None", "torch.Tensor"]),
+        ({0: 7}, "TypeError", ["hidden_states is <class 'int'>"]),
+        ({9: None}, "TypeError", ["w1_scale is None"]),
+        ({0: tensor(1, "bfloat16", 64, 3584)}, "TypeError", ["bfloat16", "float4_e2m1fn_x2"]),
+        ({6: tensor(1, "float16", 64, 8, 1024)}, "TypeError", ["out has dtype float16"]),
+        ({6: tensor(1, "bfloat16", 64, 8, 1024, device=-1)}, "ValueError", ["out is not on a GPU"]),
+        ({1: tensor(1, "uint8", 384, 2048, 3584, device=1)}, "ValueError", ["w1 is on GPU 1"]),
+        (
+            {0: tensor(1, "uint8", 64, 3584, contiguous=False)},
+            "ValueError",
+            ["hidden_states is not contiguous", "hidden_states.contiguous()"],
+        ),
+        ({1: tensor(0, "uint8", 384, 2048, 3584)}, "ValueError", ["w1 has elements but a null"]),
+        ({3: tensor(1, "int64", 9)}, "TypeError", ["sorted_token_ids has dtype int64"]),
+        ({11: 33}, "ValueError", ["block_m is 33"]),
+        ({13: 1}, "ValueError", ["quant_type is 1, expected 3"]),
+        ({14: 1}, "ValueError", ["activation is 1, expected 0"]),
+        ({12: tensor(1, "float32", 9)}, "ValueError", ["sorted_weights is given"]),
+        ({7: "eight"}, "TypeError", ["'topk' is 'eight'"]),
+        ({8: 5}, "TypeError", ["'kernelName' is 5"]),
+        ({11: 1 << 40}, "TypeError", ["'block_m' is 1099511627776"]),
+    ],
+)
+def test_wrong_arguments_raise_what_was_found_and_expected(
+    record: Any, replace: dict[int, Any], raised: str, texts: list[str]
+) -> None:
+    recorded = record([stage1(replace=replace), stage1()])
+    assert recorded.results[0]["raised"] == raised
+    for text in texts:
+        assert text in recorded.results[0]["message"]
+    # The process lives, the next call runs, the wrong one launched nothing.
+    assert recorded.results[1]["returned"] is None
+    assert len(recorded.launches) == 1
+
+
+def test_wrong_counts_and_names_of_arguments(record: Any) -> None:
+    good = stage1()
+    calls = [
+        Call(function="ck_moe_stage1", args=good.args[:5]),
+        Call(function="ck_moe_stage1", args=(*good.args, True, 1)),
+        Call(function="ck_moe_stage1", args=good.args, kwargs={"topk": 8}),
+        Call(function="ck_moe_stage1", args=good.args, kwargs={"colour": 8}),
+    ]
+    messages = [result["message"] for result in record(calls).results]
+    assert "missing required argument 'num_valid_ids' (pos 6)" in messages[0]
+    assert "takes at most 19 arguments (20 given)" in messages[1]
+    assert "got multiple values for argument 'topk'" in messages[2]
+    assert "unexpected keyword argument 'colour'" in messages[3]
+
+
+def test_no_token_is_no_launch_and_no_error(record: Any) -> None:
+    empty = stage1(replace={0: tensor(0, "uint8", 0, 3584), 6: tensor(0, "bfloat16", 0, 8, 1024)})
+    recorded = record([empty])
+    assert recorded.results[0]["returned"] is None
+    assert recorded.launches == ()
+
+
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (stage1(model_dim=7168 + 256, uncovered=True), "no kernel"),
+        (stage2(inter_dim=768, uncovered=True), "no kernel"),
+        (stage2(inter_dim=128 * 256, uncovered=False), ""),
+    ],
+)
+def test_calls_outside_the_coverage_are_handed_on(record: Any, call: Call, what: str) -> None:
+    recorded = record([call])
+    if what:
+        name, reason, positional, keywords = recorded.results[0]["returned"]
+        assert (name, positional, keywords) == (call.function, 18, [])
+        assert what in reason
+        assert recorded.launches == ()
+    else:
+        # Another inter_dim, but the same kernel of the four: it is covered.
+        assert len(recorded.launches) == 1
+
+
+def test_without_a_handler_an_uncovered_call_is_a_clear_error(record: Any) -> None:
+    (result,) = record([stage2(inter_dim=768)]).results
+    assert result["raised"] == "RuntimeError"
+    assert "k = 768" in result["message"]
+
+
+def test_a_shape_that_tiles_cannot_divide_is_an_error(record: Any) -> None:
+    (result,) = record([stage1(inter_dim=1000)]).results
+    assert result["raised"] == "RuntimeError"
+    assert "n = 1000" in result["message"]
+    assert "not multiples of its tile" in result["message"]
+
+
+def test_an_error_of_the_runtime_becomes_an_exception(record: Any) -> None:
+    (result,) = record([stage1()], HIP_RECORD_FAIL="719").results
+    assert result["raised"] == "RuntimeError"
+    assert "hipError 719" in result["message"]
+    elsewhere = {
+        position: {**value, "device": 5}
+        for position, value in enumerate(stage1().args)
+        if isinstance(value, dict)
+    }
+    (result,) = record([stage1(replace=elsewhere)], HIP_RECORD_DEVICES="2").results
+    assert "hipError 101" in result["message"]
+
+
+def test_many_calls_in_one_process_all_launch(record: Any) -> None:
+    recorded = record([stage1(), stage2()] * 200)
+    assert len(recorded.launches) == 400
