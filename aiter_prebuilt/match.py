@@ -190,12 +190,11 @@ def _aiter(agreed: Contract, found: AiterFacts | None) -> Iterator[Reason]:
         ("QuantType", agreed.quant_types, found.quant_types),
         ("ActivationType", agreed.activation_types, found.activation_types),
     ):
-        for name, value in wanted.items():
-            if values.get(name) != value:
-                yield Reason(
-                    code="aiter-enum",
-                    message=f"{label}.{name} is {values.get(name)}, the module has {value}",
-                )
+        found_values = {name.lower(): value for name, value in values.items()}
+        for name, value in wanted.items():  # AITER's module names have these in lower case
+            if found_values.get(name.lower()) != value:
+                message = f"{label}.{name} is {found_values.get(name.lower())}"
+                yield Reason(code="aiter-enum", message=f"{message}, the module has {value}")
 
 
 def _difference(line: str, found: tuple[Parameter, ...] | None) -> str:

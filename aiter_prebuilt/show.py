@@ -107,12 +107,26 @@ def _future_runtime(report: examination.Report) -> str:
 def answers(found: Sequence[explain.Answer], states: Sequence[examination.ModuleState]) -> str:
     """Return the text of ``explain``."""
     head = ("tokens", "inter_dim", "stage", "block_m", "choice", "loop/tail", "compiles", "takes")
-    rows = [_answer_row(answer) for answer in found]
-    lines = [table(head, rows)]
+    lines = [table(head, _merged([_answer_row(answer) for answer in found]))]
     saved = {answer.module: answer.seconds_saved for answer in found if answer.seconds_saved}
     lines += [f"{name} saves {seconds:.0f} CPU s of compiling" for name, seconds in saved.items()]
     lines += [f"this host: {state.stock_name} is {state.state}: {state.detail}" for state in states]
     return "\n".join(lines)
+
+
+def _merged(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Join rows of one stage and inter_dim that differ in nothing but growing tokens."""
+    joined: list[tuple[object, ...]] = []
+    last: dict[tuple[object, ...], int] = {}
+    for row in rows:
+        place = last.get(row[1:3])
+        if place is not None and joined[place][1:] == row[1:]:
+            first = str(joined[place][0]).partition("-")[0]
+            joined[place] = (f"{first}-{row[0]}", *row[1:])
+        else:
+            last[row[1:3]] = len(joined)
+            joined.append(row)
+    return joined
 
 
 def _answer_row(answer: explain.Answer) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aiter_prebuilt import cli, doctor, jitdir, settings, store, tables
+from aiter_prebuilt import cli, doctor, jitdir, settings, show, store, tables
 from aiter_prebuilt.manifest import Deployment
 from tests.unit.aiter_prebuilt import samples
 
@@ -141,3 +141,14 @@ def test_aiters_own_file_is_seen(tmp_path: Path) -> None:
     assert jitdir.own_file(tmp_path, "module_x") is None
     (tmp_path / "module_x.so").touch()
     assert jitdir.own_file(tmp_path, "module_x") == tmp_path / "module_x.so"
+
+
+def test_answers_of_growing_tokens_are_joined() -> None:
+    rows = [
+        (1, 256, 1, "a"),
+        (1, 256, 2, "b"),
+        (2, 256, 1, "a"),
+        (2, 256, 2, "c"),
+        (4, 256, 1, "a"),
+    ]
+    assert show._merged(rows) == [("1-4", 256, 1, "a"), (1, 256, 2, "b"), (2, 256, 2, "c")]

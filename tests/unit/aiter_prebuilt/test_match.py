@@ -115,3 +115,8 @@ def test_version(text: str, expected: tuple[int, int]) -> None:
 @pytest.mark.parametrize("text", ["", "2", "PRIVATE", "2.x", "-1.2"])
 def test_a_version_that_is_none_is_out_of_reach(text: str) -> None:
     assert version(text) > (9999, 0)
+
+
+def test_enum_names_count_without_their_case() -> None:
+    lower = samples.contract(quant_types={"per_1X32": 3}, activation_types={"silu": 0})
+    assert match(samples.module(), lower, samples.host(), KNOWN).accepted
