@@ -13,16 +13,20 @@ from collections.abc import Iterable
 from aiter_prebuilt.manifest import ModuleKey
 from prebuild.model import Family, Stage, Tail, Tile
 
-QUANT_TYPES = {
-    "no": 0,
-    "per_tensor": 1,
-    "per_token": 2,
+AITER_QUANT_TYPES = {
+    "No": 0,
+    "per_Tensor": 1,
+    "per_Token": 2,
     "per_1x32": 3,
     "per_1x128": 4,
     "per_128x128": 5,
 }
-ACTIVATION_TYPES = {"silu": 0, "gelu": 1, "swiglu": 2}
+"""AITER's QuantType, under its own names."""
+AITER_ACTIVATION_TYPES = {"Silu": 0, "Gelu": 1, "Swiglu": 2}
 """AITER's ActivationType, as callers pass it."""
+QUANT_TYPES = {name.lower(): value for name, value in AITER_QUANT_TYPES.items()}
+"""The same by the names that stand in module names."""
+ACTIVATION_TYPES = {name.lower(): value for name, value in AITER_ACTIVATION_TYPES.items()}
 CK_ACTIVATIONS = {"gelu": 0, "silu": 1, "swiglu": 3}
 """CK's ActivationOp, as the kernels are instantiated."""
 

@@ -77,8 +77,8 @@ def make_manifest(
         build=_build_record(plan, toolchain, flags, source),
         contract=Contract(
             signatures=SIGNATURES,
-            quant_types=identity.QUANT_TYPES,
-            activation_types=identity.ACTIVATION_TYPES,
+            quant_types=identity.AITER_QUANT_TYPES,
+            activation_types=identity.AITER_ACTIVATION_TYPES,
         ),
         modules=tuple(_module(module) for module in modules),
         deployments=tuple(deployment for recipe in recipes for deployment in _deployments(recipe)),
