@@ -10,7 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aiter_prebuilt import contract, doctor, explain, seed, settings, show, store, wheelcheck
+from aiter_prebuilt import (
+    contract,
+    doctor,
+    explain,
+    hip,
+    routing,
+    seed,
+    settings,
+    show,
+    store,
+    wheelcheck,
+)
 from aiter_prebuilt.errors import PrebuiltError
 from aiter_prebuilt.manifest import Deployment, ModuleKey
 
@@ -77,6 +88,12 @@ def _explain_options(command: argparse.ArgumentParser) -> None:
     shape.add_argument(
         "--recipe", help="the shapes of a recipe that the installed wheel was made for"
     )
+    shape.add_argument(
+        "--aiter-version", choices=routing.AITER_VERSIONS, help="default: the installed one"
+    )
+    shape.add_argument(
+        "--flydsl", action=argparse.BooleanOptionalAction, help="default: if it is installed"
+    )
     kind = command.add_argument_group("kind of call")
     kind.add_argument("--a-dtype", default="fp4x2", help="activation")
     kind.add_argument("--b-dtype", default="fp4x2", help="weight")
@@ -126,8 +143,9 @@ def _doctor(parsed: argparse.Namespace) -> int:
 def _explain(parsed: argparse.Namespace) -> int:
     shelves = store.read_all()
     answers: list[explain.Answer] = []
+    at = _aiter_at(parsed)
     for features, shapes in _calls(parsed, shelves):
-        answers += explain.explain(shapes, features, store.entries(shelves), contract.locate())
+        answers += explain.explain(shapes, features, store.entries(shelves), at)
     names = {answer.stock_name for answer in answers}
     asked = settings.read()
     states = [state for state in doctor.examine(asked).modules if state.stock_name in names]
@@ -137,6 +155,20 @@ def _explain(parsed: argparse.Namespace) -> int:
     else:
         print(show.answers(answers, states))
     return FOUND if any(answer.compiles for answer in answers) else OK
+
+
+def _aiter_at(parsed: argparse.Namespace) -> explain.AiterAt:
+    """The installed AITER; its rules are those of the commit that its sources are known from."""
+    root = contract.locate()
+    found = contract.gather(root, settings.read().meta_dir) if root is not None else None
+    commit = store.known_aiter().get(str(found.fingerprint) if found else "", "")[:8]
+    version = parsed.aiter_version or commit
+    known: dict[str, routing.AiterVersion] = {name: name for name in routing.AITER_VERSIONS}
+    return explain.AiterAt(
+        root=root,
+        version=known.get(version, routing.AITER_VERSIONS[-1]),
+        flydsl=parsed.flydsl if parsed.flydsl is not None else hip.is_installed("flydsl"),
+    )
 
 
 def _calls(

@@ -20,16 +20,17 @@ BLOCK_MS = (32, 64, 128)
 """The values that AITER's heuristic chooses from."""
 
 _N_TILE = 128
-_TIERS = (32768, 131072)
+TIERS = (32768, 131072)
+"""Token counts from which on AITER rounds down instead of up."""
 
 
 def padded_tokens(tokens: int) -> int:
     """Return the token count that AITER looks its choice up with: a power of two, then tiers."""
     if tokens < 1:
         raise ValueError(f"tokens is {tokens}, expected 1 or more")
-    if tokens < _TIERS[0]:
+    if tokens < TIERS[0]:
         return 1 << (tokens - 1).bit_length()
-    return max(tier for tier in _TIERS if tokens >= tier)
+    return max(tier for tier in TIERS if tokens >= tier)
 
 
 def heuristic_block_m(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from aiter_prebuilt import dispatch, store, tuned
+from aiter_prebuilt import dispatch, routing, store, tuned
 from aiter_prebuilt.errors import PrebuiltError
 from aiter_prebuilt.manifest import Instance, Module, ModuleKey
 
@@ -74,45 +74,69 @@ def stock_name(features: ModuleKey) -> str:
     return "_".join([*parts, "splitk"] if features.splitk else parts)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AiterAt:
+    """The AITER that is asked about."""
+
+    root: Path | None
+    """Its package folder, for the tuned tables; None: answer without them."""
+    version: routing.AiterVersion = routing.AITER_VERSIONS[-1]
+    """Whose rules apply."""
+    flydsl: bool = False
+    """Whether the FlyDSL package is installed, whose kernels AITER prefers."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Choice:
+    """What AITER decides before it calls a stage of CK2stages."""
+
+    block_m: int
+    kernel_name: str
+    by: str
+    features: ModuleKey
+    elsewhere: str = ""
+    """Why the call is none of CK2stages, empty where it is."""
+
+
 def explain(
     shapes: Iterable[Shape],
     features: ModuleKey,
     entries: tuple[store.Entry, ...],
-    aiter_root: Path | None,
+    aiter_at: AiterAt,
 ) -> tuple[Answer, ...]:
     """Answer for both stages of every shape; ``entries`` are the installed modules."""
-    name = stock_name(features)
-    own = [entry.module for entry in entries if entry.module.stock_name == name]
-    own.sort(key=lambda module: module.coverage == "full")
+    modules = sorted((e.module for e in entries), key=lambda module: module.coverage == "full")
     return tuple(
-        _answer(shape, stage, name, features, own, _row(shape, features, aiter_root))
+        _answer(shape, stage, _choose(shape, stage, features, aiter_at, row), modules)
         for shape in shapes
+        for row in [_row(shape, features, aiter_at.root)]
         for stage in (1, 2)
     )
 
 
-def _row(shape: Shape, features: ModuleKey, aiter_root: Path | None) -> tuned.Row | None:
-    if aiter_root is None or shape.block_m is not None or shape.kernel_1 or shape.kernel_2:
+def _row(shape: Shape, features: ModuleKey, root: Path | None) -> tuned.Row | None:
+    """Look the padded token count up, then the tiers below it, as AITER does for many tokens."""
+    if root is None or shape.block_m is not None or shape.kernel_1 or shape.kernel_2:
         return None
-    key = {
-        "token": dispatch.padded_tokens(shape.tokens),
-        "model_dim": shape.model_dim,
-        "inter_dim": shape.inter_dim,
-        "expert": shape.experts,
-        "topk": shape.topk,
-    }
-    return tuned.lookup(aiter_root, features, key, dispatch.CU_COUNT_GFX950)
+    padded = dispatch.padded_tokens(shape.tokens)
+    for tokens in (padded, *(tier for tier in reversed(dispatch.TIERS) if tier < padded)):
+        key = {
+            "token": tokens,
+            "model_dim": shape.model_dim,
+            "inter_dim": shape.inter_dim,
+            "expert": shape.experts,
+            "topk": shape.topk,
+        }
+        row = tuned.lookup(root, features, key, dispatch.CU_COUNT_GFX950)
+        if row is not None:
+            return row
+    return None
 
 
-def _answer(
-    shape: Shape,
-    stage: Literal[1, 2],
-    name: str,
-    features: ModuleKey,
-    modules: list[Module],
-    row: tuned.Row | None,
-) -> Answer:
-    block_m, kernel_name, choice = _choice(shape, stage, features, row)
+def _answer(shape: Shape, stage: Literal[1, 2], choice: _Choice, installed: list[Module]) -> Answer:
+    name = stock_name(choice.features)
+    modules = [module for module in installed if module.stock_name == name]
+    block_m, kernel_name = choice.block_m, choice.kernel_name
     k = shape.model_dim if stage == 1 else shape.inter_dim
     blank = Answer(
         shape=shape,
@@ -121,7 +145,7 @@ def _answer(
         module=None,
         coverage=None,
         block_m=block_m,
-        choice=choice,
+        choice=choice.by,
         instance=None,
         kernel=None,
         main_loop=None,
@@ -130,9 +154,8 @@ def _answer(
         seconds_saved=None,
         note="",
     )
-    if row is not None and kernel_name and not kernel_name.startswith(tuned.CK_PREFIX):
-        note = f"the tuned table takes {kernel_name[:40]}, which is no CK2stages kernel"
-        return dataclasses.replace(blank, note=note)
+    if choice.elsewhere:
+        return dataclasses.replace(blank, note=choice.elsewhere)
     for module in modules:
         if module.coverage != "full" and kernel_name and not _knows(module, kernel_name):
             continue  # a reduced module hands an unknown name on; AITER's own may know it
@@ -149,18 +172,50 @@ def _knows(module: Module, kernel_name: str) -> bool:
     return any(instance.name == kernel_name for instance in module.instances)
 
 
-def _choice(
-    shape: Shape, stage: Literal[1, 2], features: ModuleKey, row: tuned.Row | None
-) -> tuple[int, str, str]:
-    if row is not None:
-        return row.block_m, row.kernel_1 if stage == 1 else row.kernel_2, row.table
+def _choose(
+    shape: Shape,
+    stage: Literal[1, 2],
+    features: ModuleKey,
+    aiter_at: AiterAt,
+    row: tuned.Row | None,
+) -> _Choice:
     kernel_name = shape.kernel_1 if stage == 1 else shape.kernel_2
-    if shape.block_m is not None:
-        return shape.block_m, kernel_name, "given"
-    block_m = dispatch.choose_block_m(
-        features.quant, shape.tokens, shape.topk, shape.experts, shape.inter_dim
+    if row is not None:
+        name = row.kernel_1 if stage == 1 else row.kernel_2
+        other = name and not name.startswith(tuned.CK_PREFIX)
+        elsewhere = f"the tuned table takes {name[:40]}, which is no CK2stages kernel"
+        return _Choice(
+            block_m=row.block_m,
+            kernel_name=name,
+            by=row.table,
+            features=features,
+            elsewhere=elsewhere if other else "",
+        )
+    route = routing.heuristic_route(
+        features, _sizes(shape), version=aiter_at.version, flydsl=aiter_at.flydsl
     )
-    return block_m, kernel_name, "given" if kernel_name else "heuristic"
+    block_m = shape.block_m or route.block_m
+    if shape.block_m is not None or kernel_name:
+        return _Choice(block_m=block_m, kernel_name=kernel_name, by="given", features=features)
+    backend = route.stage1 if stage == 1 else route.stage2
+    splits = stage == 1 and features.quant == "per_1x128" and route.split_k > 1
+    return _Choice(
+        block_m=block_m,
+        kernel_name="",
+        by="heuristic",
+        features=dataclasses.replace(features, splitk=splits),
+        elsewhere="" if backend == "ck2stages" else f"AITER takes {backend} ({route.rule})",
+    )
+
+
+def _sizes(shape: Shape) -> routing.Shape:
+    return routing.Shape(
+        tokens=shape.tokens,
+        model_dim=shape.model_dim,
+        inter_dim=shape.inter_dim,
+        experts=shape.experts,
+        topk=shape.topk,
+    )
 
 
 def _covered(blank: Answer, module: Module, instance: Instance, k: int) -> Answer:

@@ -58,7 +58,7 @@ def gather(soname: str, library_path: tuple[str, ...]) -> HipFacts:
     """Return the facts for a module that needs the runtime ``soname``."""
     mapped = mapped_copies()
     candidate = None if mapped else find_library(soname, library_path)
-    pending = not mapped and "torch" not in sys.modules and _installed("torch")
+    pending = not mapped and "torch" not in sys.modules and is_installed("torch")
     return HipFacts(mapped=mapped, candidate=candidate, torch_pending=pending)
 
 
@@ -136,7 +136,8 @@ def _text(data: bytes, start: int) -> bytes:
     return data[start:end] if end >= 0 else b""
 
 
-def _installed(name: str) -> bool:
+def is_installed(name: str) -> bool:
+    """Whether a top-level package can be imported, without importing it."""
     try:
         return importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def _entry(**changes: Any) -> store.Entry:
 def _ask(
     shape: explain.Shape, *entries: store.Entry, root: Path | None = None
 ) -> list[explain.Answer]:
-    return list(explain.explain([shape], samples.FEATURES, entries, root))
+    return list(explain.explain([shape], samples.FEATURES, entries, explain.AiterAt(root=root)))
 
 
 def test_aiters_names_of_modules() -> None:
@@ -128,3 +129,34 @@ def test_a_bad_file_of_shapes_names_the_fault(text: str, what: str, tmp_path: Pa
     path.write_text(text)
     with pytest.raises(explain.ShapeError, match=what):
         explain.read_shapes(path, {"topk": 8, "experts": 384})
+
+
+def test_calls_that_aiter_gives_to_another_back_end() -> None:
+    at = explain.AiterAt(root=None, flydsl=True)
+    for answer in explain.explain([SHAPE], samples.FEATURES, (_entry(),), at):
+        assert (answer.compiles, answer.module) == (False, None)
+        assert answer.note == "AITER takes flydsl (mxfp4-flydsl)"
+    older = explain.AiterAt(root=None, version="9bab8388", flydsl=True)
+    (one, _) = explain.explain([SHAPE], samples.FEATURES, (_entry(),), older)
+    assert one.instance == "one"
+
+
+def test_many_tokens_take_the_row_of_a_lower_tier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(explain.tuned, "lookup", lambda *given: asked.append(given[2]["token"]))
+    _ask(explain.Shape(**{**vars(SHAPE), "tokens": 200_000}), _entry(), root=tmp_path)
+    assert asked == [131072, 32768]
+    asked.clear()
+    _ask(explain.Shape(**{**vars(SHAPE), "tokens": 100}), _entry(), root=tmp_path)
+    assert asked == [128]
+
+
+def test_split_k_of_blockscale_asks_for_its_own_module() -> None:
+    blockscale = dataclasses.replace(
+        samples.FEATURES, a_dtype="f8", b_dtype="f8", quant="per_1x128", preshuffle=False
+    )
+    few = explain.Shape(tokens=1, model_dim=7168, inter_dim=256, experts=256, topk=8)
+    one, two = explain.explain([few], blockscale, (), explain.AiterAt(root=None))
+    assert one.stock_name == two.stock_name + "_splitk"

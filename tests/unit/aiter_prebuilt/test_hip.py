@@ -81,7 +81,7 @@ def test_torch_is_pending_only_where_it_is_installed_and_not_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hip, "mapped_copies", lambda: ())
-    monkeypatch.setattr(hip, "_installed", lambda name: name == "torch")
+    monkeypatch.setattr(hip, "is_installed", lambda name: name == "torch")
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     assert hip.gather("libamdhip64.so.7", (str(tmp_path),)).torch_pending
     monkeypatch.setitem(sys.modules, "torch", sys)
