@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+from pydantic import ValidationError
+
+from prebuild.families.reader import parse_family
+from tests.unit.prebuild.samples import PROJECT
+
+TABLE = (PROJECT.root / "packaging/prebuild/families/a8w8_blockscale.toml").read_text()
+
+
+def test_a_table_becomes_a_family() -> None:
+    family = parse_family(TABLE)
+    assert family.name == "a8w8_blockscale"
+    assert [entry.rule for entry in family.unavailable] == ["needs-newer-ck"]
+    assert {facts.stage for facts in family.instances} == {1, 2}
+    assert family.element_op(1, splitk=True).endswith("Splitk")
+    assert not family.element_op(2, splitk=True).endswith("Splitk")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        ("pipeline = 1", "pipeline = 2", "stage1.0.pipeline"),
+        ("tile = [256, 16, 128, 256]", "tile = [256, 16, 128]", "stage1.0.tile"),
+        ("block_m = 16 }", "block_m = 16, rows = 3 }", "reached_by.0.rows"),
+        ("value = true\n", "worth = true\n", "unavailable.0.value"),
+        ('v1 = "parity"', 'v1 = "both"', "k.tails.v1"),
+        ('template = "A8W8Blockscale"\n', "", "template"),
+    ],
+)
+def test_a_wrong_table_names_the_key(old: str, new: str, path: str) -> None:
+    assert old in TABLE
+    with pytest.raises(ValidationError) as caught:
+        parse_family(TABLE.replace(old, new, 1))
+    assert any(path in ".".join(map(str, item["loc"])) for item in caught.value.errors())
+
+
+def test_broken_toml_is_an_error() -> None:
+    with pytest.raises(tomllib.TOMLDecodeError):
+        parse_family(TABLE.replace("[features]", "[features", 1))
