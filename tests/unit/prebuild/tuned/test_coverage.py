@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prebuild.plan import make_plan
+from prebuild.recipe import Recipe
+from prebuild.tuned.coverage import Point, as_json, as_text, cover, recipe_uses
+from prebuild.tuned.rows import read_tables
+from prebuild.tuned.uses import judge
+from tests.unit.prebuild.samples import kimi
+from tests.unit.prebuild.tuned.samples import blockscale, row, write
+
+
+def points(tmp_path: Path, recipes: list[Recipe], *rows: dict[str, Any]) -> tuple[Point, ...]:
+    entries = read_tables([write(tmp_path / "t.csv", *rows)]).entries
+    uses = [use for verdict in judge(entries) for use in verdict.uses]
+    return cover(make_plan(recipes), uses)
+
+
+def fp8(**changes: Any) -> Recipe:
+    raw = {
+        "schema": 1, "name": "fp8", "model": "m", "hidden_size": 7168, "moe_inter_dim": {4: 512},
+        "experts": 384, "top_k": 8, "activation_dtype": "f8", "weight_dtype": "f8",
+        "quant": "per_1x128", "activation": "silu", **changes,
+    }  # fmt: skip
+    return Recipe.model_validate(raw)
+
+
+def test_a_planned_row_is_a_hit(tmp_path: Path) -> None:
+    found = points(tmp_path, [kimi(tp=[4])], row())
+    assert [point.status for point in found] == ["hit", "hit"]
+
+
+def test_a_row_that_no_recipe_plans_is_a_miss(tmp_path: Path) -> None:
+    found = points(tmp_path, [kimi(tp=[4])], blockscale(token=16))
+    assert {(point.status, point.why) for point in found} == {
+        ("miss", "no recipe asks for the module")
+    }
+
+
+def test_an_instance_left_out_is_a_miss(tmp_path: Path) -> None:
+    small = {"kernelName2": "", "block_m": 64, "inter_dim": 256}
+    first, second = points(tmp_path, [kimi(tp=[4])], row(**small))
+    assert (first.status, second.status) == ("hit", "miss")
+    assert second.why == "the instance is left out"
+
+
+def test_a_kernel_left_out_is_a_miss(tmp_path: Path) -> None:
+    found = points(tmp_path, [kimi(tp=[4])], row(inter_dim=2048))
+    assert [point.status for point in found] == ["hit", "miss"]
+    assert found[1].why == "the kernel for K = 2048 is left out"
+
+
+def test_what_aiter_refuses_is_no_miss(tmp_path: Path) -> None:
+    rows = [row(inter_dim=384), row(block_m=16, kernelName1="", kernelName2="")]
+    found = points(tmp_path, [kimi(tp=[4])], *rows)
+    assert [point.status for point in found] == ["hit", "refused", "refused", "refused"]
+    assert found[1].why.startswith("K = 384 is not a multiple of 256")
+    assert "no instance for block_m 16" in found[2].why
+
+
+def test_what_the_ck_at_hand_lacks_is_unavailable(tmp_path: Path) -> None:
+    rows = [blockscale(ksplit=4) | {"block_m": 16}]
+    found = points(tmp_path, [fp8()], *rows)
+    assert [point.status for point in found] == ["unavailable", "hit"]
+    assert "IsSplitK" in found[0].why
+
+
+def test_every_heuristic_call_of_a_recipe_is_a_hit_in_its_own_plan() -> None:
+    for recipe in (kimi(), fp8(), fp8(quant="per_token", output_dtypes=["f16", "b16"])):
+        found = cover(make_plan([recipe]), recipe_uses([recipe]))
+        assert {point.status for point in found} <= {"hit", "unavailable"}
+        assert any(point.status == "hit" for point in found)
+
+
+def test_a_narrower_plan_misses_heuristic_calls() -> None:
+    whole, narrow = kimi(tp=[2]), kimi(tp=[2], block_m=[128])
+    found = cover(make_plan([narrow]), recipe_uses([whole]))
+    assert {point.use.block_m for point in found if point.status == "miss"} == {32, 64}
+
+
+def test_the_report_counts_each_point_once(tmp_path: Path) -> None:
+    found = points(tmp_path, [kimi(tp=[4])], row(), row(inter_dim=2048))
+    raw = as_json(found)
+    assert raw["schema"] == 1
+    assert raw["summary"] == {"hit": 3, "miss": 1, "refused": 0, "unavailable": 0}
+    text = as_text(found, every=False)
+    assert text.count("t.csv:") == 1
+    assert as_text(found, every=True).count("t.csv:") == 4
+    assert text.splitlines()[-1].split() == ["3", "1", "0", "0", "all"]
