@@ -62,6 +62,16 @@ class Lds:
         self._written[index] = self.epoch
         self._writer[index] = wave
 
+    def carry_over(self, index: Index, wave: int, *, writes: bool) -> None:
+        """Note an access that its wave did not wait for before a barrier: it may happen after it.
+
+        To be called when the new epoch has begun.
+        """
+        when, who = (self._written, self._writer) if writes else (self._read, self._reader)
+        other = (when[index] == self.epoch) & (who[index] != wave)
+        who[index] = np.where(other, _MANY, wave)
+        when[index] = self.epoch
+
     def begin(self, index: Index, wave: int) -> None:
         """Begin a load straight to LDS: until it is waited for nobody may read the dwords."""
         self.claim(index, wave)

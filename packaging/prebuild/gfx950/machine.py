@@ -87,6 +87,10 @@ class Machine:
                 if not wave.done:
                     self._run_wave(wave, group)
             lds.epoch += 1
+            for wave in waves:
+                for flight in wave.lgkm if not wave.done else ():
+                    if flight.lds is not None:
+                        lds.carry_over(flight.lds, wave.number, writes=flight.writes)
 
     def _run_wave(self, wave: Wave, group: Group) -> None:
         self.memory.writer = len(self.execution.writers)

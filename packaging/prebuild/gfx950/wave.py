@@ -43,6 +43,9 @@ class Flight:
     arrive: Callable[[], None] | None
     """Makes the result visible; None for a store."""
     scalar: bool = False
+    lds: I64 | None = None
+    """LDS dwords that an LDS instruction reads or writes."""
+    writes: bool = False
 
 
 class Wave:

@@ -7,8 +7,8 @@ makes for the same problem (``mxmoe.launch``).
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -53,18 +53,46 @@ def with_launches(
         for (subject, _), (problem, where) in zip(asked, placed, strict=True)
     ]
     made: dict[str, Subject] = {subject.symbol: subject for subject in subjects}
-    with TemporaryDirectory() as scratch:
-        for number, ((subject, shape), call) in enumerate(zip(asked, calls, strict=True)):
-            problem, where = placed[number]
-            log = Path(scratch) / "launches"
-            recorded = recorder.record(
-                module.name, path, [call], log=log, argument_bytes=mxmoe.ARGUMENT_BYTES
-            )
-            wanted = mxmoe.launch(subject.symbol, tile_of(subject.facts), problem, where)
-            made[subject.symbol] = _judge(
-                made[subject.symbol], shape, recorded.results[0], recorded.launches, wanted
-            )
+    for (subject, shape), (problem, where), answer in zip(
+        asked, placed, _record(module, path, calls, recorder), strict=True
+    ):
+        wanted = mxmoe.launch(subject.symbol, tile_of(subject.facts), problem, where)
+        made[subject.symbol] = _judge(made[subject.symbol], shape, answer, wanted)
     return list(made.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What one call did."""
+
+    error: str
+    launches: tuple[LaunchRecord, ...]
+
+
+def _record(module: Module, path: Path, calls: Sequence[Call], recorder: Recorder) -> list[Answer]:
+    """Make the calls in one process; where launches cannot be told apart, in one each."""
+    with TemporaryDirectory() as scratch:
+        recorded = recorder.record(
+            module.name,
+            path,
+            calls,
+            log=Path(scratch) / "launches",
+            argument_bytes=mxmoe.ARGUMENT_BYTES,
+        )
+    errors = [_error(result) for result in recorded.results]
+    if len(calls) == 1:
+        return [Answer(error=errors[0], launches=recorded.launches)]
+    if len(recorded.launches) != errors.count(""):
+        return [answer for call in calls for answer in _record(module, path, [call], recorder)]
+    launches = iter(recorded.launches)
+    return [Answer(error=error, launches=() if error else (next(launches),)) for error in errors]
+
+
+def _error(result: Mapping[str, Any]) -> str:
+    if "raised" in result:
+        return f"the module raised {result['raised']}: {result['message']}"
+    warned = "; ".join(result["warnings"])
+    return f"the module warned: {warned}" if warned else ""
 
 
 def place(shape: Shape) -> tuple[Fp4Problem, mxmoe.Placed]:
@@ -78,17 +106,11 @@ def tile_of(facts: Facts) -> mxmoe.Tile:
     return mxmoe.Tile(block_size=facts.block_size, m=facts.m, n=facts.n, k_bytes=facts.k)
 
 
-def _judge(
-    subject: Subject,
-    shape: Shape,
-    result: Any,  # noqa: ANN401 - what the driver printed
-    launches: Sequence[LaunchRecord],
-    wanted: Launch,
-) -> Subject:
-    problem = _problem(result, launches, wanted)
+def _judge(subject: Subject, shape: Shape, answer: Answer, wanted: Launch) -> Subject:
+    problem = answer.error or _problem(answer.launches, wanted)
     if problem:
         return replace(subject, launch_problem=f"{shape.name()}: {problem}")
-    record = launches[0]
+    record = answer.launches[0]
     launch = Launch(
         symbol=record.symbol,
         grid=record.grid,
@@ -99,9 +121,7 @@ def _judge(
     return replace(subject, launches={**subject.launches, shape.name(): launch})
 
 
-def _problem(result: Any, launches: Sequence[LaunchRecord], wanted: Launch) -> str:  # noqa: ANN401
-    if "raised" in result:
-        return f"the module raised {result['raised']}: {result['message']}"
+def _problem(launches: Sequence[LaunchRecord], wanted: Launch) -> str:
     if len(launches) != 1:
         return f"the module made {len(launches)} launches, expected one"
     found = launches[0]

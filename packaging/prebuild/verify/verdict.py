@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from aiter_prebuilt.manifest import Instance, Manifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,3 +61,23 @@ class Verdict:
     def from_cache(self) -> Verdict:
         """Return the same verdict, marked as not run now."""
         return replace(self, cached=True)
+
+
+def into_manifest(manifest: Manifest, verdicts: Sequence[Verdict]) -> Manifest:
+    """Return the manifest with each kernel's verdict in ``Kernel.verified``.
+
+    A kernel without a good verdict keeps None: it was not verified.
+    """
+    good = {verdict.symbol: verdict.manifest() for verdict in verdicts if verdict.ok}
+
+    def with_verdicts(instance: Instance) -> Instance:
+        kernels = tuple(
+            replace(kernel, verified=good.get(kernel.symbol)) for kernel in instance.kernels
+        )
+        return replace(instance, kernels=kernels)
+
+    modules = tuple(
+        replace(module, instances=tuple(with_verdicts(one) for one in module.instances))
+        for module in manifest.modules
+    )
+    return replace(manifest, modules=modules)

@@ -113,15 +113,17 @@ def _read(found: Instruction) -> Run:
     steps = np.arange(dwords)[:, None]
 
     def run(wave: Wave) -> None:
-        parts, marks = [], []
+        parts, marks, used = [], [], []
         for offset in offsets:
             index = _addresses(wave, address, offset, dwords)[None, :] + steps
+            used.append(index)
             data, undefined = wave.lds.load(index, wave.number)
             parts.append(data)
             marks.append(undefined)
         data = spread(wave, np.concatenate(parts))
         shadows = spread_marks(wave, np.concatenate(marks), target.count)
-        wave.issue_lgkm(Flight(registers, arrival(wave, target, data, shadows)))
+        arrive = arrival(wave, target, data, shadows)
+        wave.issue_lgkm(Flight(registers, arrive, lds=np.concatenate(used)))
 
     return run
 
@@ -141,12 +143,14 @@ def _write(found: Instruction) -> Run:
     steps = np.arange(dwords)[:, None]
 
     def run(wave: Wave) -> None:
+        used = []
         for source, offset in zip(sources, offsets, strict=True):
             index = _addresses(wave, address, offset, dwords)[None, :] + steps
+            used.append(index)
             data = wave.v[source.index : source.index + dwords][:, wave.active]
             undefined = gather_marks(wave, source, dwords)
             wave.lds.store(index, data, undefined, wave.number)
-        wave.issue_lgkm(Flight((), None))
+        wave.issue_lgkm(Flight((), None, lds=np.concatenate(used), writes=True))
 
     return run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ FLOAT_TESTS = {
 
 
 @pytest.mark.parametrize("name", FLOAT_TESTS)
-def test_floats(bench, name: str) -> None:
+def test_floats(bench: Any, name: str) -> None:
     bench.set(1, np.array(VALUES * 8, np.float32))
     bench.set(2, np.array(OTHERS * 8, np.float32))
     bench.run(f"v_cmp_{name}_f32_e32 vcc, v1, v2")
@@ -30,14 +31,14 @@ def test_floats(bench, name: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("i32", 0b01), ("u32", 0b10)])
-def test_signed_and_unsigned(bench, kind: str, expected: int) -> None:
+def test_signed_and_unsigned(bench: Any, kind: str, expected: int) -> None:
     bench.set(1, np.where(np.arange(64) == 0, -1, 1))
     bench.set(2, np.where(np.arange(64) == 0, 1, 0xFFFFFFFF))
     bench.run(f"v_cmp_lt_{kind}_e64 s[4:5], v1, v2")
     assert bench.wave.get64(4) & 3 == expected
 
 
-def test_64_bits_with_a_scalar(bench) -> None:
+def test_64_bits_with_a_scalar(bench: Any) -> None:
     bench.set_scalar(4, 0, 1)
     bench.set(2, 0xFFFFFFFF)
     bench.set(3, np.where(np.arange(64) < 4, 0, 1))
@@ -45,14 +46,14 @@ def test_64_bits_with_a_scalar(bench) -> None:
     assert bench.wave.get64(106) == 0xF
 
 
-def test_lanes_off_give_zero(bench) -> None:
+def test_lanes_off_give_zero(bench: Any) -> None:
     bench.set(1, 1)
     bench.wave.set_exec(0b1010)
     bench.run("v_cmp_eq_u32_e32 vcc, 1, v1")
     assert bench.wave.get64(106) == 0b1010
 
 
-def test_undefined_lanes_give_undefined_bits(bench) -> None:
+def test_undefined_lanes_give_undefined_bits(bench: Any) -> None:
     bench.set(1, 1)
     bench.wave.vu[1] = 0b100
     bench.run("v_cmp_eq_u32_e32 vcc, 1, v1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
-def test_bf16_pairs_round_to_nearest_even(bench_type, low: int, high: int) -> None:
+def test_bf16_pairs_round_to_nearest_even(bench_type: Any, low: int, high: int) -> None:
     bench = bench_type()
     bench.wave.denorm32 = 3
     bench.set(1, low)
@@ -27,7 +28,7 @@ def test_bf16_pairs_round_to_nearest_even(bench_type, low: int, high: int) -> No
 
 @settings(max_examples=100, deadline=None)
 @given(st.floats(width=32))
-def test_float_to_integer_truncates_and_saturates(bench_type, value: float) -> None:
+def test_float_to_integer_truncates_and_saturates(bench_type: Any, value: float) -> None:
     bench = bench_type()
     bench.set(1, np.float32(value))
     bench.run("v_cvt_i32_f32_e32 v2, v1", "v_cvt_u32_f32_e32 v3, v1")
@@ -39,7 +40,7 @@ def test_float_to_integer_truncates_and_saturates(bench_type, value: float) -> N
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_integer_to_float(bench_type, value: int) -> None:
+def test_integer_to_float(bench_type: Any, value: int) -> None:
     bench = bench_type()
     bench.set(1, value)
     bench.run("v_cvt_f32_u32_e32 v2, v1", "v_cvt_f32_i32_e32 v3, v1", "v_cvt_f32_ubyte2_e32 v4, v1")
@@ -48,7 +49,7 @@ def test_integer_to_float(bench_type, value: int) -> None:
     assert bench.floats(4)[0] == value >> 16 & 0xFF
 
 
-def test_f16(bench) -> None:
+def test_f16(bench: Any) -> None:
     bench.set(1, np.linspace(-70000, 70000, 64).astype(np.float32))
     with np.errstate(over="ignore"):
         halves = np.linspace(-70000, 70000, 64).astype(np.float32).astype(np.float16)
@@ -57,7 +58,7 @@ def test_f16(bench) -> None:
     assert (bench.floats(3) == halves.astype(np.float32)).all()
 
 
-def test_packed_float_halves(bench) -> None:
+def test_packed_float_halves(bench: Any) -> None:
     for register, value in ((2, 1.5), (3, 2.5), (4, 10.0), (5, 20.0)):
         bench.set(register, np.float32(value))
     bench.run("v_pk_mul_f32 v[6:7], v[2:3], v[4:5] op_sel:[1,0] op_sel_hi:[0,1]")

@@ -13,7 +13,7 @@ TEXT = """
 Disassembly of section .text:
 
 0000000000003100 <kernel>:
-\ts_cbranch_scc1 5373                                        // 000000003138: BF8514FD <kernel+0x5430>
+\ts_cbranch_scc1 5373                         // 000000003138: BF8514FD <kernel+0x5430>
 \tbuffer_load_dwordx4 v[4:7], v35, s[36:39], 0 offen offset:1024// 00000000354C: E05C1400 80090423
 \t\t...
 \ts_endpgm                                                   // 000000003560: BF810000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -49,7 +51,7 @@ THREE = {
 
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(TWO)), WORD, WORD)
-def test_two_sources(bench_type, name: str, a: int, b: int) -> None:
+def test_two_sources(bench_type: Any, name: str, a: int, b: int) -> None:
     bench = bench_type()
     bench.set(1, a)
     bench.set(2, b)
@@ -59,7 +61,7 @@ def test_two_sources(bench_type, name: str, a: int, b: int) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(THREE)), WORD, WORD, WORD)
-def test_three_sources(bench_type, name: str, a: int, b: int, c: int) -> None:
+def test_three_sources(bench_type: Any, name: str, a: int, b: int, c: int) -> None:
     bench = bench_type()
     for register, value in enumerate((a, b, c), 1):
         bench.set(register, value)
@@ -69,7 +71,7 @@ def test_three_sources(bench_type, name: str, a: int, b: int, c: int) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(WORD, WORD, st.integers(0, 2**64 - 1))
-def test_multiply_add_to_64_bits(bench_type, a: int, b: int, c: int) -> None:
+def test_multiply_add_to_64_bits(bench_type: Any, a: int, b: int, c: int) -> None:
     bench = bench_type()
     for register, value in enumerate((a, b, c % M, c >> 32), 1):
         bench.set(register, value)
@@ -81,7 +83,7 @@ def test_multiply_add_to_64_bits(bench_type, a: int, b: int, c: int) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(st.integers(0, 2**64 - 1), st.integers(0, 7), st.integers(0, 2**64 - 1))
-def test_shift_and_add_64_bits(bench_type, a: int, shift: int, c: int) -> None:
+def test_shift_and_add_64_bits(bench_type: Any, a: int, shift: int, c: int) -> None:
     bench = bench_type()
     for register, value in enumerate((a % M, a >> 32, shift), 1):
         bench.set(register, value)
@@ -92,7 +94,7 @@ def test_shift_and_add_64_bits(bench_type, a: int, shift: int, c: int) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(WORD, WORD, WORD, st.integers(0, 255))
-def test_any_function_of_three_bits(bench_type, a: int, b: int, c: int, table: int) -> None:
+def test_any_function_of_three_bits(bench_type: Any, a: int, b: int, c: int, table: int) -> None:
     bench = bench_type()
     for register, value in enumerate((a, b, c), 1):
         bench.set(register, value)
@@ -104,7 +106,7 @@ def test_any_function_of_three_bits(bench_type, a: int, b: int, c: int, table: i
     assert bench.ints(0)[0] == expected
 
 
-def test_permute_bytes(bench) -> None:
+def test_permute_bytes(bench: Any) -> None:
     # Bytes 0 to 3 are source 1's, 4 to 7 source 0's, 12 is a zero byte.
     bench.set(1, 0x77665544)
     bench.set(2, 0x33221100)
@@ -113,12 +115,12 @@ def test_permute_bytes(bench) -> None:
     assert bench.ints(0)[0] == 0x77000033
 
 
-def test_reverse_bits(bench) -> None:
+def test_reverse_bits(bench: Any) -> None:
     bench.run("v_bfrev_b32_e32 v0, 1")
     assert bench.ints(0)[0] == 0x80000000
 
 
-def test_choose_by_mask(bench) -> None:
+def test_choose_by_mask(bench: Any) -> None:
     bench.set(1, 11)
     bench.set(2, 22)
     bench.set_scalar(4, 0b10, 0)
@@ -126,14 +128,14 @@ def test_choose_by_mask(bench) -> None:
     assert bench.ints(0)[:3] == [11, 22, 11]
 
 
-def test_choosing_an_undefined_value_only_where_it_is_chosen(bench) -> None:
+def test_choosing_an_undefined_value_only_where_it_is_chosen(bench: Any) -> None:
     bench.set(1, 11)
     bench.set_scalar(4, 0b10, 0)
     bench.run("v_cndmask_b32_e64 v0, v1, v9, s[4:5]")
     assert bench.undefined(0) == 0b10
 
 
-def test_sdwa_selects_a_word(bench) -> None:
+def test_sdwa_selects_a_word(bench: Any) -> None:
     bench.set(1, 0x11112222)
     bench.set(2, 0x33334444)
     bench.set_scalar(106, 0xFFFFFFFF, 0xFFFFFFFF)
@@ -144,14 +146,14 @@ def test_sdwa_selects_a_word(bench) -> None:
     assert bench.ints(0)[0] == 0x3333
 
 
-def test_first_active_lane(bench) -> None:
+def test_first_active_lane(bench: Any) -> None:
     bench.set(1, np.arange(64) * 3)
     bench.wave.set_exec(0xFF00)
     bench.run("v_readfirstlane_b32 s5, v1")
     assert bench.wave.s[5] == 24
 
 
-def test_read_and_write_one_lane(bench) -> None:
+def test_read_and_write_one_lane(bench: Any) -> None:
     bench.set(1, np.arange(64))
     bench.wave.set_exec(1)
     bench.run("v_readlane_b32 s5, v1, 40", "v_writelane_b32 v1, s5, 3")
@@ -159,12 +161,12 @@ def test_read_and_write_one_lane(bench) -> None:
     assert bench.ints(1)[3] == 40
 
 
-def test_count_mask_bits_below(bench) -> None:
+def test_count_mask_bits_below(bench: Any) -> None:
     bench.run("v_mbcnt_lo_u32_b32 v0, -1, 0", "v_mbcnt_hi_u32_b32 v0, -1, v0")
     assert bench.ints(0) == list(range(64))
 
 
-def test_carry_chain(bench) -> None:
+def test_carry_chain(bench: Any) -> None:
     bench.set(1, 0xFFFFFFFF)
     bench.set(2, 1)
     bench.set(3, 5)
@@ -182,20 +184,20 @@ def test_carry_chain(bench) -> None:
         ("row_half_mirror", lambda lane: lane ^ 7),
     ],
 )
-def test_lanes_moved_within_a_row(bench, control: str, source) -> None:
+def test_lanes_moved_within_a_row(bench: Any, control: str, source: Any) -> None:
     bench.set(1, np.arange(64) + 100)
     bench.run(f"v_mov_b32_dpp v0, v1 {control} row_mask:0xf bank_mask:0xf")
     assert bench.ints(0) == [source(lane) + 100 for lane in range(64)]
 
 
-def test_shift_within_a_row_reads_zero_from_outside(bench) -> None:
+def test_shift_within_a_row_reads_zero_from_outside(bench: Any) -> None:
     bench.set(1, np.arange(64) + 100)
     bench.run("v_mov_b32_dpp v0, v1 row_shr:1 row_mask:0xf bank_mask:0xf bound_ctrl:1")
     assert bench.ints(0)[:3] == [0, 100, 101]
     assert bench.ints(0)[16] == 0
 
 
-def test_low_dword_does_not_depend_on_an_undefined_high_one(bench) -> None:
+def test_low_dword_does_not_depend_on_an_undefined_high_one(bench: Any) -> None:
     bench.set(1, 3)
     bench.set(2, 4)
     bench.set(3, 5)

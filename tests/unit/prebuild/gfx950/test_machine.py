@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
 
 from prebuild.gfx950 import machine as module
-from prebuild.gfx950.errors import MissingWait, Runaway, UndefinedValue, UnsupportedInstruction
+from prebuild.gfx950.errors import (
+    DataRace,
+    MissingWait,
+    Runaway,
+    UndefinedValue,
+    UnsupportedInstruction,
+)
 
 KERNARG = struct.pack("<4i", 11, 22, 33, 44)
 
 
-def test_a_load_must_be_waited_for(machine) -> None:
+def test_a_load_must_be_waited_for(machine: Any) -> None:
     lines = [
         "s_load_dword s4, s[0:1], 0x4",
         "s_waitcnt lgkmcnt(0)",
@@ -25,7 +32,7 @@ def test_a_load_must_be_waited_for(machine) -> None:
         machine(lines, kernarg=KERNARG).run()
 
 
-def test_a_scalar_load_is_sure_only_when_nothing_is_outstanding(machine) -> None:
+def test_a_scalar_load_is_sure_only_when_nothing_is_outstanding(machine: Any) -> None:
     lines = [
         "s_load_dword s4, s[0:1], 0x4",
         "s_load_dword s5, s[0:1], 0x8",
@@ -37,7 +44,7 @@ def test_a_scalar_load_is_sure_only_when_nothing_is_outstanding(machine) -> None
         machine(lines, kernarg=KERNARG).run()
 
 
-def test_lds_results_arrive_in_order(machine) -> None:
+def test_lds_results_arrive_in_order(machine: Any) -> None:
     lines = [
         "v_lshlrev_b32_e32 v1, 2, v0",
         "ds_write_b32 v1, v0",
@@ -52,7 +59,7 @@ def test_lds_results_arrive_in_order(machine) -> None:
         machine(lines).run()
 
 
-def test_counters_are_separate(machine) -> None:
+def test_counters_are_separate(machine: Any) -> None:
     lines = [
         "s_load_dword s4, s[0:1], 0x4",
         "s_waitcnt vmcnt(0)",
@@ -63,7 +70,7 @@ def test_counters_are_separate(machine) -> None:
         machine(lines, kernarg=KERNARG).run()
 
 
-def test_a_loop(machine) -> None:
+def test_a_loop(machine: Any) -> None:
     lines = [
         "s_mov_b32 s4, 0",
         "s_add_i32 s4, s4, 3",
@@ -76,18 +83,18 @@ def test_a_loop(machine) -> None:
     assert execution.unreached == []
 
 
-def test_a_branch_on_nothing_is_an_error(machine) -> None:
+def test_a_branch_on_nothing_is_an_error(machine: Any) -> None:
     with pytest.raises(UndefinedValue, match="SCC"):
         machine(["s_cbranch_scc1 @0", "s_endpgm"]).run()
 
 
-def test_a_loop_without_end_ends(machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_without_end_ends(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_INSTRUCTIONS", 1000)
     with pytest.raises(Runaway):
         machine(["s_branch @0"]).run()
 
 
-def test_waves_meet_at_a_barrier(machine) -> None:
+def test_waves_meet_at_a_barrier(machine: Any) -> None:
     # Each wave writes its number; after the barrier wave 0 reads what wave 1 wrote.
     lines = [
         "v_lshlrev_b32_e32 v1, 2, v0",
@@ -108,7 +115,7 @@ def test_waves_meet_at_a_barrier(machine) -> None:
     assert seen[1, "s_endpgm"] == 0
 
 
-def test_without_the_barrier_it_is_a_race(machine) -> None:
+def test_without_the_barrier_it_is_a_race(machine: Any) -> None:
     lines = [
         "v_lshlrev_b32_e32 v1, 2, v0",
         "ds_write_b32 v1, v0",
@@ -117,19 +124,35 @@ def test_without_the_barrier_it_is_a_race(machine) -> None:
         "ds_read_b32 v2, v1",
         "s_endpgm",
     ]
-    with pytest.raises(Exception, match="since the last barrier"):
+    with pytest.raises(DataRace, match="since the last barrier"):
         machine(lines, threads=128).run()
 
 
-def test_workgroup_and_work_item_ids(machine) -> None:
+def test_a_write_that_is_not_waited_for_may_land_after_the_barrier(machine: Any) -> None:
+    lines = [
+        "v_lshlrev_b32_e32 v1, 2, v0",
+        "ds_write_b32 v1, v0",
+        "s_nop 0",
+        "s_barrier",
+        "v_xor_b32_e32 v1, 0x100, v1",
+        "ds_read_b32 v2, v1",
+        "s_endpgm",
+    ]
+    with pytest.raises(DataRace, match="reads LDS dword"):
+        machine(lines, threads=128).run()
+    lines[2] = "s_waitcnt lgkmcnt(0)"
+    machine(lines, threads=128).run()
+
+
+def test_workgroup_and_work_item_ids(machine: Any) -> None:
     seen = {}
     made = machine(["s_nop 0", "s_endpgm"])
-    made.trace = lambda wave, _: seen.setdefault("s", wave.s[2:5] + [int(wave.rows[0][5])])
+    made.trace = lambda wave, _: seen.setdefault("s", [*wave.s[2:5], int(wave.rows[0][5])])
     made.run([(7, 8, 9)])
     assert seen["s"] == [7, 8, 9, 5]
 
 
-def test_exec_masks_and_saves(machine) -> None:
+def test_exec_masks_and_saves(machine: Any) -> None:
     lines = [
         "v_cmp_gt_i32_e32 vcc, 10, v0",
         "s_and_saveexec_b64 s[4:5], vcc",
@@ -146,7 +169,7 @@ def test_exec_masks_and_saves(machine) -> None:
     assert masks[-1] == 2**64 - 1
 
 
-def test_exec_of_undefined_bits_is_an_error(machine) -> None:
+def test_exec_of_undefined_bits_is_an_error(machine: Any) -> None:
     with pytest.raises(UndefinedValue):
         machine(["s_and_saveexec_b64 s[4:5], s[10:11]", "s_endpgm"]).run()
 
@@ -161,6 +184,6 @@ def test_exec_of_undefined_bits_is_an_error(machine) -> None:
         "s_setreg_imm32_b32 hwreg(HW_REG_TRAPSTS, 0, 1), 1",
     ],
 )
-def test_what_is_not_known_is_named(machine, line: str) -> None:
+def test_what_is_not_known_is_named(machine: Any, line: str) -> None:
     with pytest.raises(UnsupportedInstruction, match=line.split(maxsplit=1)[0]):
         machine([line, "s_endpgm"])

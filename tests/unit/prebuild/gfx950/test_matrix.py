@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -23,7 +24,7 @@ def decode(codes: np.ndarray, kind: int) -> np.ndarray:
     return codes.astype(np.uint8).view(TYPES[kind]).astype(np.float64)
 
 
-def place(bench, register: int, codes: np.ndarray, kind: int, groups: int) -> None:
+def place(bench: Any, register: int, codes: np.ndarray, kind: int, groups: int) -> None:
     """Put a (side, K) matrix of codes into registers, value by value.
 
     AMD's layout: lane g*side + i holds row i.  The 32 values of a lane follow each other in the
@@ -44,7 +45,7 @@ def place(bench, register: int, codes: np.ndarray, kind: int, groups: int) -> No
         bench.set(register + offset, [lane >> (32 * offset) & 0xFFFFFFFF for lane in lanes])
 
 
-def random_codes(random, kind: int, shape: tuple[int, int]) -> np.ndarray:
+def random_codes(random: np.random.Generator, kind: int, shape: tuple[int, int]) -> np.ndarray:
     codes = random.integers(0, 1 << BITS[kind], shape)
     while True:
         bad = ~np.isfinite(decode(codes, kind))
@@ -60,7 +61,7 @@ def exact_sum(a: np.ndarray, b: np.ndarray, c: float) -> float:
     return float(np.float32(float(total)))
 
 
-def element(bench, register: int, side: int, row: int, column: int) -> float:
+def element(bench: Any, register: int, side: int, row: int, column: int) -> float:
     """Read element (row, column) of D by the ISA's map."""
     if side == 16:
         lane, offset = 16 * (row // 4) + column, row % 4
@@ -76,7 +77,7 @@ def pair(first: int, count: int) -> str:
 @pytest.mark.parametrize(("side", "depth"), [(16, 128), (32, 64)])
 @pytest.mark.parametrize("kind_a", range(5))
 @pytest.mark.parametrize("kind_b", range(5))
-def test_every_mix_of_formats(bench, side: int, depth: int, kind_a: int, kind_b: int) -> None:
+def test_every_mix_of_formats(bench: Any, side: int, depth: int, kind_a: int, kind_b: int) -> None:
     random = np.random.default_rng(kind_a * 5 + kind_b)
     a = random_codes(random, kind_a, (side, depth))
     b = random_codes(random, kind_b, (side, depth))
@@ -99,7 +100,7 @@ def test_every_mix_of_formats(bench, side: int, depth: int, kind_a: int, kind_b:
 
 @pytest.mark.parametrize("select_a", range(4))
 @pytest.mark.parametrize("select_b", range(4))
-def test_scales_and_their_selects(bench, select_a: int, select_b: int) -> None:
+def test_scales_and_their_selects(bench: Any, select_a: int, select_b: int) -> None:
     random = np.random.default_rng(select_a * 4 + select_b)
     a, b = random_codes(random, 4, (16, 128)), random_codes(random, 4, (16, 128))
     place(bench, 10, a, 4, 4)
@@ -127,7 +128,7 @@ def test_scales_and_their_selects(bench, select_a: int, select_b: int) -> None:
         assert element(bench, 70, 16, row, column) == float(np.float32(float(total)))
 
 
-def test_a_scale_of_0xff_is_nan_for_its_row_alone(bench) -> None:
+def test_a_scale_of_0xff_is_nan_for_its_row_alone(bench: Any) -> None:
     ones = np.full((16, 128), 2)  # fp4 code 2 is 1.0
     place(bench, 10, ones, 4, 4)
     place(bench, 30, ones, 4, 4)
@@ -144,7 +145,7 @@ def test_a_scale_of_0xff_is_nan_for_its_row_alone(bench) -> None:
         assert np.isnan(value) if row == 5 else value == 128.0
 
 
-def test_scale_zero_is_the_smallest_power(bench) -> None:
+def test_scale_zero_is_the_smallest_power(bench: Any) -> None:
     ones = np.full((16, 128), 2)
     place(bench, 10, ones, 4, 4)
     place(bench, 30, ones, 4, 4)
@@ -162,7 +163,7 @@ def test_scale_zero_is_the_smallest_power(bench) -> None:
     [(16, 16, "bf16"), (16, 32, "bf16"), (32, 8, "bf16"), (32, 16, "f16"), (16, 32, "f16"),
      (16, 32, "fp8_fp8"), (32, 16, "fp8_fp8"), (16, 32, "bf8_fp8")],
 )  # fmt: skip
-def test_dense_formats(bench, side: int, depth: int, kind: str) -> None:
+def test_dense_formats(bench: Any, side: int, depth: int, kind: str) -> None:
     types = {
         "bf16": ml_dtypes.bfloat16, "f16": np.float16,
         "fp8": ml_dtypes.float8_e4m3fn, "bf8": ml_dtypes.float8_e5m2,
@@ -193,7 +194,7 @@ def test_dense_formats(bench, side: int, depth: int, kind: str) -> None:
         assert element(bench, 70, side, row, column) == expected
 
 
-def test_lanes_that_are_off_take_part(bench) -> None:
+def test_lanes_that_are_off_take_part(bench: Any) -> None:
     ones = np.full((16, 128), 2)
     place(bench, 10, ones, 4, 4)
     place(bench, 30, ones, 4, 4)
@@ -202,7 +203,7 @@ def test_lanes_that_are_off_take_part(bench) -> None:
     assert all(element(bench, 70, 16, row, 15 - row) == 128.0 for row in range(16))
 
 
-def test_an_undefined_row_stays_in_its_row(bench) -> None:
+def test_an_undefined_row_stays_in_its_row(bench: Any) -> None:
     ones = np.full((16, 128), 2)
     place(bench, 10, ones, 4, 4)
     place(bench, 30, ones, 4, 4)
@@ -214,7 +215,7 @@ def test_an_undefined_row_stays_in_its_row(bench) -> None:
         assert bench.undefined(70 + row % 4) & lanes == expected
 
 
-def test_only_the_selected_scale_byte_counts_as_undefined(bench) -> None:
+def test_only_the_selected_scale_byte_counts_as_undefined(bench: Any) -> None:
     ones = np.full((16, 128), 2)
     place(bench, 10, ones, 4, 4)
     place(bench, 30, ones, 4, 4)
@@ -231,7 +232,7 @@ def test_only_the_selected_scale_byte_counts_as_undefined(bench) -> None:
     assert bench.undefined(71) == 0xFFFF << 16
 
 
-def test_a_wrong_lane_map_would_be_seen(bench) -> None:
+def test_a_wrong_lane_map_would_be_seen(bench: Any) -> None:
     """The check of the checks: rows swapped between lanes change the result."""
     random = np.random.default_rng(3)
     a, b = random_codes(random, 4, (16, 128)), random_codes(random, 4, (16, 128))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -16,11 +18,11 @@ def data(count: int) -> np.ndarray:
     return (np.arange(count, dtype=np.uint32) * 7 + 1).view(np.uint8)
 
 
-def descriptor(bench, first: int, base: int, size: int) -> None:
+def descriptor(bench: Any, first: int, base: int, size: int) -> None:
     bench.set_scalar(first, base & 0xFFFFFFFF, base >> 32, size, 0x20000)
 
 
-def test_global_load_by_pair_and_by_base(bench) -> None:
+def test_global_load_by_pair_and_by_base(bench: Any) -> None:
     found = bench.memory.allocate("in", data(256))
     addresses = found.base + 4 * NOW
     bench.set(1, addresses & 0xFFFFFFFF)
@@ -36,7 +38,7 @@ def test_global_load_by_pair_and_by_base(bench) -> None:
     assert bench.ints(7) == [2 * i * 7 + 1 for i in range(64)]
 
 
-def test_a_load_outside_every_allocation_is_an_error(bench) -> None:
+def test_a_load_outside_every_allocation_is_an_error(bench: Any) -> None:
     found = bench.memory.allocate("in", data(64))
     bench.set_scalar(6, found.base & 0xFFFFFFFF, found.base >> 32)
     bench.set(3, 4 * NOW + 4)
@@ -44,7 +46,7 @@ def test_a_load_outside_every_allocation_is_an_error(bench) -> None:
         bench.run("global_load_dword v7, v3, s[6:7]")
 
 
-def test_a_load_may_span_two_allocations_lane_by_lane(bench) -> None:
+def test_a_load_may_span_two_allocations_lane_by_lane(bench: Any) -> None:
     first, second = bench.memory.allocate("a", data(4)), bench.memory.allocate("b", data(4))
     addresses = np.where(NOW % 2 == 0, first.base, second.base + 4)
     bench.set(1, addresses & 0xFFFFFFFF)
@@ -54,7 +56,7 @@ def test_a_load_may_span_two_allocations_lane_by_lane(bench) -> None:
     assert bench.ints(4)[:2] == [1, 8]
 
 
-def test_buffer_reads_zero_beyond_its_records(bench) -> None:
+def test_buffer_reads_zero_beyond_its_records(bench: Any) -> None:
     found = bench.memory.allocate("in", data(256))
     descriptor(bench, 8, found.base, 40 * 4 + 8)
     bench.set(1, 4 * NOW)
@@ -66,7 +68,7 @@ def test_buffer_reads_zero_beyond_its_records(bench) -> None:
     assert bench.undefined(7) == 0
 
 
-def test_buffer_offsets_add_up(bench) -> None:
+def test_buffer_offsets_add_up(bench: Any) -> None:
     found = bench.memory.allocate("in", data(256))
     descriptor(bench, 8, found.base, 1024)
     bench.set(1, 4 * NOW)
@@ -76,7 +78,7 @@ def test_buffer_offsets_add_up(bench) -> None:
     assert bench.ints(4)[0] == 6 * 7 + 1
 
 
-def test_an_offset_with_the_top_bit_is_out_of_range(bench) -> None:
+def test_an_offset_with_the_top_bit_is_out_of_range(bench: Any) -> None:
     found = bench.memory.allocate("out", data(64), writable=True)
     descriptor(bench, 8, found.base, 256)
     bench.set(1, np.where(NOW == 3, 12, 0x80000000))
@@ -86,7 +88,7 @@ def test_an_offset_with_the_top_bit_is_out_of_range(bench) -> None:
     assert (np.delete(found.words, 3) == np.delete(data(64).view(np.uint32), 3)).all()
 
 
-def test_records_beyond_the_allocation_do_not_hide_a_wrong_address(bench) -> None:
+def test_records_beyond_the_allocation_do_not_hide_a_wrong_address(bench: Any) -> None:
     found = bench.memory.allocate("in", data(64))
     descriptor(bench, 8, found.base, 4096)
     bench.set(1, 4 * NOW + 4)
@@ -94,7 +96,7 @@ def test_records_beyond_the_allocation_do_not_hide_a_wrong_address(bench) -> Non
         bench.run("buffer_load_dword v4, v1, s[8:11], 0 offen")
 
 
-def test_stores_respect_lanes_and_read_only_memory(bench) -> None:
+def test_stores_respect_lanes_and_read_only_memory(bench: Any) -> None:
     out = bench.memory.allocate("out", np.zeros(256, np.uint8), writable=True, defined=False)
     fixed = bench.memory.allocate("in", data(64))
     bench.set(1, 4 * NOW)
@@ -109,7 +111,7 @@ def test_stores_respect_lanes_and_read_only_memory(bench) -> None:
         bench.run("global_store_dword v1, v2, s[6:7]")
 
 
-def test_undefined_data_marks_memory_undefined(bench) -> None:
+def test_undefined_data_marks_memory_undefined(bench: Any) -> None:
     out = bench.memory.allocate("out", np.zeros(256, np.uint8), writable=True)
     bench.set(1, 4 * NOW)
     bench.set_scalar(6, out.base & 0xFFFFFFFF, out.base >> 32)
@@ -117,13 +119,13 @@ def test_undefined_data_marks_memory_undefined(bench) -> None:
     assert (out.shadow_words[:64] != 0).all()
 
 
-def test_an_undefined_address_is_an_error(bench) -> None:
+def test_an_undefined_address_is_an_error(bench: Any) -> None:
     bench.set_scalar(6, 0, 0)
     with pytest.raises(UndefinedValue, match="v9"):
         bench.run("global_load_dword v7, v9, s[6:7]")
 
 
-def test_bytes_of_a_loaded_dword_keep_their_own_shadow(bench) -> None:
+def test_bytes_of_a_loaded_dword_keep_their_own_shadow(bench: Any) -> None:
     found = bench.memory.allocate("in", data(64))
     found.shadow[1] = 0xFF
     found.clean = False
@@ -136,7 +138,7 @@ def test_bytes_of_a_loaded_dword_keep_their_own_shadow(bench) -> None:
     assert bench.wave.vu[8] == 1 << 64
 
 
-def test_lds_round_trip_with_two_elements(bench) -> None:
+def test_lds_round_trip_with_two_elements(bench: Any) -> None:
     bench.set(1, 8 * NOW)
     bench.set(2, NOW)
     bench.set(3, NOW + 100)
@@ -146,26 +148,26 @@ def test_lds_round_trip_with_two_elements(bench) -> None:
     assert bench.ints(5) == list(range(100, 164))
 
 
-def test_lds_of_a_width_that_wants_alignment(bench) -> None:
+def test_lds_of_a_width_that_wants_alignment(bench: Any) -> None:
     bench.set(1, 4 * NOW)
     with pytest.raises(MemoryFault, match="aligned"):
         bench.run("ds_read_b64 v[4:5], v1")
 
 
-def test_lds_outside_the_workgroup_is_an_error(bench) -> None:
+def test_lds_outside_the_workgroup_is_an_error(bench: Any) -> None:
     bench.set(1, 4 * NOW + 4096)
     with pytest.raises(MemoryFault, match="LDS dword"):
         bench.run("ds_read_b32 v4, v1")
 
 
-def test_lds_that_nobody_wrote_is_undefined(bench) -> None:
+def test_lds_that_nobody_wrote_is_undefined(bench: Any) -> None:
     bench.set(1, 4 * NOW)
     bench.run("ds_read_b32 v4, v1")
     bench.land()
     assert bench.undefined(4) == 2**64 - 1
 
 
-def test_load_straight_to_lds(bench) -> None:
+def test_load_straight_to_lds(bench: Any) -> None:
     found = bench.memory.allocate("in", data(1024))
     descriptor(bench, 8, found.base, 4096)
     bench.set(1, 16 * (63 - NOW))
@@ -178,7 +180,7 @@ def test_load_straight_to_lds(bench) -> None:
     assert bench.lds.undefined[64:68].all()  # lane 0 was off
 
 
-def test_reading_lds_before_the_load_to_it_is_waited_for(bench) -> None:
+def test_reading_lds_before_the_load_to_it_is_waited_for(bench: Any) -> None:
     found = bench.memory.allocate("in", data(1024))
     descriptor(bench, 8, found.base, 4096)
     bench.set(1, 16 * NOW)
@@ -190,7 +192,7 @@ def test_reading_lds_before_the_load_to_it_is_waited_for(bench) -> None:
     bench.run("ds_read_b128 v[4:7], v1")
 
 
-def test_two_waves_on_one_dword_without_a_barrier(bench) -> None:
+def test_two_waves_on_one_dword_without_a_barrier(bench: Any) -> None:
     other = Wave(1, bench.memory, bench.lds, 64)
     bench.set(1, 4 * NOW)
     bench.set(2, 5)
@@ -203,7 +205,7 @@ def test_two_waves_on_one_dword_without_a_barrier(bench) -> None:
         bench.run("ds_write_b32 v1, v2")
 
 
-def test_scratch_keeps_values_of_each_lane(bench) -> None:
+def test_scratch_keeps_values_of_each_lane(bench: Any) -> None:
     bench.set(1, NOW * 3)
     bench.set(2, NOW * 5)
     bench.run(
@@ -216,7 +218,7 @@ def test_scratch_keeps_values_of_each_lane(bench) -> None:
         bench.run("scratch_load_dword v4, off, off offset:64")
 
 
-def test_packed_bf16_addition_rounds_and_is_logged(bench) -> None:
+def test_packed_bf16_addition_rounds_and_is_logged(bench: Any) -> None:
     start = np.array([1.0, 256.0] * 64, ml_dtypes.bfloat16)
     out = bench.memory.allocate("out", start.view(np.uint8), writable=True)
     addend = np.array([0.25, 1.0], ml_dtypes.bfloat16).view(np.uint32)[0]
@@ -230,7 +232,7 @@ def test_packed_bf16_addition_rounds_and_is_logged(bench) -> None:
     assert out.atomics.values[0][0] == addend
 
 
-def test_atomics_of_lanes_on_one_dword_all_count(bench) -> None:
+def test_atomics_of_lanes_on_one_dword_all_count(bench: Any) -> None:
     out = bench.memory.allocate("out", np.zeros(64, np.uint8), writable=True)
     bench.set(1, 0)
     bench.set(2, np.float32(1.5))
@@ -239,7 +241,7 @@ def test_atomics_of_lanes_on_one_dword_all_count(bench) -> None:
     assert out.data[:4].view(np.float32)[0] == 96.0
 
 
-def test_permutes_between_lanes(bench) -> None:
+def test_permutes_between_lanes(bench: Any) -> None:
     bench.set(1, 4 * ((NOW + 1) % 64))
     bench.set(2, NOW)
     bench.run("ds_bpermute_b32 v3, v1, v2", "ds_permute_b32 v4, v1, v2")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ CASES = {
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(sorted(CASES)), WORD, WORD)
-def test_value_and_scc(bench_type, name: str, a: int, b: int) -> None:
+def test_value_and_scc(bench_type: Any, name: str, a: int, b: int) -> None:
     bench = bench_type()
     bench.set_scalar(4, a, b)
     bench.run(f"{name} s6, s4, s5")
@@ -43,7 +45,7 @@ def test_value_and_scc(bench_type, name: str, a: int, b: int) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
-def test_64_bit_addition_by_carry(bench_type, a: int, b: int) -> None:
+def test_64_bit_addition_by_carry(bench_type: Any, a: int, b: int) -> None:
     bench = bench_type()
     bench.set_scalar(4, a % M, a >> 32, b % M, b >> 32)
     bench.run("s_add_u32 s8, s4, s6", "s_addc_u32 s9, s5, s7")
@@ -58,14 +60,14 @@ def test_64_bit_addition_by_carry(bench_type, a: int, b: int) -> None:
      ("s_mul_hi_u32 s6, s4, s5", 2), ("s_movk_i32 s6, 0xfff0", 0xFFFFFFF0),
      ("s_addk_i32 s4, 0x10", 0xE)],
 )  # fmt: skip
-def test_multiply_and_short_constants(bench, line: str, expected: int) -> None:
+def test_multiply_and_short_constants(bench: Any, line: str, expected: int) -> None:
     bench.set_scalar(4, -2, 3)
     bench.run(line)
     target = 4 if line.startswith("s_addk") else 6
     assert bench.wave.s[target] == expected
 
 
-def test_select_and_shift_pairs(bench) -> None:
+def test_select_and_shift_pairs(bench: Any) -> None:
     bench.set_scalar(4, 5, 0, 40)
     bench.run(
         "s_cmp_eq_u32 s4, 5", "s_cselect_b64 s[8:9], -1, 0", "s_lshl_b64 s[10:11], s[4:5], s6"
@@ -74,7 +76,7 @@ def test_select_and_shift_pairs(bench) -> None:
     assert bench.wave.get64(10) == 5 << 40
 
 
-def test_undefined_bits_are_followed_through_masks(bench) -> None:
+def test_undefined_bits_are_followed_through_masks(bench: Any) -> None:
     bench.set_scalar(4, 0x0000FFFF)
     bench.run("s_and_b32 s6, s4, s20")
     assert bench.wave.su[6] == 0x0000FFFF  # zero bits of s4 decide alone

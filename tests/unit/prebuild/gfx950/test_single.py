@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def finite(*bits: int) -> bool:
 
 @settings(max_examples=300, deadline=None)
 @given(FLOAT_BITS, FLOAT_BITS, FLOAT_BITS)
-def test_fma_rounds_once(bench_type, left: int, right: int, addend: int) -> None:
+def test_fma_rounds_once(bench_type: Any, left: int, right: int, addend: int) -> None:
     bench = bench_type()
     bench.wave.denorm32 = 3
     bench.set(1, left)
@@ -67,7 +68,7 @@ def test_fma_rounds_once(bench_type, left: int, right: int, addend: int) -> None
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(["add", "sub", "subrev", "mul"]), FLOAT_BITS, FLOAT_BITS)
-def test_arithmetic_is_correctly_rounded(bench_type, name: str, left: int, right: int) -> None:
+def test_arithmetic_is_correctly_rounded(bench_type: Any, name: str, left: int, right: int) -> None:
     bench = bench_type()
     bench.wave.denorm32 = 3
     bench.set(1, left)
@@ -81,7 +82,7 @@ def test_arithmetic_is_correctly_rounded(bench_type, name: str, left: int, right
         assert bench.ints(0)[0] == rounded(exact)
 
 
-def test_a_fused_multiply_add_is_not_two_roundings(bench) -> None:
+def test_a_fused_multiply_add_is_not_two_roundings(bench: Any) -> None:
     # 1 + 2**-12 squared is 1 + 2**-11 + 2**-24: the last bit is lost when the product is rounded.
     x = np.float32(1 + 2**-12)
     bench.set(1, x)
@@ -90,7 +91,7 @@ def test_a_fused_multiply_add_is_not_two_roundings(bench) -> None:
     assert bench.floats(0)[0] == 2.0**-24
 
 
-def test_double_rounding_case(bench) -> None:
+def test_double_rounding_case(bench: Any) -> None:
     # In float64 this sum is a tie between two floats; exactly it lies just above the tie.
     left, right = np.float32(2.0**-30), np.float32(2.0**-30)
     bench.wave.denorm32 = 3
@@ -105,7 +106,7 @@ def test_double_rounding_case(bench) -> None:
 @pytest.mark.parametrize(
     ("mode", "expected"), [(0, 0x00000000), (1, 0x00000000), (2, 0x00000000), (3, 0x00000002)]
 )
-def test_denormals_follow_mode(bench, mode: int, expected: int) -> None:
+def test_denormals_follow_mode(bench: Any, mode: int, expected: int) -> None:
     # Denormal sources need bit 0, a denormal result bit 1.
     bench.wave.denorm32 = mode
     bench.set(1, 1)
@@ -113,14 +114,14 @@ def test_denormals_follow_mode(bench, mode: int, expected: int) -> None:
     assert bench.ints(0)[0] == expected
 
 
-def test_flushing_keeps_the_sign(bench) -> None:
+def test_flushing_keeps_the_sign(bench: Any) -> None:
     bench.set(1, 0x80000001)
     bench.set(2, np.float32(-0.0))
     bench.run("v_add_f32_e32 v0, v1, v2")
     assert bench.ints(0)[0] == 0x80000000
 
 
-def test_modifiers(bench) -> None:
+def test_modifiers(bench: Any) -> None:
     bench.set(1, np.float32(-3.0))
     bench.set(2, np.float32(2.0))
     bench.run("v_fma_f32 v0, |v1|, -v2, 1.0")
@@ -133,7 +134,7 @@ def test_modifiers(bench) -> None:
     assert bench.floats(0)[0] == 20.0
 
 
-def test_literal_and_inline_constants(bench) -> None:
+def test_literal_and_inline_constants(bench: Any) -> None:
     bench.set(1, np.float32(2.0))
     bench.run("v_mul_f32_e32 v0, 0xbfb8aa3b, v1")
     assert bench.floats(0)[0] == np.float32(np.uint32(0xBFB8AA3B).view(np.float32)) * 2
@@ -141,7 +142,7 @@ def test_literal_and_inline_constants(bench) -> None:
     assert bench.floats(0)[0] == 1.0
 
 
-def test_lanes_that_are_off_keep_their_value(bench) -> None:
+def test_lanes_that_are_off_keep_their_value(bench: Any) -> None:
     bench.set(0, np.float32(7.0))
     bench.set(1, np.float32(1.0))
     bench.wave.set_exec(0x5)
@@ -169,7 +170,7 @@ DIVIDE = (
 
 @settings(max_examples=200, deadline=None)
 @given(FLOAT_BITS, FLOAT_BITS)
-def test_division_is_correctly_rounded(bench_type, top: int, bottom: int) -> None:
+def test_division_is_correctly_rounded(bench_type: Any, top: int, bottom: int) -> None:
     normal = [1 <= bits >> 23 & 0xFF <= 254 for bits in (top, bottom)]
     if not all(normal):
         return
@@ -197,7 +198,7 @@ def test_division_is_correctly_rounded(bench_type, top: int, bottom: int) -> Non
         (3.0, 1.5 * 2.0**126, 2.0**-125),
     ],
 )
-def test_division_at_the_extremes(bench, top: float, bottom: float, expected: float) -> None:
+def test_division_at_the_extremes(bench: Any, top: float, bottom: float, expected: float) -> None:
     bench.set(1, np.float32(top))
     bench.set(2, np.float32(bottom))
     bench.run(*DIVIDE)
@@ -205,21 +206,21 @@ def test_division_at_the_extremes(bench, top: float, bottom: float, expected: fl
 
 
 @pytest.mark.parametrize(("top", "bottom"), [(0.0, 0.0), (math.inf, math.inf), (math.nan, 1.0)])
-def test_division_without_a_value(bench, top: float, bottom: float) -> None:
+def test_division_without_a_value(bench: Any, top: float, bottom: float) -> None:
     bench.set(1, np.float32(top))
     bench.set(2, np.float32(bottom))
     bench.run(*DIVIDE)
     assert np.isnan(bench.floats(0)).all()
 
 
-def test_exp_is_two_to_the_power(bench) -> None:
+def test_exp_is_two_to_the_power(bench: Any) -> None:
     bench.set(1, np.linspace(-20, 20, 64).astype(np.float32))
     bench.run("v_exp_f32_e32 v0, v1")
     exact = [2.0 ** float(x) for x in np.linspace(-20, 20, 64).astype(np.float32)]
     assert np.allclose(bench.floats(0), exact, rtol=2.0**-24, atol=0)
 
 
-def test_ldexp_and_rounding(bench) -> None:
+def test_ldexp_and_rounding(bench: Any) -> None:
     bench.set(1, np.float32(0.75))
     bench.set(2, -3)
     bench.run("v_ldexp_f32 v0, v1, v2")
@@ -229,7 +230,7 @@ def test_ldexp_and_rounding(bench) -> None:
     assert list(bench.floats(0)[:4]) == [0.0, 2.0, 2.0, 0.0]
 
 
-def test_undefined_sources_make_undefined_results(bench) -> None:
+def test_undefined_sources_make_undefined_results(bench: Any) -> None:
     bench.set(1, np.float32(1.0))
     bench.run("v_add_f32_e32 v0, v1, v9")
     assert bench.undefined(0) == 2**64 - 1

@@ -1,0 +1,91 @@
+"""What the comparison finds."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from prebuild.gfx950.memory import Allocation, Memory
+from prebuild.verify.judge import judge_sums, judge_values
+from prebuild.verify.reference import Expected
+
+VALUES = np.arange(24.0).reshape(3, 2, 4) - 10
+
+
+def expected() -> Expected:
+    return Expected(value=VALUES, bound=np.full(VALUES.shape, 0.05), roundoff=2.0**-8)
+
+
+def output(values: np.ndarray) -> Allocation:
+    data = values.astype(ml_dtypes.bfloat16).reshape(-1).view(np.uint8)
+    return Memory().allocate("out", data, writable=True)
+
+
+def sums(addends: np.ndarray) -> Allocation:
+    out = output(addends.sum(axis=1))
+    for slot in range(addends.shape[1]):
+        words = addends[:, slot].astype(ml_dtypes.bfloat16).reshape(-1).view(np.uint32)
+        out.atomics.addresses.append(np.arange(words.size) * 4)
+        out.atomics.values.append(words)
+    return out
+
+
+def test_right_values() -> None:
+    judgement = judge_values(output(VALUES), expected(), "bf16")
+    assert judgement.first is None
+    assert judgement.ratio == 0
+    assert judgement.elements == 24
+
+
+def test_one_wrong_value_is_named() -> None:
+    wrong = VALUES.copy()
+    wrong[1, 0, 2] += 0.5
+    out = output(wrong)
+    out.writer[:] = np.arange(12)
+    first = judge_values(out, expected(), "bf16").first
+    assert first is not None
+    assert first.index == (1, 0, 2)
+    assert (first.found, first.expected) == (0.5, 0.0)
+    assert first.writer == 5
+
+
+def test_a_right_value_that_is_undefined_is_wrong() -> None:
+    out = output(VALUES)
+    out.shadow[2:4] = 0xFF
+    judgement = judge_values(out, expected(), "bf16")
+    assert judgement.undefined == 1
+    assert judgement.first is not None
+    assert judgement.first.undefined
+
+
+def test_nan_is_right_only_where_it_is_expected() -> None:
+    wanted = VALUES.copy()
+    wanted[0, 0, 0] = np.nan
+    allowed = Expected(value=wanted, bound=np.full(wanted.shape, 0.05), roundoff=2.0**-8)
+    assert judge_values(output(wanted), allowed, "bf16").first is None
+    assert judge_values(output(VALUES), allowed, "bf16").wrong == 1
+    assert judge_values(output(wanted), expected(), "bf16").wrong == 1
+
+
+def test_right_sums_in_another_order_of_slots() -> None:
+    assert judge_sums(sums(VALUES[:, ::-1]), expected(), "bf16").first is None
+
+
+@pytest.mark.parametrize("fault", ["two wrong addends", "an addend twice", "a slot left out"])
+def test_addends_are_judged_one_by_one(fault: str) -> None:
+    addends = VALUES.copy()
+    out = sums(addends)
+    if fault == "two wrong addends":  # that cancel in the sum
+        addends[0, 0, 1] += 1
+        addends[0, 1, 1] -= 1
+        out = sums(addends)
+    elif fault == "an addend twice":
+        out.atomics.addresses.append(np.array([0]))
+        out.atomics.values.append(np.zeros(1, np.uint32))
+    else:
+        out.atomics.addresses[1] = out.atomics.addresses[1][1:]
+        out.atomics.values[1] = out.atomics.values[1][1:]
+    first = judge_sums(out, expected(), "bf16").first
+    assert first is not None
+    assert first.where.startswith("addend")

@@ -1,0 +1,108 @@
+"""The reference against sums of fractions, and its bounds against float32 in awkward orders."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from prebuild.verify.problems import Fp4Problem, Shape, fp4_problem
+from prebuild.verify.reference import expect_fp4, fp4_values, sum_bound
+
+FP4 = [Fraction(code, 2) for code in (0, 1, 2, 3, 4, 6, 8, 12)]
+
+
+def value(code: int) -> Fraction:
+    return -FP4[code & 7] if code & 8 else FP4[code & 7]
+
+
+def product(problem: Fp4Problem, row: int, expert: int, column: int) -> Fraction:
+    total = Fraction(0)
+    for k in range(problem.shape.k):
+        shift = 4 * (k % 2)
+        a = value(int(problem.activations[row, k // 2]) >> shift & 15)
+        b = value(int(problem.weights[expert, column, k // 2]) >> shift & 15)
+        powers = (
+            int(problem.activation_scales[row, k // 32])
+            + int(problem.weight_scales[expert, column, k // 32])
+            - 254
+        )
+        total += a * b * Fraction(2) ** powers
+    return total
+
+
+@pytest.mark.parametrize("activation", ["silu", "gelu"])
+@pytest.mark.parametrize("routed", [False, True])
+def test_stage_1(activation: str, *, routed: bool) -> None:
+    shape = Shape(stage=1, tokens=3, topk=2, experts=4, n=32, k=64, block_m=32)
+    problem = fp4_problem(shape)
+    expected = expect_fp4(problem, routed_weight=routed, activation=activation)
+    for token, slot, column in ((0, 0, 0), (1, 1, 31), (2, 1, 7)):
+        expert = int(problem.routing.topk_ids[token, slot])
+        weight = float(problem.routing.weights[token, slot]) if routed else 1.0
+        gate = float(product(problem, token, expert, column)) * weight
+        up = float(product(problem, token, expert, 32 + column)) * weight
+        active = {
+            "silu": gate / (1 + math.exp(-gate)),
+            "gelu": gate * (1 + math.erf(gate / math.sqrt(2))) / 2,
+        }[activation]
+        assert expected.value[token, slot, column] == pytest.approx(active * up, rel=1e-12)
+
+
+def test_stage_2_reads_a_row_of_each_slot() -> None:
+    shape = Shape(stage=2, tokens=3, topk=2, experts=4, n=32, k=64, block_m=32)
+    problem = fp4_problem(shape)
+    expected = expect_fp4(problem, routed_weight=True)
+    for token, slot, column in ((0, 1, 0), (2, 1, 31)):
+        expert = int(problem.routing.topk_ids[token, slot])
+        exact = product(problem, token * 2 + slot, expert, column)
+        weight = Fraction(float(problem.routing.weights[token, slot]))
+        assert expected.value[token, slot, column] == pytest.approx(
+            float(exact * weight), rel=1e-12
+        )
+
+
+def test_a_scale_of_0xff_is_nan() -> None:
+    scales = np.array([[127, 255]], np.uint8)
+    values = fp4_values(np.full((1, 32), 0x22, np.uint8), scales)
+    assert (values[0, :32] == 1.0).all()
+    assert np.isnan(values[0, 32:]).all()
+
+
+def test_the_bound_holds_for_float32_sums_in_any_order_and_is_not_loose() -> None:
+    shape = Shape(stage=2, tokens=8, topk=1, experts=3, n=32, k=1024, block_m=32)
+    problem = fp4_problem(shape)
+    expected = expect_fp4(problem, routed_weight=False)
+    rows = fp4_values(problem.activations, problem.activation_scales).astype(np.float32)
+    weights = fp4_values(problem.weights, problem.weight_scales).astype(np.float32)
+    random = np.random.default_rng(0)
+    for token in range(8):
+        expert = problem.routing.topk_ids[token, 0]
+        terms = rows[token] * weights[expert]
+        for _ in range(3):
+            shuffled = terms[:, random.permutation(1024)]
+            total = np.zeros(32, np.float32)
+            for k in range(1024):
+                total = total + shuffled[:, k]
+            error = np.abs(total.astype(np.float64) - expected.value[token, 0])
+            assert (error <= expected.bound[token, 0]).all()
+    size = np.abs(expected.value[:, 0]).mean()
+    assert np.median(expected.bound) < 0.02 * size
+
+
+def test_sums_allow_for_every_order_of_additions() -> None:
+    shape = Shape(stage=2, tokens=4, topk=3, experts=4, n=32, k=256, block_m=32)
+    expected = expect_fp4(fp4_problem(shape), routed_weight=True)
+    value_of_sum, bound = sum_bound(expected)
+    import itertools
+
+    import ml_dtypes
+
+    parts = expected.value.astype(ml_dtypes.bfloat16)
+    for order in itertools.permutations(range(3)):
+        total = np.zeros(parts[:, 0].shape, ml_dtypes.bfloat16)
+        for slot in order:
+            total = total + parts[:, slot]
+        assert (np.abs(total.astype(np.float64) - value_of_sum) <= bound).all()

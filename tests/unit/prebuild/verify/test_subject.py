@@ -1,0 +1,64 @@
+"""Facts in a mangled symbol, and the problems that they lead to."""
+
+from __future__ import annotations
+
+import pytest
+
+from prebuild.verify.errors import UnknownKernelError
+from prebuild.verify.subject import Facts, facts_of, k_steps, shapes
+
+GEMM1 = (
+    "_ZN2ck22kernel_moe_mxgemm_2ldsINS_29GridwiseMoeGemmMX_BPreshuffleINS_13tensor_layout4g"
+    "emm8RowMajorENS3_11ColumnMajorENS_5TupleIJS4_S5_S4_EEES4_NS_9f4x2_pk_tENS_11e8m0_bexp_"
+    "tES8_S9_ffNS6_IJfffEEEtNS_16tensor_operation12element_wise11PassThroughESD_18MulABScal"
+    "eShuffledLNSB_6device18GemmSpecializationE0ELi32ELi256ELi128ELi128ELi128ELi16ELi16ELi1"
+    "6ELi16ELi8ELi2ENS_8SequenceIJLi8ELi32ELi1EEEENSH_IJLi1ELi0ELi2EEEESJ_Li2ELi16ELi16ELb0"
+    "ELi1ESI_SJ_SJ_Li2ELi16ELi16ELb0ELi1ELi2ELi2ENSH_IJLi1ELi32ELi1ELi8EEEENSH_IJLi8ELi1ELi"
+    "8EEEELNS_26BlockGemmPipelineSchedulerE0ELNS_24BlockGemmPipelineVersionE2ELi1ELb0ELb1EL"
+    "b0EiS8_S8_EELb1ELNS_25InMemoryDataOperationEnumE0ELi2ELNS_10TailNumberE1EEEvNT_8Argume"
+    "ntE"
+)
+GEMM2 = (
+    "_ZN2ck17kernel_moe_mxgemmINS_29GridwiseMoeGemmMX_BPreshuffleINS_13tensor_layout4gemm8R"
+    "owMajorENS3_11ColumnMajorENS_5TupleIJS4_S5_S4_EEES4_NS_9f4x2_pk_tENS_11e8m0_bexp_tES8_"
+    "S9_ffNS6_IJfffEEEtNS_16tensor_operation12element_wise11PassThroughESD_30MulABScaleExpe"
+    "rtWeightShuffledLNSB_6device18GemmSpecializationE0ELi32ELi64ELi32ELi32ELi128ELi16ELi16"
+    "ELi16ELi16ELi2ELi2ENS_8SequenceIJLi8ELi8ELi1EEEENSH_IJLi1ELi0ELi2EEEESJ_Li2ELi16ELi16E"
+    "Lb0ELi1ESI_SJ_SJ_Li2ELi16ELi16ELb0ELi1ELi2ELi2ENSH_IJLi1ELi4ELi1ELi16EEEENSH_IJLi2ELi1"
+    "ELi2EEEELNS_26BlockGemmPipelineSchedulerE0ELNS_24BlockGemmPipelineVersionE0ELi0ELb0ELb"
+    "0ELb1EiS8_S8_EELb1ELNS_25InMemoryDataOperationEnumE1ELi2ELNS_10TailNumberE1EEEvNT_8Arg"
+    "umentE"
+)
+
+
+def test_stage_1_with_two_lds_buffers() -> None:
+    assert facts_of(GEMM1) == Facts(
+        stage=1, block_size=256, m=128, n=128, k=128, pipeline=3, activation="silu",
+        routed_weight=False, main_loop=True, tail="even", out="bf16",
+    )  # fmt: skip
+
+
+def test_stage_2_of_one_wave() -> None:
+    facts = facts_of(GEMM2)
+    assert (facts.stage, facts.block_size, facts.m, facts.n, facts.pipeline) == (2, 64, 32, 32, 1)
+    assert facts.routed_weight
+
+
+def test_half_output() -> None:
+    assert facts_of(GEMM2.replace("EEEtNS_16", "EEEDF16_NS_16")).out == "f16"
+
+
+def test_other_kernels_are_refused() -> None:
+    with pytest.raises(UnknownKernelError, match="my_kernel"):
+        facts_of("_Z9my_kernelv")
+
+
+@pytest.mark.parametrize(
+    ("main", "tail", "steps"),
+    [("0", "0", 1), ("0", "1", 2), ("1", "0", 3), ("1", "1", 4)],
+)
+def test_fewest_steps_that_take_a_kernel(main: str, tail: str, steps: int) -> None:
+    symbol = GEMM2.replace("ELb1ELNS_25InMemory", f"ELb{main}ELNS_25InMemory")
+    facts = facts_of(symbol.replace("TailNumberE1E", f"TailNumberE{tail}E"))
+    assert k_steps(facts) == steps
+    assert {shape.k for shape in shapes(facts)} == {256 * steps}
