@@ -43,6 +43,8 @@ class AiterFacts:
 
     root: str
     """The package's folder."""
+    csrc: str
+    """The folder of its sources."""
     version: str | None
     signatures: Mapping[str, tuple[Parameter, ...]]
     quant_types: Mapping[str, int]
@@ -73,6 +75,7 @@ def gather(root: Path, meta_dir: str | None) -> AiterFacts:
     enums = _enums(meta / _HEADER, problems)
     return AiterFacts(
         root=str(root),
+        csrc=str(meta / "csrc"),
         version=_version(root / "_version.py"),
         signatures=_stubs(root / "ops" / "moe_op.py", problems),
         quant_types=enums.get("QuantType", {}),

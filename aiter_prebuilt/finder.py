@@ -78,12 +78,13 @@ def judge(
     known = store.known_aiter()
     offers: list[Offer] = []
     reasons: list[Reason] = []
-    hosts: dict[str, host.HostFacts] = {}
+    hosts: dict[tuple[str, bool], host.HostFacts] = {}
     for entry in entries:
         runtime = hip_runtime(entry.module.needed) or host.DEFAULT_RUNTIME
-        if runtime not in hosts:
-            hosts[runtime] = host.gather(asked, runtime)
-        facts = hosts[runtime]
+        key = (runtime, entry.module.harvest is not None)
+        if key not in hosts:
+            hosts[key] = host.gather(asked, runtime, harvest=key[1])
+        facts = hosts[key]
         verdict = match(entry.module, entry.contract, facts, known)
         found = list(verdict.reasons)
         if entry.module.name in _gone:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
+import re
 import sys
+from pathlib import Path
 
 from aiter_prebuilt import contract, gpu, hip
+from aiter_prebuilt.manifest import sources_digest
 from aiter_prebuilt.settings import Settings
 
 DEFAULT_RUNTIME = "libamdhip64.so.7"
@@ -27,11 +31,19 @@ class HostFacts:
     hip: hip.HipFacts
     aiter: contract.AiterFacts | None
     """None: no aiter package is installed."""
+    torch: str | None = None
+    """Version of the installed torch; looked at for harvested modules only, as is the next."""
+    aiter_sources: str | None = None
+    """Digest of all of AITER's sources (50 ms)."""
 
 
-def gather(settings: Settings, runtime: str = DEFAULT_RUNTIME) -> HostFacts:
+def gather(
+    settings: Settings, runtime: str = DEFAULT_RUNTIME, *, harvest: bool = False
+) -> HostFacts:
     """Look at the host; ``runtime`` is the SONAME that the module needs of HIP."""
     root = contract.locate()
+    installed = contract.gather(root, settings.meta_dir) if root is not None else None
+    deep = harvest and installed is not None
     return HostFacts(
         implementation=sys.implementation.name,
         python=sys.version_info[:2],
@@ -39,8 +51,26 @@ def gather(settings: Settings, runtime: str = DEFAULT_RUNTIME) -> HostFacts:
         glibc=glibc_version(),
         gpu=gpu.gather(settings.sysfs_root),
         hip=hip.gather(runtime, settings.library_path),
-        aiter=contract.gather(root, settings.meta_dir) if root is not None else None,
+        aiter=installed,
+        torch=torch_version() if harvest else None,
+        aiter_sources=sources_digest(Path(installed.csrc)) if deep and installed else None,
     )
+
+
+def torch_version() -> str | None:
+    """Return the version of the installed torch from its ``version.py``; it is not imported."""
+    try:
+        spec = importlib.util.find_spec("torch")
+    except (ImportError, ValueError):
+        return None
+    if spec is None or spec.origin is None:
+        return None
+    try:
+        text = (Path(spec.origin).parent / "version.py").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    found = re.search(r"__version__\s*=\s*['\"]([^'\"]+)", text)
+    return found[1] if found else None
 
 
 def glibc_version() -> tuple[int, int] | None:

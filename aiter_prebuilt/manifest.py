@@ -8,11 +8,13 @@ has one definition.  Standard library only.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import re
 import types
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 SCHEMA_VERSION = 1
@@ -55,6 +57,7 @@ class Reach:
     inter_dim_min: int = 0
     inter_dim_max: int | None = None
     inter_dim_multiple_of: int = 1
+    inter_dim_not_multiple_of: int | None = None
 
     def covers(self, block_m: int, inter_dim: int) -> bool:
         """Whether a call with this block_m and inter_dim meets the condition."""
@@ -63,6 +66,10 @@ class Reach:
             and self.inter_dim_min <= inter_dim
             and (self.inter_dim_max is None or inter_dim <= self.inter_dim_max)
             and inter_dim % self.inter_dim_multiple_of == 0
+            and (
+                self.inter_dim_not_multiple_of is None
+                or inter_dim % self.inter_dim_not_multiple_of != 0
+            )
         )
 
 
@@ -98,6 +105,19 @@ class ModuleKey:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Harvest:
+    """What a module that an installed AITER compiled is bound to (``prebuild harvest``)."""
+
+    aiter_version: str | None
+    aiter_sources: str
+    """:func:`sources_digest` of the csrc folder that it was compiled from."""
+    cpython: str | None
+    """The one ``major.minor`` that it was compiled for; None for the stable ABI."""
+    torch: str | None
+    """``major.minor`` of the torch that it is linked to; None where it is not."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Module:
     """One shared object of the wheel."""
 
@@ -105,7 +125,8 @@ class Module:
     """Its own import name (``PyInit_<name>``); differs from ``stock_name`` where it is reduced."""
     stock_name: str
     """AITER's name for the full module, under which the finder serves it."""
-    features: ModuleKey
+    features: ModuleKey | None
+    """None for a harvested module of another kind than CK2stages."""
     coverage: Literal["full", "deployed"]
     key: str
     """sha256 over stock name and coverage: two modules of the same key hold the same kernels."""
@@ -122,6 +143,8 @@ class Module:
     instances: tuple[Instance, ...]
     aiter_seconds: float | None = None
     """CPU seconds that AITER's own TUs of this module took where they were measured."""
+    harvest: Harvest | None = None
+    """None for a module of this project's own."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -150,6 +173,8 @@ class BuildRecord:
     source_dirty: bool
     recipes: Mapping[str, str]
     """Recipe name -> sha256 of its normalised content."""
+    container: str | None = None
+    """``name@sha256:...`` of the container that it was built in, if any."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -188,6 +213,21 @@ class Manifest:
     contract: Contract
     modules: tuple[Module, ...]
     deployments: tuple[Deployment, ...] = ()
+
+
+def sources_digest(folder: Path) -> str | None:
+    """Return the sha256 over names and content of all files below ``folder``, byte code left out.
+
+    None where there is no such folder.
+    """
+    if not folder.is_dir():
+        return None
+    listing = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            listing.update(f"{content}  {path.relative_to(folder).as_posix()}\n".encode())
+    return listing.hexdigest()
 
 
 def dump(manifest: Manifest) -> str:

@@ -13,7 +13,7 @@ from aiter_prebuilt.contract import AiterFacts, Parameter, parse_signature
 from aiter_prebuilt.gpu import GpuFacts
 from aiter_prebuilt.hip import HipFacts
 from aiter_prebuilt.host import HostFacts
-from aiter_prebuilt.manifest import Contract, Module
+from aiter_prebuilt.manifest import Contract, Harvest, Module
 
 CODES: Mapping[str, str] = {
     "off": "AITER_PREBUILT=off (or 0)",
@@ -36,6 +36,8 @@ CODES: Mapping[str, str] = {
     "aiter-signature": "AITER's stub has another signature than the module",
     "aiter-enum": "an enum of AITER has another value than the module was built with",
     "aiter-unknown": "AITER's CK2stages sources are not ones that were checked (a note only)",
+    "torch": "torch is another version than the harvested module is linked to",
+    "aiter-sources": "AITER is not the one that compiled the harvested module",
     "file-missing": "the module's file is not there",
     "file-unreadable": "the module's file cannot be read",
     "size": "the module's file has another size than the manifest says",
@@ -88,7 +90,28 @@ def match(module: Module, agreed: Contract, host: HostFacts, known: Mapping[str,
         *judge_hip(module.needed, host.hip),
         *_aiter(agreed, host.aiter),
     ]
+    if module.harvest is not None:
+        return Verdict(reasons=(*reasons, *_harvest(module.harvest, host)), notes=())
     return Verdict(reasons=tuple(reasons), notes=tuple(_notes(host.aiter, known)))
+
+
+def _harvest(bound: Harvest, host: HostFacts) -> Iterator[Reason]:
+    """A harvested module is bound to what it was compiled with, to the last byte."""
+    python = ".".join(map(str, host.python))
+    if bound.cpython not in (None, python):
+        message = f"the module was compiled for CPython {bound.cpython}, this is {python}"
+        yield Reason(code="python", message=message)
+    if bound.torch is not None and version(host.torch or "") != version(bound.torch):
+        message = f"the module is linked to torch {bound.torch}, installed is {host.torch}"
+        yield Reason(code="torch", message=message)
+    if host.aiter is None:
+        return
+    if host.aiter.version != bound.aiter_version:
+        message = f"AITER is {host.aiter.version}, the module was built by {bound.aiter_version}"
+        yield Reason(code="aiter-sources", message=message)
+    elif host.aiter_sources != bound.aiter_sources:
+        message = f"AITER's sources in {host.aiter.csrc} are not those the module was built from"
+        yield Reason(code="aiter-sources", message=message)
 
 
 def hip_runtime(needed: tuple[str, ...]) -> str | None:

@@ -114,6 +114,7 @@ def manifest(*modules: m.Module, **changes: Any) -> m.Manifest:
 def installed(**changes: Any) -> AiterFacts:
     values: dict[str, Any] = {
         "root": "site/aiter",
+        "csrc": "site/csrc",
         "version": "1.0",
         "signatures": {"ck_moe_stage1": parse_signature(SIGNATURE)},
         "quant_types": {"No": 0, "per_1x32": 3},

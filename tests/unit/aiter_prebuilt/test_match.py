@@ -8,6 +8,7 @@ from aiter_prebuilt.contract import parse_signature
 from aiter_prebuilt.gpu import GpuFacts
 from aiter_prebuilt.hip import HipCopy
 from aiter_prebuilt.host import HostFacts
+from aiter_prebuilt.manifest import Harvest
 from aiter_prebuilt.match import CODES, match, version
 from tests.unit.aiter_prebuilt import samples
 
@@ -120,3 +121,24 @@ def test_a_version_that_is_none_is_out_of_reach(text: str) -> None:
 def test_enum_names_count_without_their_case() -> None:
     lower = samples.contract(quant_types={"per_1X32": 3}, activation_types={"silu": 0})
     assert match(samples.module(), lower, samples.host(), KNOWN).accepted
+
+
+HARVEST = Harvest(aiter_version="1.0", aiter_sources="d" * 64, cpython="3.12", torch="2.9")
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({}, []),
+        ({"python": (3, 13)}, ["python"]),
+        ({"torch": "2.10.0"}, ["torch"]),
+        ({"torch": None}, ["torch"]),
+        ({"aiter_sources": "e" * 64}, ["aiter-sources"]),
+        ({"aiter": samples.installed(version="1.1")}, ["aiter-sources"]),
+    ],
+)
+def test_a_harvested_module_is_bound_to_what_compiled_it(
+    changes: dict[str, Any], codes: list[str]
+) -> None:
+    host = samples.host(**{"torch": "2.9.1+rocm7.2", "aiter_sources": "d" * 64, **changes})
+    assert _codes(host, harvest=HARVEST) == codes
