@@ -24,6 +24,8 @@ class StagedModules(BuildHookInterface[Any]):
         # abi3 with the floor of Py_LIMITED_API; auditwheel replaces the platform.
         build_data["tag"] = "cp310-abi3-linux_x86_64"
         build_data["pure_python"] = False
+        sboms = sorted((staged / "sboms").iterdir())
+        build_data["sbom_files"] += [path.relative_to(root).as_posix() for path in sboms]
         build_data["force_include"] |= {str(staged / at): to for at, to in include.items()}
         build_data["force_include"] |= {
             str(path): path.name for path in sorted((root / "packaging" / "site").iterdir())

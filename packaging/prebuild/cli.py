@@ -21,6 +21,7 @@ from prebuild.model import Plan
 from prebuild.plan import make_plan
 from prebuild.project import Project
 from prebuild.recipe import Coverage, Recipe, find_recipes, json_schema, load_recipes, narrow
+from prebuild.release import cli as release
 from prebuild.settings import Settings
 from prebuild.toolchain.cli import app as toolchain_app
 
@@ -30,6 +31,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(toolchain_app, name="toolchain")
+app.add_typer(release.container, name="container")
+app.command()(release.matrix)
+app.command()(release.judge)
+app.command(name="smoke")(release.smoke_command)
 
 
 RecipeNames = Annotated[list[str], typer.Argument(help="Names or files; all recipes if none.")]

@@ -69,12 +69,13 @@ def make_manifest(
     toolchain: Toolchain,
     flags: Flags,
     source: SourceState,
+    container: str | None = None,
 ) -> Manifest:
     """Return the manifest of a wheel with these modules."""
     return Manifest(
         schema=SCHEMA_VERSION,
         version=version,
-        build=_build_record(plan, toolchain, flags, source),
+        build=_build_record(plan, toolchain, flags, source, container),
         contract=Contract(
             signatures=SIGNATURES,
             quant_types=identity.AITER_QUANT_TYPES,
@@ -86,7 +87,7 @@ def make_manifest(
 
 
 def _build_record(
-    plan: Plan, toolchain: Toolchain, flags: Flags, source: SourceState
+    plan: Plan, toolchain: Toolchain, flags: Flags, source: SourceState, container: str | None
 ) -> BuildRecord:
     left_out = [LeftOut(what=e.what, reason=f"{e.rule}: {e.reason}") for e in plan.exclusions]
     return BuildRecord(
@@ -101,6 +102,7 @@ def _build_record(
         source_commit=source.commit,
         source_dirty=source.dirty,
         recipes=plan.recipes,
+        container=container,
     )
 
 

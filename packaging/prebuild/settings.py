@@ -7,6 +7,10 @@
 ``PREBUILD_DEBIAN_MIRROR``  Debian mirrors, separated by blanks, tried in turn
                           (default: those of the machine's own apt configuration)
 ``ROCM_PATH``             the ROCm installation to look at (default ``/opt/rocm``)
+``PREBUILD_CK_INCLUDE``   the ``include`` folder of a composable kernel checkout, to use instead of
+                          the toolchain's own headers
+``PREBUILD_CONTAINER``    ``name@sha256:...`` of the container that the build runs in; goes into the
+                          build record (``prebuild container`` sets it)
 ========================  =====================================================================
 """
 
@@ -42,6 +46,8 @@ class Settings:
     toolchain: ToolchainChoice = ToolchainChoice.AUTO
     debian_mirrors: tuple[str, ...] = ()
     rocm_path: Path = Path("/opt/rocm")
+    ck_include: Path | None = None
+    container: str | None = None
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -67,7 +73,13 @@ class Settings:
             toolchain=ToolchainChoice(choice),
             debian_mirrors=tuple(mirror.rstrip("/") for mirror in mirrors),
             rocm_path=Path(environ.get("ROCM_PATH") or "/opt/rocm").absolute(),
+            ck_include=_optional_path(environ.get("PREBUILD_CK_INCLUDE")),
+            container=environ.get("PREBUILD_CONTAINER") or None,
         )
+
+
+def _optional_path(text: str | None) -> Path | None:
+    return Path(text).expanduser().absolute() if text else None
 
 
 def _cache_dir(environ: Mapping[str, str]) -> Path:

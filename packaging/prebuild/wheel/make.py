@@ -19,6 +19,7 @@ from prebuild.recipe import Recipe, find_recipes, load_recipes, narrow
 from prebuild.settings import Settings
 from prebuild.source import source_state
 from prebuild.wheel.judges import audit_abi3, check_files, check_size, repair
+from prebuild.wheel.sbom import SBOM_NAME, make_sbom
 from prebuild.wheel.stage import Staged, stage
 
 SIZE_BUDGET = 12_000_000
@@ -69,11 +70,14 @@ def prepare_wheel(config: Mapping[str, Any]) -> PreparedWheel:
         toolchain=prepared.toolchain,
         flags=prepared.flags,
         source=source,
+        container=settings.container,
     )
+    sbom = make_sbom(manifest, prepared.toolchain, epoch=source.epoch)
     staged = stage(
         manifest,
         [module.linked.path for module in inspected],
         licences=_licences(prepared.toolchain.ck_licence),
+        sboms={SBOM_NAME: sbom},
         directory=project.build / "stage",
     )
     return PreparedWheel(project=project, staged=staged, epoch=source.epoch)

@@ -23,9 +23,17 @@ class Staged:
 
 
 def stage(
-    manifest: Manifest, modules: Sequence[Path], *, licences: Mapping[str, Path], directory: Path
+    manifest: Manifest,
+    modules: Sequence[Path],
+    *,
+    licences: Mapping[str, Path],
+    sboms: Mapping[str, str],
+    directory: Path,
 ) -> Staged:
     """Copy modules, manifest and licences to ``directory`` and write the list of them.
+
+    ``sboms`` (name -> text) go to ``directory/sboms``, from where the build hook takes them into
+    the wheel's metadata (PEP 770).
 
     What an earlier stage left there is removed first: a wheel holds what its manifest names.
     """
@@ -40,6 +48,10 @@ def stage(
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(source, target)
         include[f"licences/{name}"] = f"aiter_prebuilt/licences/{name}"
+    for name, text in sorted(sboms.items()):
+        target = directory / "sboms" / name
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(text, encoding="utf-8")
     (directory / MANIFEST_NAME).write_text(dump(manifest), encoding="utf-8")
     include[MANIFEST_NAME] = f"aiter_prebuilt/{MANIFEST_NAME}"
     (directory / PLAN_FILE).write_text(json.dumps(include, indent=1, sort_keys=True))

@@ -1,0 +1,7 @@
+"""``python -m prebuild``: the same as the command ``prebuild``."""
+
+from __future__ import annotations
+
+from prebuild.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""What a release does around the pipeline: containers, the job matrix, smoke tests, sums."""

@@ -1,0 +1,110 @@
+"""The local container: bootstrapped from Debian's packages, with our toolchain inside."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from prebuild import proc
+from prebuild.project import Project
+from prebuild.release.engine import ContainerError, Engine, network_arguments, require
+from prebuild.settings import Settings
+from prebuild.toolchain.debian import mirrors_of
+
+IMAGE = "localhost/aiter-prebuilt:debian"
+BASE = "localhost/aiter-prebuilt-base"
+SUITE = "bookworm"
+# What runs the build script and CPython; what compiles is in the toolchain.
+PACKAGES = (
+    *("ca-certificates", "git", "make", "python3", "python3-venv", "xz-utils"),
+    # of interpreters that were built from source on Debian 12
+    *("libbz2-1.0", "libffi8", "liblzma5", "libncursesw6", "libreadline8", "libsqlite3-0"),
+    *("libssl3", "libuuid1", "zlib1g", "libnsl2", "libtirpc3"),
+)
+Say = Callable[[str], None]
+
+
+def build(
+    project: Project, settings: Settings, *, pythons: Sequence[Path], say: Say, force: bool = False
+) -> str:
+    """Build :data:`IMAGE`; returns its digest.
+
+    ``pythons`` are interpreters of this machine that go along (each with its whole prefix), for
+    tests.  The base is made once for each list of packages; ``force`` makes it anew.
+    """
+    engine = Engine.find(configuration(project))
+    base = f"{BASE}:{_base_tag()}"
+    if force or not engine.has(base):
+        require(["mmdebstrap"])
+        say(f"bootstrapping {SUITE}: {len(PACKAGES)} packages and what they need")
+        with tempfile.TemporaryDirectory(prefix="prebuild-base-") as scratch:
+            archive = Path(scratch) / "base.tar"
+            bootstrap(archive, mirrors_of(settings))
+            engine.run("import", archive, base)
+    with tempfile.TemporaryDirectory(prefix="prebuild-context-") as scratch:
+        context = Path(scratch)
+        say(f"collecting the context, with {len(pythons)} interpreters of this machine")
+        fill_context(context, project, pythons)
+        say(f"building {IMAGE}")
+        file = project.root / "packaging" / "containers" / "Containerfile.debian"
+        options = ["--file", str(file), "--build-arg", f"BASE={base}", "--tag", IMAGE]
+        engine.attached("build", *network_arguments(), *options, str(context))
+    return engine.digest(IMAGE)
+
+
+def configuration(project: Project) -> Path:
+    """The containers.conf for machines with reduced capabilities."""
+    return project.root / "packaging" / "containers" / "containers.conf"
+
+
+def bootstrap(archive: Path, mirrors: Sequence[str]) -> None:
+    """Write the root file system of the base, from Debian's packages, to ``archive``."""
+    # Frozen mirrors have Release files that are past their date; apt still checks the signatures.
+    proc.run(
+        [
+            *("mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
+            *("--aptopt=Acquire::Check-Valid-Until false", "--aptopt=Acquire::Check-Date false"),
+            *(SUITE, archive),
+            *(f"deb {mirror} {SUITE} main" for mirror in mirrors),
+        ]
+    )
+
+
+def fill_context(context: Path, project: Project, pythons: Sequence[Path]) -> None:
+    """Lay out what the Containerfile copies: the build tool, and interpreters of this machine."""
+    unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info", ".*_cache")
+    for name in ("packaging", "aiter_prebuilt"):
+        shutil.copytree(project.root / name, context / name, ignore=unwanted)
+    overlay = context / "pythons"
+    listed = overlay / "opt" / "pythons.txt"
+    listed.parent.mkdir(parents=True)
+    listed.write_text("".join(f"{_copy_prefix(python, overlay)}\n" for python in pythons))
+
+
+def _copy_prefix(python: Path, overlay: Path) -> str:
+    """Copy an interpreter's whole prefix to the same place below ``overlay``; returns its path.
+
+    The same place as here, because one that was built from source finds its library by RPATH.
+    """
+    prefix, executable = proc.run([python, "-I", "-c", _PREFIX]).decode().splitlines()
+    if prefix == "/usr":
+        raise ContainerError(
+            "an interpreter of the system cannot be copied into a container:",
+            [f"{python} has the prefix /usr; the container has its own of Debian {SUITE}"],
+        )
+    unwanted = ("__pycache__", "site-packages", "test", "*.a", "idle_test")
+    target = overlay / Path(prefix).relative_to("/")
+    ignore = shutil.ignore_patterns(*unwanted)
+    shutil.copytree(prefix, target, symlinks=True, ignore=ignore, dirs_exist_ok=True)
+    return executable
+
+
+_PREFIX = "import os, sys; print(sys.base_prefix, os.path.realpath(sys.executable), sep='\\n')"
+
+
+def _base_tag() -> str:
+    text = " ".join((SUITE, *PACKAGES))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
