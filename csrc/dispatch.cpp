@@ -12,7 +12,9 @@ bool reaches(const Instance& instance, int block_m, int inter_dim)
     {
         const Reach& reach = instance.reaches[i];
         if(reach.block_m == block_m && reach.inter_dim_min <= inter_dim &&
-           inter_dim <= reach.inter_dim_max && inter_dim % reach.inter_dim_multiple_of == 0)
+           inter_dim <= reach.inter_dim_max && inter_dim % reach.inter_dim_multiple_of == 0 &&
+           (reach.inter_dim_not_multiple_of == 0 ||
+            inter_dim % reach.inter_dim_not_multiple_of != 0))
         {
             return true;
         }

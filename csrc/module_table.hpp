@@ -7,14 +7,14 @@
 
 namespace aiter_prebuilt {
 
-// One way by which AITER's heuristic reaches an instance; inter_dim bounds are inclusive.  Of two
-// instances that a call reaches, the first one of the table is meant.
+// One way by which AITER's heuristic reaches an instance; inter_dim bounds are inclusive.
 struct Reach
 {
     int block_m;
     int inter_dim_min;
     int inter_dim_max;
     int inter_dim_multiple_of;
+    int inter_dim_not_multiple_of; // 0: whatever it is
 };
 
 struct Instance

@@ -36,7 +36,7 @@ def reached_block_ms(
 
 
 def heuristic_choice(family: Family, stage: Stage, block_m: int, inter_dim: int) -> int | None:
-    """Position of the instance that AITER's heuristic takes: the first one that covers the call."""
+    """Position of the instance that AITER's heuristic takes; no two cover the same call."""
     for position, facts in enumerate(family.instances):
         if facts.stage == stage and any(
             reach.covers(block_m, inter_dim) for reach in facts.reached_by
@@ -121,4 +121,6 @@ def _condition(reach: Reach) -> str:
         parts.append(f"inter_dim <= {reach.inter_dim_max}")
     if reach.inter_dim_multiple_of > 1:
         parts.append(f"inter_dim a multiple of {reach.inter_dim_multiple_of}")
+    if reach.inter_dim_not_multiple_of is not None:
+        parts.append(f"inter_dim no multiple of {reach.inter_dim_not_multiple_of}")
     return " and ".join(parts) or f"block_m {reach.block_m}"

@@ -33,6 +33,7 @@ class _Reach(_Strict):
     inter_dim_min: int = 0
     inter_dim_max: int | None = None
     inter_dim_multiple_of: Positive = 1
+    inter_dim_not_multiple_of: Positive | None = None
 
 
 class _Row(_Strict):

@@ -191,3 +191,17 @@ def test_a_family_with_whole_tails_has_two_kernels_an_instance() -> None:
     family = load_families()["a4w4_plain"]
     counts = {facts.tile.pipeline: len(family.variants(facts.tile)) for facts in family.instances}
     assert counts == {1: 2, 3: 4}
+
+
+@pytest.mark.parametrize("family", load_families().values(), ids=lambda family: family.name)
+def test_no_call_is_covered_twice(family: Family) -> None:
+    for stage in (1, 2):
+        for block_m in (16, 32, 64, 128, 256):
+            for inter_dim in range(1, 2050):
+                covering = [
+                    facts
+                    for facts in family.instances
+                    if facts.stage == stage
+                    and any(reach.covers(block_m, inter_dim) for reach in facts.reached_by)
+                ]
+                assert len(covering) <= 1
