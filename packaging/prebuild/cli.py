@@ -22,6 +22,7 @@ from prebuild.plan import make_plan
 from prebuild.project import Project
 from prebuild.recipe import Coverage, Recipe, find_recipes, json_schema, load_recipes, narrow
 from prebuild.release import cli as release
+from prebuild.report.cli import report
 from prebuild.settings import Settings
 from prebuild.toolchain.cli import app as toolchain_app
 
@@ -31,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(toolchain_app, name="toolchain")
+app.command()(report)
 app.add_typer(release.container, name="container")
 app.command()(release.matrix)
 app.command()(release.judge)

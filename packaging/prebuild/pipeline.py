@@ -23,6 +23,7 @@ from prebuild.link import LinkedModule, link_module
 from prebuild.manifest_writer import Inspected
 from prebuild.model import Plan
 from prebuild.project import Project
+from prebuild.report import record
 from prebuild.settings import Settings
 from prebuild.toolchain import Toolchain
 from prebuild.toolchain import load as load_toolchain
@@ -107,12 +108,34 @@ def build(
         jobs=jobs,
         on_done=on_done,
     )
+    compile_seconds = time.monotonic() - began
     linked = {} if only is not None else _link_all(prepared, settings)
-    return Built(
-        prepared=prepared,
-        compiled=compiled,
-        modules=linked,
-        seconds=time.monotonic() - began,
+    seconds = time.monotonic() - began
+    note = _record(compiled, linked, launcher, (compile_seconds, seconds - compile_seconds))
+    record.write(note, prepared.work)
+    return Built(prepared=prepared, compiled=compiled, modules=linked, seconds=seconds)
+
+
+def _record(
+    compiled: CompileResult,
+    linked: Mapping[str, LinkedModule],
+    launcher: str | None,
+    seconds: tuple[float, float],
+) -> record.BuildRecord:
+    units = [(unit, False) for unit in compiled.compiled]
+    units += [(unit, True) for unit in compiled.cached]
+    return record.BuildRecord(
+        jobs=compiled.jobs,
+        launcher=launcher,
+        compile_seconds=round(seconds[0], 3),
+        link_seconds=round(seconds[1], 3),
+        units=tuple(
+            record.UnitRecord(
+                id=unit.id, kind=unit.kind, key=unit.key, object=str(unit.object), cached=cached
+            )
+            for unit, cached in units
+        ),
+        modules=tuple(linked),
     )
 
 

@@ -1,0 +1,56 @@
+"""``prebuild report``: what the last build in a work folder did."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prebuild import console
+from prebuild.errors import ToolchainError
+from prebuild.project import Project
+from prebuild.report import compare as comparing
+from prebuild.report.collect import collect
+from prebuild.report.html import as_html
+from prebuild.report.model import as_json
+from prebuild.report.table import as_comparison, as_table
+from prebuild.report.trace import as_trace
+from prebuild.settings import Settings
+from prebuild.toolchain import Toolchain, load
+
+
+def report(
+    work: Annotated[Path | None, typer.Option(help="Build folder (default: build/).")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with a timeline.")] = None,
+    trace: Annotated[Path | None, typer.Option(help="Write a trace for Perfetto.")] = None,
+    compare: Annotated[Path | None, typer.Option(help="An earlier build's folder.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Rows of the table.")] = 12,
+    as_json_: Annotated[bool, typer.Option("--json", help="Machine-readable, versioned.")] = False,
+) -> None:
+    """Show a build's slowest compiles, critical path, CPU seconds, cache hits and registers."""
+    folder = work or Project.here().build
+    toolchain = _toolchain()
+    found = collect(folder, toolchain)
+    other = comparing.compare(collect(compare, toolchain), found) if compare else None
+    if html:
+        html.write_text(as_html(found, title=f"Build {folder.resolve().name}"), encoding="utf-8")
+    if trace:
+        trace.write_text(json.dumps(as_trace(found)), encoding="utf-8")
+    if as_json_:
+        joined = as_json(found) | ({"compare": comparing.as_json(other)} if other else {})
+        typer.echo(json.dumps(joined, indent=1))
+        return
+    console.out.print(as_table(found, top=top))
+    if other:
+        console.out.print(as_comparison(other, top=top))
+
+
+def _toolchain() -> Toolchain | None:
+    """The toolchain that reads code objects; a report without registers is one, too."""
+    try:
+        return load(Settings.from_environ(os.environ))
+    except ToolchainError:
+        return None

@@ -1,0 +1,49 @@
+"""From a work folder to a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prebuild.compile.build import read_costs
+from prebuild.inspect.codeobject import CodeObjectError, kernel_facts
+from prebuild.report import ninja_log, record
+from prebuild.report.model import Registers, Report, make_report
+from prebuild.toolchain import Toolchain
+
+
+def collect(work: Path, toolchain: Toolchain | None) -> Report:
+    """Read what the last build in ``work`` left.
+
+    Without a ``toolchain`` code objects are not read and no row has registers.  Raises
+    :class:`~prebuild.report.record.RecordError` where there was no build.
+    """
+    found = record.read(work)
+    registers = _registers(found, toolchain) if toolchain else {}
+    return make_report(found, ninja_log.read(work), read_costs(work / "costs"), registers)
+
+
+def _registers(found: record.BuildRecord, toolchain: Toolchain) -> dict[str, Registers]:
+    facts = {}
+    for unit in found.units:
+        path = Path(unit.object)
+        if unit.kind != "kernel" or not path.is_file():
+            continue
+        try:
+            facts[unit.id] = _of(path, toolchain)
+        except CodeObjectError:
+            continue  # `prebuild build` has said so; a report shows what is there
+    return facts
+
+
+def _of(path: Path, toolchain: Toolchain) -> Registers:
+    found = kernel_facts(path, toolchain)
+    return Registers(
+        vgprs=found.vgprs,
+        agprs=found.agprs,
+        sgprs=found.sgprs,
+        vgpr_spills=found.vgpr_spills,
+        sgpr_spills=found.sgpr_spills,
+        lds_bytes=found.lds_bytes,
+        scratch_bytes=found.scratch_bytes,
+        code_bytes=found.code_bytes,
+    )
