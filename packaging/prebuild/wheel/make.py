@@ -5,32 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import tomllib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from prebuild import console, pipeline
-from prebuild.errors import PrebuildError
 from prebuild.manifest_writer import make_manifest
 from prebuild.plan import make_plan
 from prebuild.project import Project
 from prebuild.recipe import Recipe, find_recipes, load_recipes, narrow
 from prebuild.settings import Settings
 from prebuild.source import source_state
+from prebuild.wheel.config import WheelConfig
 from prebuild.wheel.judges import audit_abi3, check_files, check_size, repair
 from prebuild.wheel.sbom import SBOM_NAME, make_sbom
 from prebuild.wheel.stage import Staged, stage
 
 SIZE_BUDGET = 12_000_000
 """Bytes of the wheel with all recipes."""
-_KEYS = ("recipe", "tp", "block-m", "coverage", "launcher")
-
-
-class ConfigSettingsError(PrebuildError):
-    """A ``-C`` setting that the backend does not know."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,23 +33,15 @@ class PreparedWheel:
     epoch: int
 
 
-def prepare_wheel(config: Mapping[str, Any]) -> PreparedWheel:
-    """Build what ``config`` asks for and lay it out below ``build/stage``.
-
-    Keys: ``recipe`` (a name or several, default all), ``tp``, ``block-m`` (numbers with commas),
-    ``coverage`` (full, deployed), ``launcher``.
-    """
-    unknown = sorted(set(config) - set(_KEYS))
-    if unknown:
-        msg = f"unknown config settings {unknown}; there are {', '.join(_KEYS)}"
-        raise ConfigSettingsError(msg)
+def prepare_wheel(config: WheelConfig) -> PreparedWheel:
+    """Build what ``config`` asks for and lay it out below ``build/stage``."""
     project, settings = Project.here(), Settings.from_environ(os.environ)
     recipes = chosen_recipes(config, project)
     plan = make_plan(recipes)
     prepared = pipeline.prepare(plan, project=project, settings=settings, work=project.build)
     with console.compile_progress() as on_done:
         built = pipeline.build(
-            prepared, settings=settings, launcher=config.get("launcher"), on_done=on_done
+            prepared, settings=settings, launcher=config.launcher, on_done=on_done
         )
     inspected = pipeline.inspect_modules(built)
     source = source_state(project.root)
@@ -96,19 +79,11 @@ def finish_wheel(packed: Path, directory: Path, prepared: PreparedWheel) -> Path
     return Path(shutil.move(wheel, directory / wheel.name))
 
 
-def chosen_recipes(config: Mapping[str, Any], project: Project) -> tuple[Recipe, ...]:
+def chosen_recipes(config: WheelConfig, project: Project) -> tuple[Recipe, ...]:
     """The recipes that config settings name, narrowed as they say."""
-    given = config.get("recipe", [])
-    names = [given] if isinstance(given, str) else list(given)
-    names = [part for name in names for part in name.split(",") if part]
-    recipes = load_recipes(find_recipes(names, project.recipes))
+    recipes = load_recipes(find_recipes(config.recipes, project.recipes))
     return tuple(
-        narrow(
-            recipe,
-            tp=_numbers(config.get("tp")),
-            block_m=_numbers(config.get("block-m")),
-            coverage=config.get("coverage"),
-        )
+        narrow(recipe, tp=config.tp, block_m=config.block_m, coverage=config.coverage)
         for recipe in recipes
     )
 
@@ -129,10 +104,6 @@ def project_version(project: Project) -> str:
     """The version in pyproject.toml."""
     text = (project.root / "pyproject.toml").read_text(encoding="utf-8")
     return str(tomllib.loads(text)["project"]["version"])
-
-
-def _numbers(text: str | None) -> Sequence[int]:
-    return [int(part) for part in text.split(",")] if text else []
 
 
 def _licences(ck_licence: Path | None) -> dict[str, Path]:
