@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from prebuild.compile.build import command, compiler_command, ninja_file, read_costs
+from tests.unit.prebuild.compile.test_units import toolchain, units
+from tests.unit.prebuild.samples import kimi_plan
+
+
+def test_edges_stand_in_the_order_given(tmp_path: Path) -> None:
+    found = units(tmp_path, kimi_plan(tp=[2], block_m=[128]))
+    text = ninja_file(found, toolchain=toolchain(tmp_path), costs=tmp_path, launcher=None)
+    unfolded = text.replace("$\n", "")
+    named = [line.split()[-1] for line in unfolded.splitlines() if line.startswith("  unit = ")]
+    assert named == [unit.id for unit in found]
+
+
+def test_a_launcher_stands_right_before_the_compiler(tmp_path: Path) -> None:
+    (unit, *_) = units(tmp_path, kimi_plan(tp=[2], block_m=[128]))
+    parts = command(unit, toolchain(tmp_path), tmp_path, "sccache")
+    at = parts.index("sccache")
+    assert parts[at + 1] == str(tmp_path / "clang++")
+    assert parts[-2:] == ["-o", str(unit.object)]
+
+
+def test_each_kind_gets_its_own_pass(tmp_path: Path) -> None:
+    found = {unit.kind: unit for unit in units(tmp_path, kimi_plan(tp=[2], block_m=[128]))}
+    tools = toolchain(tmp_path)
+    assert "--cuda-device-only" in compiler_command(found["kernel"], tools)
+    assert "--cuda-host-only" in compiler_command(found["launcher"], tools)
+    assert "hip" not in compiler_command(found["host"], tools)
+
+
+def test_costs_are_read_by_unit(tmp_path: Path) -> None:
+    cost = {"began": 1.0, "seconds": 2.0, "cpu_seconds": 1.5, "peak_bytes": 7}
+    (tmp_path / "unit.main_even.json").write_text(json.dumps(cost))
+    assert read_costs(tmp_path) == {"unit.main_even": cost}

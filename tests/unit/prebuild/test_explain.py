@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import json
+
+from prebuild.explain import plan_as_json, plan_as_text
+from tests.unit.prebuild.samples import STOCK, kimi_plan
+
+
+def test_a_plan_says_what_is_in_and_out_and_why() -> None:
+    text = plan_as_text(kimi_plan(tp=[2]), explain=True)
+    assert f"served as {STOCK}" in text
+    assert "TP 2 (inter_dim 1024): heuristic at block_m 128" in text
+    assert "- inter-dim: taken for inter_dim <= 256" in text
+    assert "- nomain_even: k-loop:" in text
+
+
+def test_without_explain_only_the_names_stand_there() -> None:
+    lines = plan_as_text(kimi_plan(coverage="full"), explain=False).splitlines()
+    assert lines[0] == STOCK
+    assert sum(line.startswith("  + moe_ck2stages_gemm") for line in lines) == 10
+    assert not any("heuristic" in line for line in lines)
+
+
+def test_the_json_is_versioned_and_complete() -> None:
+    found = json.loads(json.dumps(plan_as_json(kimi_plan(tp=[2]))))
+    assert found["schema"] == 1
+    (module,) = found["modules"]
+    assert module["stock_name"] == STOCK
+    assert {item["built"] for item in module["instances"]} == {True, False}
+    assert set(found["recipes"]) == {"kimi-k2.5-mxfp4"}
+    assert all(set(item) == {"what", "rule", "reason"} for item in found["exclusions"])
