@@ -40,6 +40,33 @@ def container_build(
     typer.echo(f"{containers.IMAGE}@{digest}")
 
 
+@container.command(name="cibuildwheel")
+def container_cibuildwheel(
+    image: Annotated[str, typer.Option(help="Any image of packaging/containers.")] = (
+        containers.IMAGE
+    ),
+    config: Annotated[
+        list[str] | None, typer.Option("-C", help="KEY=VALUE, as for the build backend.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where the wheel goes.")] = Path("wheelhouse"),
+) -> None:
+    """Build, repair and test the wheel of HEAD with cibuildwheel, in a container."""
+    settings = Settings.from_environ(os.environ)
+    pairs = dict(_pair(text) for text in config or ())
+    made = containers.cibuildwheel(
+        Project.here(), settings, image=image, config=pairs, out=out.absolute()
+    )
+    for wheel in made:
+        typer.echo(str(wheel))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise typer.BadParameter(f"{text!r} is no KEY=VALUE")
+    return key, value
+
+
 def matrix(
     as_json: Annotated[bool, typer.Option("--json", help="For the wheel workflow.")] = False,
     only: Annotated[str | None, typer.Option(help="compile, wheel or prove alone.")] = None,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from prebuild import proc
@@ -17,6 +18,8 @@ from prebuild.toolchain.debian import mirrors_of
 IMAGE = "localhost/aiter-prebuilt:debian"
 BASE = "localhost/aiter-prebuilt-base"
 SUITE = "bookworm"
+INSIDE = "/opt/aiter-prebuilt/cache"
+"""PREBUILD_CACHE_DIR of the images."""
 # What runs the build script and CPython; what compiles is in the toolchain.
 PACKAGES = (
     *("ca-certificates", "git", "make", "python3", "python3-venv", "xz-utils"),
@@ -53,6 +56,38 @@ def build(
         options = ["--file", str(file), "--build-arg", f"BASE={base}", "--tag", IMAGE]
         engine.attached("build", *network_arguments(), *options, str(context))
     return engine.digest(IMAGE)
+
+
+def cibuildwheel(
+    project: Project, settings: Settings, *, image: str, config: Mapping[str, str], out: Path
+) -> list[Path]:
+    """Build, repair and test the wheel of HEAD with cibuildwheel in ``image``.
+
+    ``config`` are the backend's config settings.  What is compiled goes to this machine's object
+    cache and comes from there.  Returns the wheels, which are in ``out``.
+    """
+    engine = Engine.find(configuration(project))
+    digest = engine.digest(image)
+    objects = settings.cache_dir / "objects"
+    objects.mkdir(parents=True, exist_ok=True)
+    create = [*network_arguments(), f"--volume={objects}:{INSIDE}/objects"]
+    environment = {
+        **engine.environment,
+        "CIBW_CONTAINER_ENGINE": f"podman; create_args: {' '.join(create)}",
+        "CIBW_MANYLINUX_X86_64_IMAGE": image,
+        "CIBW_CONFIG_SETTINGS": " ".join(f"{key}={value}" for key, value in config.items()),
+        "PREBUILD_CONTAINER": f"{image}@{digest}",
+    }
+    with tempfile.TemporaryDirectory(prefix="prebuild-cibw-") as scratch:
+        # The commit, not the work tree: cibuildwheel copies all that lies around.
+        checkout, made = Path(scratch) / "checkout", Path(scratch) / "wheels"
+        proc.run(["git", "clone", "--quiet", project.root, checkout])
+        command = [sys.executable, "-m", "cibuildwheel", "--platform", "linux"]
+        code = proc.run_attached([*command, "--output-dir", made], cwd=checkout, env=environment)
+        if code != 0:
+            raise ContainerError("cibuildwheel failed:", [f"exit code {code}, see above"])
+        out.mkdir(parents=True, exist_ok=True)
+        return [Path(shutil.copy(wheel, out)) for wheel in sorted(made.glob("*.whl"))]
 
 
 def configuration(project: Project) -> Path:
