@@ -60,7 +60,7 @@ def load(subject: Subject, objdump: Path) -> Program:
 def run_problem(subject: Subject, program: Program, problem: Fp4Problem) -> Run:
     """Run one problem; a failure comes with a trace of the wave that went wrong."""
     facts = subject.facts
-    placed, machine = _machine(subject, program, problem)
+    placed, machine = make_machine(subject, program, problem)
     try:
         execution = machine.run()
     except ExecutorError as error:
@@ -88,9 +88,10 @@ def run_problem(subject: Subject, program: Program, problem: Fp4Problem) -> Run:
     return Run(shape=problem.shape, execution=execution, judgement=judgement, failure=failure)
 
 
-def _machine(
+def make_machine(
     subject: Subject, program: Program, problem: Fp4Problem
 ) -> tuple[mxmoe.Placed, Machine]:
+    """Return a machine with the problem in its memory, and where it lies."""
     facts = subject.facts
     tile = mxmoe.Tile(block_size=facts.block_size, m=facts.m, n=facts.n, k_bytes=facts.k)
     memory = Memory()
@@ -126,7 +127,7 @@ def _trace(
     subject: Subject, program: Program, problem: Fp4Problem, group: Group, number: int
 ) -> str:
     """Run one workgroup again and return the last instructions of one of its waves."""
-    _, machine = _machine(subject, program, problem)
+    _, machine = make_machine(subject, program, problem)
     recent: deque[str] = deque(maxlen=_TRACE)
 
     def note(wave: Wave, found: Instruction) -> None:

@@ -21,7 +21,7 @@ from prebuild.gfx950.isa import matrix
 Code = dict[int, Instruction]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Mutant:
     """One changed instruction."""
 
