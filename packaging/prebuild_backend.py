@@ -46,9 +46,10 @@ def build_wheel(
     metadata_directory: str | None = None,  # noqa: ARG001  the tag is known after the build only
 ) -> str:
     """Compile the recipes' modules, pack them, let the judges conclude the tags."""
+    from prebuild.wheel.config import parse_config
     from prebuild.wheel.make import finish_wheel, prepare_wheel
 
-    prepared = prepare_wheel(dict(config_settings or {}))
+    prepared = prepare_wheel(parse_config(config_settings or {}))
     os.environ["SOURCE_DATE_EPOCH"] = str(prepared.epoch)
     with tempfile.TemporaryDirectory() as scratch:
         packed = Path(scratch) / pack_wheel(scratch)
