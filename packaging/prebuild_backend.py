@@ -7,6 +7,7 @@ Kept light, because a front end imports it before the build's own requirements a
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import tomllib
 from collections.abc import Mapping
@@ -46,6 +47,9 @@ def build_wheel(
     metadata_directory: str | None = None,  # noqa: ARG001  the tag is known after the build only
 ) -> str:
     """Compile the recipes' modules, pack them, let the judges conclude the tags."""
+    # For aiter_prebuilt.manifest, where nothing is installed.  Last, and not in backend-path: the
+    # folder packaging/ beside it would hide the distribution of that name, which hatchling needs.
+    sys.path.append(str(Path(__file__).parents[1]))
     from prebuild.wheel.config import parse_config
     from prebuild.wheel.make import finish_wheel, prepare_wheel
 
