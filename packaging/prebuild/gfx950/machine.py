@@ -48,9 +48,11 @@ class Machine:
     def __init__(self, program: Program, memory: Memory, launch: Launch) -> None:
         self.program, self.memory, self.launch = program, memory, launch
         self.base = _place_code(program, memory)
-        kernarg = np.frombuffer(launch.kernarg.ljust(program.descriptor.kernarg_bytes, b"\0"),
-                                np.uint8)  # fmt: skip
-        self.kernarg = memory.allocate("kernarg", kernarg).base
+        segment, defined = launch.segment(program.descriptor.kernarg_bytes)
+        kernarg = memory.allocate("kernarg", np.frombuffer(segment, np.uint8))
+        kernarg.shadow[defined:] = 0xFF
+        kernarg.clean = defined >= len(segment)
+        self.kernarg = kernarg.base
         self.counts = [0] * len(program.operations)
         self.execution = Execution()
         self.trace: Trace | None = None

@@ -75,7 +75,7 @@ def gather_marks(wave: Wave, operand: Operand, dwords: int) -> Any32:
 def _addresses(wave: Wave, operand: Operand, offset: int, width: int) -> I64:
     if wave.vu[operand.index] & wave.exec_bytes:
         raise UndefinedValue(f"LDS address in {operand.text} is undefined")
-    addresses = wave.rows[operand.index][wave.active].astype(np.int64) + offset
+    addresses = (wave.rows[operand.index][wave.active].astype(np.int64) + offset) & M32
     if (addresses % (4 * width if width < 3 else 4)).any():
         raise MemoryFault(f"LDS address in {operand.text} is not aligned")
     return addresses >> 2

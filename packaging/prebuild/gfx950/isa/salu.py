@@ -210,6 +210,26 @@ def _one32(found: Instruction) -> Run:
     return run
 
 
+@instruction("s_ff1_i32_b32", "s_ff1_i32_b64", "s_bcnt1_i32_b64")
+def _count(found: Instruction) -> Run:
+    """Find the lowest bit that is set (all ones where none is), or count the bits of a pair."""
+    wide = found.mnemonic.endswith("b64")
+    read, shadow = (scalar64, shadow64) if wide else (scalar32, shadow32)
+    source, undefined = read(found, found.operands[1]), shadow(found.operands[1])
+    put = set_scalar32(found, found.operands[0])
+    first = "ff1" in found.mnemonic
+
+    def run(wave: Wave) -> None:
+        value, marks = source(wave), undefined(wave)
+        lowest = (value & -value).bit_length() - 1 if value else M32
+        result = lowest if first else value.bit_count()
+        put(wave, result, M32 if marks else 0)
+        if not first:
+            wave.scc, wave.scc_undefined = int(result != 0), bool(marks)
+
+    return run
+
+
 @instruction("s_not_b64")
 def _not64(found: Instruction) -> Run:
     """Invert a pair."""

@@ -87,7 +87,12 @@ def machine() -> Listing:
     """
 
     def make(
-        lines: list[str], *, threads: int = 64, lds: int = 4096, kernarg: bytes = b""
+        lines: list[str],
+        *,
+        threads: int = 64,
+        lds: int = 4096,
+        kernarg: bytes = b"",
+        kernarg_bytes: int = 0,
     ) -> Machine:
         instructions = []
         for number, line in enumerate(lines):
@@ -96,7 +101,7 @@ def machine() -> Listing:
             instructions.append(parse_line(text, 4 * number, ["0"]))
         descriptor = Descriptor(
             symbol="k", entry=0, size=4 * len(lines), lds_bytes=lds, scratch_bytes=64,
-            kernarg_bytes=len(kernarg), vgprs=512, accum_offset=256, denormals_f32=0,
+            kernarg_bytes=max(kernarg_bytes, len(kernarg)), vgprs=512, accum_offset=256, denormals_f32=0,
             denormals_f16_f64=3, user_sgprs=2, properties=8, workgroup_ids=(True, True, True),
             workitem_id_dims=0, preload_length=0, preload_offset=0,
         )  # fmt: skip

@@ -15,6 +15,7 @@ from prebuild.gfx950.errors import (
     UndefinedValue,
     UnsupportedInstruction,
 )
+from prebuild.gfx950.launch import Launch
 
 KERNARG = struct.pack("<4i", 11, 22, 33, 44)
 
@@ -187,3 +188,21 @@ def test_exec_of_undefined_bits_is_an_error(machine: Any) -> None:
 def test_what_is_not_known_is_named(machine: Any, line: str) -> None:
     with pytest.raises(UnsupportedInstruction, match=line.split(maxsplit=1)[0]):
         machine([line, "s_endpgm"])
+
+
+def test_hidden_arguments_follow_the_explicit_ones() -> None:
+    launch = Launch(symbol="k", grid=(5, 6, 7), block=(64, 2, 1), kernarg=bytes(20))
+    segment, defined = launch.segment(280)
+    assert struct.unpack_from("<3I3H", segment, 24) == (5, 6, 7, 64, 2, 1)
+    assert (len(segment), defined) == (280, 24 + 24)
+    assert launch.segment(20) == (bytes(20), 20)
+
+
+def test_an_argument_that_hip_does_not_fill_is_undefined(machine: Any) -> None:
+    made = machine(["s_load_dword s4, s[0:1], 0x0", "s_waitcnt lgkmcnt(0)", "s_cmp_eq_u32 s4, 0",
+                    "s_cbranch_scc1 @4", "s_endpgm"], kernarg=KERNARG)  # fmt: skip
+    made.run()
+    lines = ["s_load_dword s4, s[0:1], 0x60", "s_waitcnt lgkmcnt(0)", "s_cmp_eq_u32 s4, 0",
+             "s_cbranch_scc1 @4", "s_endpgm"]  # fmt: skip
+    with pytest.raises(UndefinedValue):
+        machine(lines, kernarg=KERNARG, kernarg_bytes=128).run()

@@ -248,3 +248,13 @@ def test_permutes_between_lanes(bench: Any) -> None:
     bench.land()
     assert bench.ints(3) == [(lane + 1) % 64 for lane in range(64)]
     assert bench.ints(4) == [(lane - 1) % 64 for lane in range(64)]
+
+
+def test_lds_addresses_wrap_at_32_bits(bench: Any) -> None:
+    bench.set(1, 4 * NOW)
+    bench.set(2, NOW)
+    bench.run("ds_write_b32 v1, v2")
+    bench.set(3, -4 * NOW)
+    bench.run("ds_read_b32 v4, v3 offset:252")
+    bench.land()
+    assert bench.ints(4) == [63 - lane for lane in range(64)]

@@ -82,3 +82,11 @@ def test_undefined_bits_are_followed_through_masks(bench: Any) -> None:
     assert bench.wave.su[6] == 0x0000FFFF  # zero bits of s4 decide alone
     bench.run("s_add_i32 s6, s4, s20")
     assert bench.wave.su[6] == 0xFFFFFFFF
+
+
+@pytest.mark.parametrize(("value", "lowest"), [(0, -1), (1, 0), (0x8000, 15), (1 << 40, 40)])
+def test_lowest_bit_of_a_pair(bench: Any, value: int, lowest: int) -> None:
+    bench.set_scalar(4, value & (M - 1), value >> 32)
+    bench.run("s_ff1_i32_b64 s6, s[4:5]", "s_bcnt1_i32_b64 s7, s[4:5]")
+    assert bench.wave.s[6] == lowest % M
+    assert bench.wave.s[7] == value.bit_count()
