@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from aiter_prebuilt.manifest import Module
+from aiter_prebuilt.manifest import Module, ModuleKey
 from prebuild.gfx950.launch import Launch
 from prebuild.gfx950.memory import Allocation, Memory
 from prebuild.recording import Call, LaunchRecord, Recorder
@@ -36,7 +36,11 @@ _LAYOUT = "<22i11Q"
 
 
 def with_launches(
-    module: Module, path: Path, subjects: Sequence[Subject], recorder: Recorder
+    module: Module,
+    features: ModuleKey,
+    path: Path,
+    subjects: Sequence[Subject],
+    recorder: Recorder,
 ) -> list[Subject]:
     """Return the subjects with the launch that ``module`` makes for each of their problems.
 
@@ -49,7 +53,7 @@ def with_launches(
     asked = [(subject, shape) for subject in subjects for shape in shapes(subject.facts)]
     placed = [place(shape) for _, shape in asked]
     calls = [
-        _call(module, subject.facts, names.get(subject.symbol, ""), problem, where)
+        _call(features, subject.facts, names.get(subject.symbol, ""), problem, where)
         for (subject, _), (problem, where) in zip(asked, placed, strict=True)
     ]
     made: dict[str, Subject] = {subject.symbol: subject for subject in subjects}
@@ -151,10 +155,12 @@ def _argument_differences(found: bytes, wanted: bytes) -> list[tuple[str, int, i
 
 
 def _call(
-    module: Module, facts: Facts, kernel_name: str, problem: Fp4Problem, placed: mxmoe.Placed
+    features: ModuleKey,
+    facts: Facts,
+    kernel_name: str,
+    problem: Fp4Problem,
+    placed: mxmoe.Placed,
 ) -> Call:
-    features = module.features
-
     def tensor(allocation: Allocation, dtype: str, *shape: int) -> dict[str, object]:
         return {"shape": list(shape), "dtype": dtype, "pointer": allocation.base, "device": 0}
 

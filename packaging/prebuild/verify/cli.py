@@ -47,7 +47,7 @@ def run(
             tool = toolchain.tool("llvm-objdump")
             recorder = Recorder(runtime=build_runtime(toolchain, Path(scratch)))
         found = collect(place, recorder)
-        subjects = [subject for subject in found if only in subject.facts.name()]
+        subjects = [subject for subject in found.subjects if only in subject.facts.name()]
         task = bar.add_task("kernels", total=len(subjects))
         verdicts = verify(
             subjects,
@@ -63,6 +63,10 @@ def run(
         f" {figures.instructions:,} instructions of {figures.opcodes} kinds,"
         f" {figures.elements:,} elements, largest error {figures.max_error:.3f} of its bound"
     )
+    if found.unknown:
+        console.print(
+            f"[yellow]{len(found.unknown)} kernels were not run: no problem is known for them[/]"
+        )
     _raise_if_wrong(verdicts, failures or Path("verify-failures"))
     return verdicts
 

@@ -12,7 +12,7 @@ from aiter_prebuilt.manifest import MANIFEST_NAME, Module, parse
 from prebuild.errors import PrebuildError, ProblemsError
 from prebuild.recording import Recorder
 from prebuild.verify.capture import with_launches
-from prebuild.verify.subject import Subject, subjects_in
+from prebuild.verify.subject import Found, Subject, subjects_in
 
 _SUFFIXES = (".so", ".co")
 
@@ -30,7 +30,7 @@ def opened(path: Path) -> Iterator[Path]:
         yield Path(scratch)
 
 
-def collect(path: Path, recorder: Recorder | None = None) -> list[Subject]:
+def collect(path: Path, recorder: Recorder | None = None) -> Found:
     """Return every kernel below ``path`` once, by name.
 
     The kernels of modules that a manifest lists come with the launches that ``recorder`` saw.
@@ -39,20 +39,24 @@ def collect(path: Path, recorder: Recorder | None = None) -> list[Subject]:
     """
     listed = dict(_listed(path))
     unique: dict[tuple[str, str], Subject] = {}
+    unknown: set[str] = set()
     for file in [path] if path.is_file() else sorted(_files(path)):
-        subjects = subjects_in(file)
+        found = subjects_in(file)
+        unknown |= set(found.unknown)
         module = listed.get(file)
+        subjects = list(found.subjects)
         if module is not None:
-            _check(module, subjects, file)
-            if recorder is not None:
-                subjects = with_launches(module, file, subjects, recorder)
+            _check(module, found, file)
+            if recorder is not None and module.features is not None:
+                subjects = with_launches(module, module.features, file, subjects, recorder)
         for subject in subjects:
             unique.setdefault((subject.symbol, subject.sha256), subject)
-    if not unique:
+    if not unique and not unknown:
         raise PrebuildError(
             f"{path} holds no module: expected a wheel, or a folder with .so or .co files"
         )
-    return sorted(unique.values(), key=lambda subject: subject.facts.name())
+    ordered = sorted(unique.values(), key=lambda subject: subject.facts.name())
+    return Found(subjects=tuple(ordered), unknown=tuple(sorted(unknown)))
 
 
 def _listed(path: Path) -> Iterator[tuple[Path, Module]]:
@@ -62,10 +66,12 @@ def _listed(path: Path) -> Iterator[tuple[Path, Module]]:
             yield file.parent / module.file, module
 
 
-def _check(module: Module, subjects: list[Subject], file: Path) -> None:
+def _check(module: Module, held: Found, file: Path) -> None:
     """Raise where the manifest lists other kernels than the module holds."""
+    if module.harvest is not None:
+        return  # a harvested module lists no kernels
     listed = {kernel.symbol for instance in module.instances for kernel in instance.kernels}
-    found = {subject.symbol for subject in subjects}
+    found = {subject.symbol for subject in held.subjects} | set(held.unknown)
     problems = [f"{symbol} is listed but not in the module" for symbol in sorted(listed - found)]
     problems += [f"{symbol} is in the module but not listed" for symbol in sorted(found - listed)]
     if problems:

@@ -116,20 +116,36 @@ def facts_of(symbol: str) -> Facts:
     )
 
 
-def subjects_in(path: Path) -> list[Subject]:
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The kernels of a file."""
+
+    subjects: tuple[Subject, ...]
+    unknown: tuple[str, ...]
+    """Symbols for which there is no problem yet."""
+
+
+def subjects_in(path: Path) -> Found:
     """Return every kernel of a module (``.so``) or of a code object (``.co``), in file order."""
     data = path.read_bytes()
-    found: list[Subject] = []
+    subjects: list[Subject] = []
+    unknown: list[str] = []
     for code_object in _code_objects(path, data):
         parsed = codeobject.parse(code_object)
-        found += [
-            Subject(symbol=symbol, facts=facts_of(symbol), data=code_object, sha256=parsed.sha256)
-            for symbol in parsed.kernels
-            if _HELPER not in symbol
-        ]
-    if not found:
+        for symbol in parsed.kernels:
+            if _HELPER in symbol:
+                continue
+            try:
+                facts = facts_of(symbol)
+            except UnknownKernelError:
+                unknown.append(symbol)
+                continue
+            subjects.append(
+                Subject(symbol=symbol, facts=facts, data=code_object, sha256=parsed.sha256)
+            )
+    if not subjects and not unknown:
         raise CodeObjectError(f"{path} holds no gfx950 kernel")
-    return found
+    return Found(subjects=tuple(subjects), unknown=tuple(unknown))
 
 
 def _code_objects(path: Path, data: bytes) -> Iterator[bytes]:

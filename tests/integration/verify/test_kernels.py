@@ -33,7 +33,9 @@ SAMPLE = 6
 @pytest.fixture(scope="module")
 def subject(kimi: KimiWheel, recorder: Recorder) -> Subject:
     (found,) = [
-        one for one in collect(kimi.unpacked, recorder) if one.facts.name().startswith(KERNEL)
+        one
+        for one in collect(kimi.unpacked, recorder).subjects
+        if one.facts.name().startswith(KERNEL)
     ]
     return found
 
