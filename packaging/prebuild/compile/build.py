@@ -20,6 +20,7 @@ from ninja.ninja_syntax import Writer, escape
 
 from prebuild import proc
 from prebuild.compile.costs import Cost, CostBook, longest_first
+from prebuild.compile.launcher import Launcher, find_launcher
 from prebuild.compile.memory import available_bytes, job_count
 from prebuild.compile.units import Unit
 from prebuild.errors import ProblemsError
@@ -75,7 +76,8 @@ def compile_units(
     peaks = [book.of(unit).peak_bytes for unit in missing]
     count = jobs or job_count(peaks, available=available_bytes())
     if missing:
-        text = ninja_file(missing, toolchain=toolchain, costs=costs, launcher=launcher)
+        through = _launcher(launcher, missing[0], work, toolchain)
+        text = ninja_file(missing, toolchain=toolchain, costs=costs, launcher=through)
         (work / "build.ninja").write_text(text)
         _run_ninja(work, count, on_done)
         book.record({unit.id: _read_cost(costs / f"{unit.id}.json") for unit in missing})
@@ -85,7 +87,7 @@ def compile_units(
 
 
 def ninja_file(
-    units: Sequence[Unit], *, toolchain: Toolchain, costs: Path, launcher: str | None
+    units: Sequence[Unit], *, toolchain: Toolchain, costs: Path, launcher: Launcher | None
 ) -> str:
     """Return the text of ``build.ninja``: one edge a unit, in the order given."""
     buffer = io.StringIO()
@@ -106,16 +108,16 @@ def ninja_file(
 
 
 def command(
-    unit: Unit, toolchain: Toolchain, costs: Path, launcher: str | None = None
+    unit: Unit, toolchain: Toolchain, costs: Path, launcher: Launcher | None = None
 ) -> list[str]:
     """Return the whole command of a unit's edge."""
-    environment = [f"{name}={value}" for name, value in {**COMPILER_ENV, **toolchain.env}.items()]
+    variables = {**COMPILER_ENV, **toolchain.env, **(launcher.env if launcher else {})}
+    compiler = [*compiler_command(unit, toolchain), "-o", str(unit.object)]
     return [
-        *("env", *environment),
+        *("env", *(("-C", str(launcher.folder)) if launcher else ())),
+        *(f"{name}={value}" for name, value in variables.items()),
         *(sys.executable, "-S", str(_MEASURE), str(costs / f"{unit.id}.json")),
-        *([launcher] if launcher else []),
-        *compiler_command(unit, toolchain),
-        *("-o", str(unit.object)),
+        *(launcher.command(compiler) if launcher else compiler),
     ]
 
 
@@ -136,6 +138,14 @@ def compiler_command(unit: Unit, toolchain: Toolchain) -> list[str]:
 def read_costs(costs: Path) -> Mapping[str, Mapping[str, float]]:
     """Return unit id -> began, seconds, cpu_seconds and peak_bytes of a work folder's compiles."""
     return {file.stem: json.loads(file.read_text()) for file in sorted(costs.glob("*.json"))}
+
+
+def _launcher(program: str | None, unit: Unit, work: Path, toolchain: Toolchain) -> Launcher | None:
+    if program is None:
+        return None
+    found = find_launcher(program, work=work, csrc=unit.include[-1], toolchain=toolchain)
+    found.link()
+    return found
 
 
 def _run_ninja(work: Path, jobs: int, on_done: OnDone) -> None:

@@ -16,7 +16,7 @@ _LANE = 34  # pixels from one lane to the next
 _BAR = 28
 _WIDTH = 1000  # of the drawing, in its own units; the page scales it
 _TICKS = 8
-_LETTER = 6.4  # mean width of a letter of a label
+_LETTER = 7.0  # mean width of a letter of a label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ def as_html(report: Report, *, title: str) -> str:
     return environment.from_string(text).render(
         title=title,
         summary=summary(report),
-        bars=[*bars, *_link(report, span)],
+        bars=[*bars, *_link(report, span)] if bars else [],
         ticks=[(at, at / span * _WIDTH) for at in ticks(span)],
         lanes=count,
         width=_WIDTH,

@@ -18,7 +18,7 @@ def as_table(report: Report, *, top: int) -> RenderableType:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("unit", no_wrap=True)
     for name in ("wall s", "CPU s", "peak MiB", "VGPRs", "spilled", "LDS KiB"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for row in report.rows[:top]:
         table.add_row(*cells(row))
     lines = [Text(line) for line in summary(report)]
@@ -65,7 +65,7 @@ def as_comparison(found: Comparison, *, top: int) -> RenderableType:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("unit", no_wrap=True)
     for name in ("CPU s before", "after", "ratio"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for change in found.changes[:top]:
         table.add_row(
             short(change.unit),

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from prebuild.compile.build import command, compiler_command, ninja_file, read_costs
+from prebuild.compile.launcher import Launcher
 from tests.unit.prebuild.compile.test_units import toolchain, units
 from tests.unit.prebuild.samples import kimi_plan
 
@@ -18,10 +19,21 @@ def test_edges_stand_in_the_order_given(tmp_path: Path) -> None:
 
 def test_a_launcher_stands_right_before_the_compiler(tmp_path: Path) -> None:
     (unit, *_) = units(tmp_path, kimi_plan(tp=[2], block_m=[128]))
-    parts = command(unit, toolchain(tmp_path), tmp_path, "sccache")
+    tools = toolchain(tmp_path / "t")
+    tools.root.mkdir()
+    (tools.root / "clang.cfg").write_text("--sysroot=<CFGDIR>/sysroot\n")
+    launcher = Launcher(
+        program="sccache",
+        folder=tmp_path / "launcher",
+        roots={"toolchain": tools.root},
+        env={"BUSTER": "one"},
+    )
+    parts = command(unit, tools, tmp_path, launcher)
     at = parts.index("sccache")
-    assert parts[at + 1] == str(tmp_path / "clang++")
+    assert parts[at + 1 : at + 3] == ["toolchain/clang++", "--sysroot=toolchain/sysroot"]
     assert parts[-2:] == ["-o", str(unit.object)]
+    assert parts[:3] == ["env", "-C", str(launcher.folder)]
+    assert "BUSTER=one" in parts[:at]
 
 
 def test_each_kind_gets_its_own_pass(tmp_path: Path) -> None:
