@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.machinery
+import importlib.util
 import os
 import stat
 from collections.abc import Iterator
@@ -55,7 +56,8 @@ class CheckedFile:
         name = self.module.name
         place = _unique_path(self._descriptor)
         loader = importlib.machinery.ExtensionFileLoader(name, place)
-        module = loader.create_module(importlib.machinery.ModuleSpec(name, loader, origin=place))
+        spec = importlib.machinery.ModuleSpec(name, loader, origin=place)
+        module = importlib.util.module_from_spec(spec)  # pybind11's start asks for its __spec__
         if _stamp(self._descriptor) != self._stamp:
             raise BinaryError("changed", f"{self.path} changed while it was being loaded")
         return module

@@ -10,6 +10,7 @@ result is loaded from AITER's JIT directory.  Nothing of AITER is patched, and n
 from __future__ import annotations
 
 import importlib.machinery
+import importlib.util
 import inspect
 import sys
 from pathlib import Path
@@ -81,7 +82,7 @@ def _load(stock_name: str, target: Path) -> ModuleType:
     loader = importlib.machinery.ExtensionFileLoader(stock_name, str(target))
     spec = importlib.machinery.ModuleSpec(stock_name, loader, origin=str(target))
     try:
-        module = loader.create_module(spec)
+        module = importlib.util.module_from_spec(spec)  # pybind11's start asks for its __spec__
         loader.exec_module(module)
     except (ImportError, OSError) as error:
         raise JitError(f"AITER's build {target} cannot be loaded: {error}") from error

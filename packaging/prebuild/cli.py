@@ -17,6 +17,7 @@ from prebuild.compile.costs import shard
 from prebuild.errors import PrebuildError
 from prebuild.explain import plan_as_json, plan_as_text
 from prebuild.generate import generate as generate_sources
+from prebuild.harvest.cli import command as harvest_command
 from prebuild.model import Plan
 from prebuild.plan import make_plan
 from prebuild.project import Project
@@ -25,6 +26,7 @@ from prebuild.release import cli as release
 from prebuild.report.cli import report
 from prebuild.settings import Settings
 from prebuild.toolchain.cli import app as toolchain_app
+from prebuild.tuned import cli as tuned
 
 app = typer.Typer(
     help="Plan, compile, inspect and pack prebuilt CK2stages modules.",
@@ -32,7 +34,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(toolchain_app, name="toolchain")
+app.command(name="harvest")(harvest_command)
 app.command()(report)
+app.command()(tuned.import_tuned)
+app.command()(tuned.coverage)
 app.add_typer(release.container, name="container")
 app.command()(release.matrix)
 app.command()(release.judge)
