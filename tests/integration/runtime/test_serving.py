@@ -199,3 +199,26 @@ def _add_full(stage: Stage) -> Path:
         make.describe(stage.module, stage.package, make.REDUCED),
     )
     return copy
+
+
+def test_the_provider_gives_what_the_finder_gives(stage: Stage) -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(stage.site)!r});"
+        "from aiter_prebuilt.provider import provide;"
+        f"one = provide({make.STOCK!r}); two = provide({make.STOCK!r});"
+        "print(one is two, getattr(one, '__name__', None), provide('module_other'))"
+    )
+
+    def provided(**env: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-S", "-c", code],
+            env={**stage.env, **env},
+            cwd=stage.site,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+
+    assert provided() == f"True {make.REDUCED} None"
+    stage.rebuild(extra=("-DFAIL_EXEC",))
+    assert provided() == "True None None"  # nothing is provided: AITER would build
