@@ -7,17 +7,18 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from aiter_prebuilt import manifest as m
 from tests.integration.runtime import sitemaker as make
 
-MODULE = f"modules/{make.REDUCED}.abi3.so"
+NEEDED = ("libamdhip64.so.7", "libc.so.6")
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -29,10 +30,19 @@ class Stage:
     parts: make.Parts
     env: dict[str, str]
     statements: list[str] = dataclasses.field(default_factory=list)
+    file: Path | None = None
+
+    @property
+    def entry(self) -> m.Module:
+        """The first module of the manifest."""
+        return m.parse((self.package / m.MANIFEST_NAME).read_text()).modules[0]
 
     @property
     def module(self) -> Path:
-        return self.package / MODULE
+        """The file that is to be broken; known before anything is."""
+        if self.file is None:
+            self.file = self.package / self.entry.file
+        return self.file
 
     def drop_rights(self) -> None:
         """Give up all capabilities before the call, so that modes of files bind root too."""
@@ -51,9 +61,14 @@ class Stage:
         make.extension(self.module, make.REDUCED, self.parts.hip, **options)  # type: ignore[arg-type]
         self.describe()
 
-    def describe(self, **changes: object) -> None:
-        module = make.describe(self.module, self.package, make.REDUCED, **changes)
-        make.write_manifest(self.package, module)
+    def describe(self, **changes: Any) -> None:
+        """Let the manifest tell the truth about the changed file, but for ``changes``."""
+        data = self.module.read_bytes()
+        truth = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+        path = self.package / m.MANIFEST_NAME
+        whole = m.parse(path.read_text())
+        module = dataclasses.replace(whole.modules[0], **{**truth, **changes})
+        path.write_text(m.dump(dataclasses.replace(whole, modules=(module,))))
 
     def edit(self, path: str, old: str, new: str) -> None:
         target = self.site / path
@@ -80,6 +95,8 @@ class Fault:
     strict: Literal["error", "same"] = "error"
     """With AITER_PREBUILT=strict: an error, or the same as with auto."""
     breaks: Callable[[Stage], object]
+    compiles: bool = False
+    """Whether breaking it means to compile the fixture's module anew."""
 
 
 def _flip(stage: Stage) -> None:
@@ -113,7 +130,7 @@ def _newer_glibc(stage: Stage) -> None:
 def _missing_library(stage: Stage) -> None:
     gone = make.hip_runtime(stage.site.parent / "gone" / "libgone.so.1", "libgone.so.1")
     stage.rebuild(extra=(str(gone),))
-    stage.describe(needed=("libamdhip64.so.7", "libgone.so.1", "libc.so.6"))
+    stage.describe(needed=(*stage.entry.needed, "libgone.so.1"))
     gone.unlink()
 
 
@@ -139,7 +156,12 @@ def _text_runtime(stage: Stage) -> None:
 def torch(stage: Stage, body: str = "", soname: str = "libamdhip64.so.7") -> Path:
     """Install a stand-in torch with a HIP runtime of its own, as pip's ROCm builds have it."""
     folder = stage.site / "torch"
-    runtime = make.hip_runtime(folder / "lib" / "libamdhip64.so", soname)
+    runtime = folder / "lib" / "libamdhip64.so"
+    if soname == "libamdhip64.so.7":
+        runtime.parent.mkdir(parents=True)
+        shutil.copy(stage.parts.hip, runtime)
+    else:
+        make.hip_runtime(runtime, soname)
     load = f"import ctypes; ctypes.CDLL({str(runtime)!r})\n"
     (folder / "__init__.py").write_text(body or load)
     return runtime
@@ -157,8 +179,8 @@ def _prefer(stage: Stage) -> None:
 _ALL: list[Fault] = []
 
 
-def _case(name: str, what: str, code: str, breaks: Callable[[Stage], object], **more: str) -> None:
-    _ALL.append(Fault(name=name, what=what, code=code, breaks=breaks, **more))  # type: ignore[arg-type]
+def _case(name: str, what: str, code: str, breaks: Callable[[Stage], object], **more: Any) -> None:
+    _ALL.append(Fault(name=name, what=what, code=code, breaks=breaks, **more))
 
 
 def _served(name: str, what: str, breaks: Callable[[Stage], object], code: str = "served") -> None:
@@ -268,7 +290,7 @@ _case(
     "manifest-escape",
     "the manifest names a file outside the package",
     "manifest-invalid",
-    lambda stage: stage.manifest(lambda text: text.replace(MODULE, f"../../{MODULE}")),
+    lambda stage: stage.manifest(lambda text: text.replace('"modules/', '"../../modules/')),
 )
 _case("gpu-other", "the GPU is another one (gfx942)", "gpu-other", lambda s: s.sysfs(90402))
 _case(
@@ -296,24 +318,28 @@ _case(
     "the file holds code for another GPU than the manifest says",
     "bundle-gfx",
     lambda stage: stage.rebuild(fat_binary=make.bundle("gfx942")),
+    compiles=True,
 )
 _case(
     "bundle-compressed",
     "the GPU code is compressed",
     "bundle-compressed",
     lambda stage: stage.rebuild(fat_binary=b"CCOB\2\0\1\0".ljust(5000, b"\7")),
+    compiles=True,
 )
 _case(
     "bundle-missing",
     "the file holds no GPU code",
     "bundle-missing",
     lambda stage: stage.rebuild(fat_binary=b"\0" * 4096),
+    compiles=True,
 )
 _case(
     "bundle-damaged",
     "the GPU code is cut off",
     "bundle-damaged",
     lambda stage: stage.rebuild(fat_binary=make.bundle("gfx950")[:4100]),
+    compiles=True,
 )
 _case(
     "hip-missing",
@@ -347,24 +373,33 @@ _case(
     "hip-other",
     lambda stage: torch(stage, soname="libamdhip64.so.6"),
 )
-_case("needed-missing", "a library that the module needs is missing", "load", _missing_library)
+_case(
+    "needed-missing",
+    "a library that the module needs is missing",
+    "load",
+    _missing_library,
+    compiles=True,
+)
 _case(
     "needed-undeclared",
     "the file needs a library that the manifest does not name",
     "elf-needed",
-    lambda stage: (_missing_library(stage), stage.describe()),
+    lambda stage: (_missing_library(stage), stage.describe(needed=NEEDED)),
+    compiles=True,
 )
 _case(
     "start-fails",
     "the module's own start fails",
     "load",
     lambda stage: stage.rebuild(extra=("-DFAIL_EXEC",)),
+    compiles=True,
 )
 _case(
     "wrong-name",
     "the file is another module's",
     "load",
     lambda stage: (shutil.copy(stage.parts.full, stage.module), stage.describe()),
+    compiles=True,
 )
 _case(
     "aiter-signature",

@@ -1,0 +1,99 @@
+"""The fault matrix on the wheel that the project builds: real gfx950 kernels of CK.
+
+The HIP runtime is the recording one, since there is no GPU; the module and its kernels are real.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiter_prebuilt.elf import _EHDR, _SHDR
+from prebuild.recording import Recorder
+from tests.integration.conftest import KimiWheel
+from tests.integration.runtime import sitemaker as make
+from tests.integration.runtime.faults import FAULTS, Fault, Stage
+
+pytestmark = pytest.mark.toolchain
+Run = Callable[..., dict[str, Any]]
+CASES = [fault for fault in FAULTS if not fault.compiles]
+
+
+@pytest.fixture
+def real(stage: Stage, kimi: KimiWheel, recorder: Recorder) -> Stage:
+    """The site with the real wheel's files in place of the fixture's."""
+    shutil.rmtree(stage.package)
+    shutil.copytree(kimi.unpacked, stage.site, dirs_exist_ok=True)
+    stage.parts = dataclasses.replace(stage.parts, hip=recorder.runtime / "libamdhip64.so.7")
+    stage.env["LD_LIBRARY_PATH"] = str(recorder.runtime)
+    stage.file = None
+    assert stage.entry.stock_name == make.STOCK
+    return stage
+
+
+def _is_prebuilt(result: dict[str, Any]) -> bool:
+    """The real binding refuses the driver's stand-ins of tensors, and says so."""
+    return "served" in result["events"] and result["error"] in ("TypeError", "ValueError")
+
+
+@pytest.mark.parametrize("fault", CASES, ids=lambda fault: fault.name)
+def test_the_right_path(fault: Fault, real: Stage, run: Run) -> None:
+    assert real.module.exists()
+    fault.breaks(real)
+    result = run()
+    if fault.takes == "prebuilt":
+        assert _is_prebuilt(result), result
+    else:
+        assert str(result["answer"]).startswith("jit:"), result
+    assert fault.code in ("", *result["events"]), result
+
+
+def test_truncated_at_many_lengths(real: Stage, run: Run) -> None:
+    whole = real.module.read_bytes()
+    last_page = len(whole) - len(whole) % 4096
+    steps = range(0, len(whole), max(4096, len(whole) // 24 // 4096 * 4096))
+    for length in sorted({1, 64, last_page, last_page + 1, len(whole) - 1, *steps}):
+        real.module.write_bytes(whole[:length])
+        assert "size" in run()["events"], length
+
+
+def test_truncated_and_described_as_such(real: Stage, run: Run) -> None:
+    whole = real.module.read_bytes()
+    for length in (64, len(whole) // 3, len(whole) // 2, len(whole) - 4096, len(whole) - 1):
+        real.module.write_bytes(whole[:length])
+        real.describe()
+        assert set(run()["events"]) & {"elf", "bundle-damaged"}, length
+
+
+def test_one_flipped_bit_in_each_section(real: Stage, run: Run) -> None:
+    whole = real.module.read_bytes()
+    header = _EHDR.unpack_from(whole)
+    at, count = header[6], header[12]
+    sections = [_SHDR.unpack_from(whole, at + index * _SHDR.size) for index in range(count)]
+    places = [section[4] + section[5] // 2 for section in sections if section[1] not in (0, 8)]
+    for place in places:
+        damaged = bytearray(whole)
+        damaged[min(place, len(whole) - 1)] ^= 0x10
+        real.module.write_bytes(damaged)
+        assert "sha256" in run()["events"], place
+
+
+def test_the_targets_are_read_from_the_bundles(real: Stage, run: Run) -> None:
+    """A manifest that claims another target than the kernels have is not believed."""
+    real.describe(gfx_targets=("gfx942",))
+    real.sysfs(90402)
+    assert "bundle-gfx" in run()["events"]
+
+
+def test_the_installed_wheel_is_sound(kimi: KimiWheel, tmp_path: Path) -> None:
+    from aiter_prebuilt import wheelcheck
+
+    site = Path(shutil.copytree(kimi.unpacked, tmp_path / "site"))
+    report = wheelcheck.verify(site / "aiter_prebuilt")
+    assert report.sound, [check for check in report.files if check.problem]
+    assert len(report.files) > 20
