@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 RECIPE ?=
 TP ?=
@@ -26,7 +26,8 @@ $(VENV)/.ready: pyproject.toml packaging/pyproject.toml
 		{ echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable packaging --editable . --group dev
+	$(BIN)/python -m pip install --quiet --constraint packaging/constraints.txt \
+		--editable packaging --editable . --group dev
 	@touch $@
 
 .PHONY: setup
@@ -40,19 +41,97 @@ toolchain: setup ## Install the gfx950 compiler (ROCm's own, or Debian's package
 wheel: toolchain ## Build the wheel of RECIPE=NAME (TP=1,2 COVERAGE=full narrow or widen it)
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist $(CONFIG)
 
+# An image of packaging/containers; the targets below then run in it, on a checkout of HEAD.
+CONTAINER ?=
+LOCAL_CONTAINER := localhost/aiter-prebuilt:debian
+WHEELHOUSE := wheelhouse
+PASSED = RECIPE="$(RECIPE)" TP="$(TP)" BLOCK_M="$(BLOCK_M)" COVERAGE="$(COVERAGE)"
+INSIDE = $(BIN)/prebuild container run --image $(CONTAINER) -- make
+
 .PHONY: wheels
-wheels: ## Build the production wheel: every recipe
-	$(MAKE) wheel RECIPE=
+wheels: setup ## Build the wheel of RECIPE (default: all), in CONTAINER=IMAGE if one is named
+	$(if $(CONTAINER),$(INSIDE) wheel $(PASSED),$(MAKE) wheel $(PASSED))
+
+.PHONY: shard
+shard: setup ## Compile part SHARD=I/N into the object cache, in CONTAINER=IMAGE if one is named
+	$(if $(CONTAINER),$(INSIDE) shard SHARD="$(SHARD)" $(PASSED),\
+		$(BIN)/prebuild shard $(SHARD) $(subst $(comma), ,$(RECIPE)))
 
 .PHONY: test
 test: toolchain ## Run every test
 	$(BIN)/python -m pytest
 
 .PHONY: lint
-lint: setup ## Check style and types
+lint: setup ## Check style, types and workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/actionlint
+	$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
+
+# ---- Releases: docs/release.md ----
+
+.PHONY: release-tools
+release-tools: ## Install podman and mmdebstrap from Debian's packages (as root)
+	@[ "$$(id -u)" = 0 ] || { echo "as root: apt-get install podman runc mmdebstrap"; exit 2; }
+	apt-get update -q && apt-get install -q -y --no-install-recommends podman runc mmdebstrap
+
+.PHONY: container
+container: setup ## Build the local container from Debian's packages
+	$(BIN)/prebuild container build
+
+.PHONY: container-rocm
+container-rocm: setup ## Build the release container on ROCM_IMAGE, an image of AMD's
+	$(BIN)/prebuild container rocm "$(ROCM_IMAGE)"
+
+.PHONY: matrix
+matrix: setup ## Print the wheel workflow's jobs, a line a stage
+	@for stage in compile wheel prove; do \
+		echo "$$stage=$$($(BIN)/prebuild matrix --json --only $$stage)"; done
+
+.PHONY: cibuildwheel
+cibuildwheel: setup ## Build, repair and test HEAD's wheel of RECIPE with cibuildwheel in CONTAINER
+	$(BIN)/prebuild container cibuildwheel --image $(or $(CONTAINER),$(LOCAL_CONTAINER)) \
+		--out $(WHEELHOUSE) $(CONFIG)
+
+.PHONY: judge
+judge: setup ## Judge the wheels in wheelhouse/: symbols, bytes, SBOM, abi3, size
+	$(if $(CONTAINER),$(INSIDE) judge,$(BIN)/prebuild judge $(WHEELHOUSE)/*.whl)
+
+.PHONY: smoke
+smoke: setup ## Install the wheels in wheelhouse/ in clean environments of several CPythons
+	$(if $(CONTAINER),$(INSIDE) smoke,$(BIN)/prebuild smoke $(WHEELHOUSE)/*.whl)
+
+.PHONY: reproduce
+reproduce: setup ## Build HEAD's wheel of RECIPE here and in the container, compare the bytes
+	$(BIN)/prebuild reproduce $(CONFIG)
+
+.PHONY: sums
+sums: setup ## Write wheelhouse/SHA256SUMS
+	$(BIN)/prebuild sums $(WHEELHOUSE)/*.whl
+
+.PHONY: release-version
+release-version: setup ## Check that TAG, pyproject.toml and CHANGELOG.md name one version
+	$(BIN)/prebuild release-version $(TAG)
+
+.PHONY: release-page
+release-page: setup ## Make the page of TAG, with wheelhouse/ and its sums (needs gh and a token)
+	$(BIN)/prebuild release-notes > $(WHEELHOUSE)/notes.md
+	gh release create "$(TAG)" --verify-tag --notes-file $(WHEELHOUSE)/notes.md \
+		$(WHEELHOUSE)/*.whl $(WHEELHOUSE)/SHA256SUMS
+
+# All that a release does and that needs no account, with the Kimi recipe.
+RELEASE_RECIPE := kimi-k2.5-mxfp4
+RELEASE_STEPS := lint release-version matrix container cibuildwheel judge smoke reproduce sums
+
+.PHONY: release-check
+release-check: setup ## Run the whole release here, with the Kimi recipe, in the local container
+	rm -rf $(WHEELHOUSE)
+	@began=$$SECONDS; for step in $(RELEASE_STEPS); do \
+		echo "=== $$step ($$((SECONDS - began)) s)"; \
+		$(MAKE) --no-print-directory $$step RECIPE=$(RELEASE_RECIPE) TAG= CONTAINER= || \
+			{ echo "=== release-check failed at: $$step"; exit 1; }; \
+	done; echo "=== release-check is done, $$((SECONDS - began)) s"
 
 .PHONY: clean
 clean: setup ## Remove build/ and dist/

@@ -42,6 +42,10 @@ app.add_typer(release.container, name="container")
 app.command()(release.matrix)
 app.command()(release.judge)
 app.command(name="smoke")(release.smoke_command)
+app.command(name="reproduce")(release.reproduce_command)
+app.command()(release.sums)
+app.command(name="release-version")(release.release_version)
+app.command(name="release-notes")(release.notes)
 
 
 RecipeNames = Annotated[list[str], typer.Argument(help="Names or files; all recipes if none.")]

@@ -14,17 +14,24 @@ from prebuild.project import Project
 from prebuild.release import container as containers
 from prebuild.release.matrix import jobs, read_matrix
 from prebuild.release.pythons import candidates, distinct
+from prebuild.release.reproduce import file_sha256, reproduce
 from prebuild.release.smoke import Smoked, smoke, try_installed
+from prebuild.release.version import check_version, section
 from prebuild.settings import Settings
 from prebuild.toolchain import load as load_toolchain
 from prebuild.wheel.gate import judge_wheel
-from prebuild.wheel.make import SIZE_BUDGET
+from prebuild.wheel.make import SIZE_BUDGET, project_version
 
 container = typer.Typer(help="Build wheels in a container.", no_args_is_help=True)
 
 Pythons = Annotated[
     list[Path] | None,
     typer.Option("--python", help="A CPython; default: those that this machine has."),
+]
+
+Image = Annotated[str, typer.Option(help="An image of packaging/containers.")]
+Config = Annotated[
+    list[str] | None, typer.Option("-C", help="KEY=VALUE, as for the build backend.")
 ]
 
 
@@ -40,14 +47,29 @@ def container_build(
     typer.echo(f"{containers.IMAGE}@{digest}")
 
 
+@container.command(name="rocm")
+def container_rocm(
+    image: Annotated[str, typer.Argument(help="An image of AMD's, better by digest.")],
+) -> None:
+    """Build the release container on an image of AMD's, which is pulled."""
+    digest = containers.build_rocm(Project.here(), image)
+    typer.echo(f"{containers.ROCM_IMAGE}@{digest}")
+
+
+@container.command(name="run", context_settings={"ignore_unknown_options": True})
+def container_run(
+    command: Annotated[list[str], typer.Argument(help="After --: make TARGET NAME=VALUE ...")],
+    image: Image = containers.IMAGE,
+) -> None:
+    """Run a make target in a container, on a checkout of HEAD."""
+    objects = Settings.from_environ(os.environ).cache_dir / "objects"
+    containers.run(Project.here(), image, command, objects=objects)
+
+
 @container.command(name="cibuildwheel")
 def container_cibuildwheel(
-    image: Annotated[str, typer.Option(help="Any image of packaging/containers.")] = (
-        containers.IMAGE
-    ),
-    config: Annotated[
-        list[str] | None, typer.Option("-C", help="KEY=VALUE, as for the build backend.")
-    ] = None,
+    image: Image = containers.IMAGE,
+    config: Config = None,
     out: Annotated[Path, typer.Option(help="Where the wheel goes.")] = Path("wheelhouse"),
 ) -> None:
     """Build, repair and test the wheel of HEAD with cibuildwheel, in a container."""
@@ -73,10 +95,10 @@ def matrix(
 ) -> None:
     """Print the jobs of the wheel workflow."""
     made = jobs(read_matrix(Project.here().root / "packaging" / "matrix.toml"))
-    if only is not None:
-        made = made[only]
+    if only is not None and only not in made:
+        raise typer.BadParameter(f"{only!r} is no stage; there are {', '.join(made)}")
     if as_json:
-        typer.echo(json.dumps(made, sort_keys=True))
+        typer.echo(json.dumps(made if only is None else made[only], sort_keys=True))
         return
     for stage, value in made.items():
         for job in value["include"] if isinstance(value, dict) else ():
@@ -106,6 +128,46 @@ def judge(
             typer.echo(f"    {path}")
 
 
+def reproduce_command(
+    config: Config = None,
+    image: Image = containers.IMAGE,
+    kernels: Annotated[int, typer.Option(help="Compile so many kernels anew, too.")] = 1,
+) -> None:
+    """Build HEAD's wheel here and in a container, compare byte for byte."""
+    settings = Settings.from_environ(os.environ)
+    pairs = dict(_pair(text) for text in config or ())
+    same = reproduce(Project.here(), settings, image=image, config=pairs, kernels=kernels, say=_say)
+    typer.echo(f"{same.name}: the same bytes twice, sha256 {same.sha256}")
+    typer.echo(f"compiled anew in the second build: {same.compiled} objects of {same.objects}")
+
+
+def sums(
+    wheels: Annotated[list[Path], typer.Argument(help="Finished wheels, of one folder.")],
+) -> None:
+    """Write SHA256SUMS beside wheels."""
+    lines = [f"{file_sha256(wheel)}  {wheel.name}\n" for wheel in sorted(wheels)]
+    target = wheels[0].with_name("SHA256SUMS")
+    target.write_text("".join(lines), encoding="utf-8")
+    typer.echo(target.read_text(encoding="utf-8"), nl=False)
+
+
+def release_version(
+    tag: Annotated[str, typer.Argument(help="v1.2.3, or nothing to print the version.")] = "",
+) -> None:
+    """Check that tag, version and CHANGELOG.md say the same."""
+    project = Project.here()
+    changelog = (project.root / "CHANGELOG.md").read_text(encoding="utf-8")
+    check_version(project_version(project), tag, changelog)
+    typer.echo(project_version(project))
+
+
+def notes() -> None:
+    """Print the newest section of CHANGELOG.md, for the release page."""
+    project = Project.here()
+    changelog = (project.root / "CHANGELOG.md").read_text(encoding="utf-8")
+    typer.echo(section(changelog, project_version(project)))
+
+
 def smoke_command(
     wheel: Annotated[Path | None, typer.Argument(help="The wheel to install.")] = None,
     pythons: Pythons = None,
@@ -120,7 +182,8 @@ def smoke_command(
         return
     if wheel is None:
         raise typer.BadParameter("name a wheel, or a Python with --installed-in")
-    chosen = pythons or [program for program, _ in _found().values()]
+    found = [*(program for program, _ in _found().values()), toolchain.python]
+    chosen = pythons or [program for program in found if program is not None]
     for seen in smoke(wheel.absolute(), chosen, toolchain, say=_say):
         _tell(seen)
 

@@ -20,6 +20,10 @@ BASE = "localhost/aiter-prebuilt-base"
 SUITE = "bookworm"
 INSIDE = "/opt/aiter-prebuilt/cache"
 """PREBUILD_CACHE_DIR of the images."""
+TOOLS = "/opt/aiter-prebuilt/tools"
+"""PREBUILD_TOOLS of the images: the build tool's environment."""
+INSIDE_PROJECT = "/project"
+ROCM_IMAGE = "localhost/aiter-prebuilt:rocm"
 # What runs the build script and CPython; what compiles is in the toolchain.
 PACKAGES = (
     *("ca-certificates", "git", "make", "python3", "python3-venv", "xz-utils"),
@@ -79,15 +83,72 @@ def cibuildwheel(
         "PREBUILD_CONTAINER": f"{image}@{digest}",
     }
     with tempfile.TemporaryDirectory(prefix="prebuild-cibw-") as scratch:
-        # The commit, not the work tree: cibuildwheel copies all that lies around.
         checkout, made = Path(scratch) / "checkout", Path(scratch) / "wheels"
-        proc.run(["git", "clone", "--quiet", project.root, checkout])
+        clone(project, checkout)
         command = [sys.executable, "-m", "cibuildwheel", "--platform", "linux"]
         code = proc.run_attached([*command, "--output-dir", made], cwd=checkout, env=environment)
         if code != 0:
             raise ContainerError("cibuildwheel failed:", [f"exit code {code}, see above"])
         out.mkdir(parents=True, exist_ok=True)
         return [Path(shutil.copy(wheel, out)) for wheel in sorted(made.glob("*.whl"))]
+
+
+def run(
+    project: Project,
+    image: str,
+    command: Sequence[str],
+    *,
+    objects: Path,
+    named: bool = True,
+) -> None:
+    """Run a command of the project's Makefile in ``image``, on a checkout of HEAD.
+
+    ``objects`` is the object cache inside; ``dist/`` and ``wheelhouse/`` are this checkout's own.
+    ``named`` puts the image's digest into the build record.
+    """
+    engine = Engine.find(configuration(project))
+    digest = engine.digest(image)
+    objects.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="prebuild-run-") as scratch:
+        checkout = Path(scratch) / "checkout"
+        clone(project, checkout)
+        mounts = {checkout: INSIDE_PROJECT, objects: f"{INSIDE}/objects"}
+        for name in ("dist", "wheelhouse"):
+            (project.root / name).mkdir(exist_ok=True)
+            mounts[project.root / name] = f"{INSIDE_PROJECT}/{name}"
+        engine.attached(
+            *("run", "--rm", "--workdir", INSIDE_PROJECT, *network_arguments()),
+            *(f"--volume={outside}:{inside}" for outside, inside in mounts.items()),
+            *(f"--env={name}={value}" for name, value in _inside(image, digest, named).items()),
+            *(image, *command),
+        )
+
+
+def _inside(image: str, digest: str, named: bool) -> dict[str, str]:
+    """Variables of a run: the image's tools stand for the environment that make would set up."""
+    found = {
+        "VENV": TOOLS,
+        "MAKEFLAGS": f"-o {TOOLS}/.ready",
+        "PYTHONPATH": f"{INSIDE_PROJECT}/packaging:{INSIDE_PROJECT}",
+    }
+    return {**found, "PREBUILD_CONTAINER": f"{image}@{digest}"} if named else found
+
+
+def clone(project: Project, target: Path) -> None:
+    """Check HEAD out to ``target``: the commit, not the work tree with all that lies around."""
+    proc.run(["git", "clone", "--quiet", project.root, target])
+
+
+def build_rocm(project: Project, rocm_image: str) -> str:
+    """Build :data:`ROCM_IMAGE` on AMD's image ``rocm_image``; returns its digest."""
+    engine = Engine.find(configuration(project))
+    with tempfile.TemporaryDirectory(prefix="prebuild-context-") as scratch:
+        context = Path(scratch)
+        fill_context(context, project, ())
+        file = project.root / "packaging" / "containers" / "Containerfile.rocm"
+        options = ["--file", str(file), "--build-arg", f"ROCM_IMAGE={rocm_image}"]
+        engine.attached("build", *network_arguments(), *options, "--tag", ROCM_IMAGE, str(context))
+    return engine.digest(ROCM_IMAGE)
 
 
 def configuration(project: Project) -> Path:
