@@ -3,11 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiter_prebuilt import routing
 from prebuild.plan import make_plan
 from prebuild.recipe import Recipe
 from prebuild.tuned.coverage import Point, as_json, as_text, cover, recipe_uses
 from prebuild.tuned.rows import read_tables
-from prebuild.tuned.uses import judge
+from prebuild.tuned.uses import heuristic_uses, judge
 from tests.unit.prebuild.samples import kimi
 from tests.unit.prebuild.tuned.samples import blockscale, row, write
 
@@ -72,6 +76,54 @@ def test_every_heuristic_call_of_a_recipe_is_a_hit_in_its_own_plan() -> None:
         found = cover(make_plan([recipe]), recipe_uses([recipe]))
         assert {point.status for point in found} <= {"hit", "unavailable"}
         assert any(point.status == "hit" for point in found)
+
+
+KINDS = [
+    {"activation_dtype": a, "weight_dtype": w, "quant": quant, "output_dtypes": [out]}
+    for a, w, quant, out in (
+        ("fp4x2", "fp4x2", "per_1x32", "b16"),
+        ("f8", "f8", "per_1x128", "b16"),
+        ("f8", "f8", "per_1x128", "f16"),
+        ("f8", "f8", "per_token", "b16"),
+        ("f8", "f8", "per_tensor", "f16"),
+        ("b16", "b16", "no", "b16"),
+        ("f8", "i4", "per_token", "b16"),
+    )
+]
+
+
+@st.composite
+def deployments(draw: st.DrawFn) -> tuple[Recipe, int]:
+    """A recipe whose shapes every tile divides, and a token count of its range."""
+    low, high = sorted((draw(st.integers(1, 131_072)), draw(st.integers(1, 131_072))))
+    recipe = fp8(
+        **draw(st.sampled_from(KINDS)),
+        hidden_size=512 * draw(st.integers(1, 14)),
+        moe_inter_dim={1: 256 * draw(st.integers(1, 8))},
+        experts=draw(st.integers(8, 513)),
+        top_k=draw(st.integers(1, 8)),
+        tokens={"min": low, "max": high},
+        routed_weight_stage=draw(st.sampled_from([1, 2])),
+        preshuffle=draw(st.booleans()),
+    )
+    return recipe, draw(st.integers(low, high))
+
+
+@settings(max_examples=150, deadline=None)
+@given(deployment=deployments())
+def test_deployed_coverage_holds_for_any_token_count(deployment: tuple[Recipe, int]) -> None:
+    recipe, tokens = deployment
+    shape = routing.Shape(
+        tokens=tokens,
+        model_dim=recipe.hidden_size,
+        inter_dim=recipe.moe_inter_dim[1],
+        experts=recipe.experts,
+        topk=recipe.top_k,
+    )
+    plan = make_plan([recipe])
+    for features in recipe.features():
+        found = cover(plan, heuristic_uses("call", features, shape, (tokens, tokens)))
+        assert {point.status for point in found} <= {"hit", "unavailable"}
 
 
 def test_a_narrower_plan_misses_heuristic_calls() -> None:
