@@ -21,6 +21,8 @@ class Flags:
 
     device: tuple[str, ...]
     host: tuple[str, ...]
+    launcher: tuple[str, ...] = ()
+    """After ``host``, for launchers."""
     left_out: tuple[LeftOut, ...]
 
 
@@ -40,6 +42,7 @@ def resolve_flags(toolchain: Toolchain, cache_dir: Path) -> Flags:
     return Flags(
         device=(*table["always"], *kept),
         host=tuple(table["host"]),
+        launcher=tuple(table["launcher"]),
         left_out=tuple(LeftOut(what=flag, reason=why) for flag, why in sorted(rejected.items())),
     )
 

@@ -85,7 +85,8 @@ class _Maker:
         if kind == "launcher":
             # The unit's id goes into a global symbol: fixed, but one's own.
             host_only = ("-x", "hip", "--cuda-host-only", "--offload-arch=gfx950")
-            return (*host_only, f"-cuid={identity.short_hash(stem)}", *self.flags.host)
+            symbol = f"-cuid={identity.short_hash(stem)}"
+            return (*host_only, symbol, *self.flags.host, *self.flags.launcher)
         return self.flags.host
 
 

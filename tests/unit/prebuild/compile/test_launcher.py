@@ -25,7 +25,7 @@ ROOTS = {"toolchain": Path("/t"), "src": Path("/t/build/src"), "csrc": Path("/ho
         ("-I/home/me/csrc", "-Icsrc"),
         ("/t/build/src/m/kernels/k.cu", "src/m/kernels/k.cu"),
         ("-ffile-prefix-map=/t/=/toolchain/", "-ffile-prefix-map=toolchain/=/toolchain/"),
-        ("/tmp/other", "/tmp/other"),
+        ("/var/other", "/var/other"),
         ("-I/other/t/x", "-I/other/t/x"),
         ("-O3", "-O3"),
     ],
