@@ -17,22 +17,20 @@ from aiter_prebuilt.manifest import Module, ModuleKey
 from prebuild.gfx950.launch import Launch
 from prebuild.gfx950.memory import Allocation, Memory
 from prebuild.recording import Call, LaunchRecord, Recorder
-from prebuild.verify import mxmoe
-from prebuild.verify.problems import Fp4Problem, Shape, fp4_problem
+from prebuild.verify import launches
+from prebuild.verify.problems import Kind, Problem, Shape, make_problem
 from prebuild.verify.subject import Facts, Subject, shapes
 
-_DTYPES = {"fp4x2": "float4_e2m1fn_x2", "b16": "bfloat16", "f16": "float16"}
-_QUANTS = {"no": 0, "per_tensor": 1, "per_token": 2, "per_1x32": 3, "per_1x128": 4}
+_DTYPES = {
+    "fp4x2": "float4_e2m1fn_x2",
+    "f8": "float8_e4m3fn",
+    "b16": "bfloat16",
+    "f16": "float16",
+}
+_QUANTS = {
+    "no": 0, "per_tensor": 1, "per_token": 2, "per_1x32": 3, "per_1x128": 4, "per_128x128": 5,
+}  # fmt: skip
 _ACTIVATIONS = {"silu": 0, "gelu": 1, "swiglu": 2}
-_HEAD = 16
-"""Bytes of CK's Argument before ``Problem``: two host pointers that no kernel reads."""
-_FIELDS = (
-    "NumTokens", "TopK", "M", "N", "K", "StrideA", "StrideScaleA", "StrideB", "StrideScaleB",
-    "StrideD0", "StrideD1", "StrideD2", "StrideC", "KBatch", "MPadded", "NPadded", "KRead",
-    "KPadded", "AK0", "BK0", "MBlock", "NBlock", "p_sorted_token_ids", "p_sorted_expert_ids",
-    "p_max_token_id", "p_a", "p_a_scale", "p_b", "p_b_scale", "p_d0", "p_d1", "p_d2", "p_c",
-)  # fmt: skip
-_LAYOUT = "<22i11Q"
 
 
 def with_launches(
@@ -51,7 +49,7 @@ def with_launches(
         kernel.symbol: instance.name for instance in module.instances for kernel in instance.kernels
     }
     asked = [(subject, shape) for subject in subjects for shape in shapes(subject.facts)]
-    placed = [place(shape) for _, shape in asked]
+    placed = [place(subject.facts, shape) for subject, shape in asked]
     calls = [
         _call(features, subject.facts, names.get(subject.symbol, ""), problem, where)
         for (subject, _), (problem, where) in zip(asked, placed, strict=True)
@@ -60,7 +58,13 @@ def with_launches(
     for (subject, shape), (problem, where), answer in zip(
         asked, placed, _record(module, path, calls, recorder), strict=True
     ):
-        wanted = mxmoe.launch(subject.symbol, tile_of(subject.facts), problem, where)
+        wanted = launches.launch(
+            subject.symbol,
+            subject.facts.tile,
+            problem,
+            where,
+            routed_weight=subject.facts.routed_weight,
+        )
         made[subject.symbol] = _judge(made[subject.symbol], shape, answer, wanted)
     return list(made.values())
 
@@ -81,15 +85,15 @@ def _record(module: Module, path: Path, calls: Sequence[Call], recorder: Recorde
             path,
             calls,
             log=Path(scratch) / "launches",
-            argument_bytes=mxmoe.ARGUMENT_BYTES,
+            argument_bytes=max(launches.layout_of(kind).size for kind in Kind),
         )
     errors = [_error(result) for result in recorded.results]
     if len(calls) == 1:
         return [Answer(error=errors[0], launches=recorded.launches)]
     if len(recorded.launches) != errors.count(""):
         return [answer for call in calls for answer in _record(module, path, [call], recorder)]
-    launches = iter(recorded.launches)
-    return [Answer(error=error, launches=() if error else (next(launches),)) for error in errors]
+    made = iter(recorded.launches)
+    return [Answer(error=error, launches=() if error else (next(made),)) for error in errors]
 
 
 def _error(result: Mapping[str, Any]) -> str:
@@ -99,19 +103,15 @@ def _error(result: Mapping[str, Any]) -> str:
     return f"the module warned: {warned}" if warned else ""
 
 
-def place(shape: Shape) -> tuple[Fp4Problem, mxmoe.Placed]:
+def place(facts: Facts, shape: Shape) -> tuple[Problem, launches.Placed]:
     """Return a problem and where it lies: the same addresses in every process."""
-    problem = fp4_problem(shape)
-    return problem, mxmoe.place(Memory(), problem)
-
-
-def tile_of(facts: Facts) -> mxmoe.Tile:
-    """Return what a launch depends on."""
-    return mxmoe.Tile(block_size=facts.block_size, m=facts.m, n=facts.n, k_bytes=facts.k)
+    problem = make_problem(facts.kind, shape)
+    return problem, launches.place(Memory(), problem, preshuffled=facts.preshuffled)
 
 
 def _judge(subject: Subject, shape: Shape, answer: Answer, wanted: Launch) -> Subject:
-    problem = answer.error or _problem(answer.launches, wanted)
+    layout = launches.layout_of(subject.facts.kind)
+    problem = answer.error or _problem(layout, answer.launches, wanted)
     if problem:
         return replace(subject, launch_problem=f"{shape.name()}: {problem}")
     record = answer.launches[0]
@@ -125,10 +125,10 @@ def _judge(subject: Subject, shape: Shape, answer: Answer, wanted: Launch) -> Su
     return replace(subject, launches={**subject.launches, shape.name(): launch})
 
 
-def _problem(launches: Sequence[LaunchRecord], wanted: Launch) -> str:
-    if len(launches) != 1:
-        return f"the module made {len(launches)} launches, expected one"
-    found = launches[0]
+def _problem(layout: launches.Layout, made: Sequence[LaunchRecord], wanted: Launch) -> str:
+    if len(made) != 1:
+        return f"the module made {len(made)} launches, expected one"
+    found = made[0]
     if found.symbol != wanted.symbol:
         return f"the module launched {found.symbol}, expected {wanted.symbol}"
     differences = [
@@ -136,52 +136,48 @@ def _problem(launches: Sequence[LaunchRecord], wanted: Launch) -> str:
         for name, got, want in (
             ("grid", found.grid, wanted.grid),
             ("block", found.block, wanted.block),
-            *_argument_differences(found.arguments, wanted.kernarg),
+            *_argument_differences(layout, found.arguments, wanted.kernarg),
         )
         if got != want
     ]
     return "; ".join(differences) and "launch differs from CK's: " + "; ".join(differences)
 
 
-def _argument_differences(found: bytes, wanted: bytes) -> list[tuple[str, int, int]]:
-    got = struct.unpack_from(_LAYOUT, found, _HEAD)
-    want = struct.unpack_from(_LAYOUT, wanted, _HEAD)
-    return [
-        (name, one, other)
-        for name, one, other in zip(_FIELDS, got, want, strict=True)
-        # CK gives the routed weights of a stage that does not multiply or leaves them null.
-        if name != "p_d2" or one != 0
-    ]
+def _argument_differences(
+    layout: launches.Layout, found: bytes, wanted: bytes
+) -> list[tuple[str, int, int]]:
+    got = struct.unpack_from(layout.format, found, launches.HEAD)
+    want = struct.unpack_from(layout.format, wanted, launches.HEAD)
+    return list(zip(layout.names, got, want, strict=True))
 
 
 def _call(
     features: ModuleKey,
     facts: Facts,
     kernel_name: str,
-    problem: Fp4Problem,
-    placed: mxmoe.Placed,
+    problem: Problem,
+    placed: launches.Placed,
 ) -> Call:
-    def tensor(allocation: Allocation, dtype: str, *shape: int) -> dict[str, object]:
-        return {"shape": list(shape), "dtype": dtype, "pointer": allocation.base, "device": 0}
-
     shape, routing = problem.shape, problem.routing
     out_rows = (shape.tokens, shape.topk) if shape.stage == 1 else (shape.tokens,)
     in_rows = (shape.tokens,) if shape.stage == 1 else (shape.tokens, shape.topk)
-    weights = tensor(placed.b, _DTYPES[features.b_dtype], *problem.weights.shape)
+    elements = shape.k // 2 if problem.kind is Kind.MX_FP4 else shape.k
+    weight_shape = (*problem.weights.shape[:2], elements)
+    weights = _tensor(placed.b, _DTYPES[features.b_dtype], weight_shape)
     args = (
-        tensor(placed.a, _DTYPES[features.a_dtype], *in_rows, shape.k // 2),
+        _tensor(placed.a, _DTYPES[features.a_dtype], (*in_rows, elements)),
         weights,
         weights,
-        tensor(placed.sorted_ids, "int32", routing.sorted_ids.size),
-        tensor(placed.sorted_experts, "int32", routing.sorted_experts.size),
-        tensor(placed.valid, "int32", 2),
-        tensor(placed.out, _DTYPES[features.c_dtype], *out_rows, shape.n),
+        _tensor(placed.sorted_ids, "int32", routing.sorted_ids.shape),
+        _tensor(placed.sorted_experts, "int32", routing.sorted_experts.shape),
+        _tensor(placed.valid, "int32", (2,)),
+        _tensor(placed.out, _DTYPES[features.c_dtype], (*out_rows, shape.n)),
         shape.topk,
         kernel_name,
-        tensor(placed.b_scale, "float8_e8m0fnu", *problem.weight_scales.shape),
-        tensor(placed.a_scale, "float8_e8m0fnu", routing.sorted_ids.size, shape.k // 32),
+        _scale(placed.b_scale, problem.kind),
+        _scale(placed.a_scale, problem.kind),
         shape.block_m,
-        tensor(placed.weights, "float32", routing.sorted_weights.size)
+        _tensor(placed.weights, "float32", routing.sorted_weights.shape)
         if facts.routed_weight
         else None,
         _QUANTS[features.quant],
@@ -192,3 +188,14 @@ def _call(
         features.preshuffle,
     )
     return Call(function=f"ck_moe_stage{shape.stage}", args=args)
+
+
+def _tensor(allocation: Allocation, dtype: str, shape: tuple[int, ...]) -> dict[str, object]:
+    return {"shape": list(shape), "dtype": dtype, "pointer": allocation.base, "device": 0}
+
+
+def _scale(allocation: Allocation | None, kind: Kind) -> dict[str, object] | None:
+    if allocation is None:
+        return None
+    width, dtype = (1, "float8_e8m0fnu") if kind is Kind.MX_FP4 else (4, "float32")
+    return _tensor(allocation, dtype, (allocation.size // width,))

@@ -15,10 +15,10 @@ _SLOT_SHIFT = 24
 
 
 def shuffle_weight(weight: U8) -> U8:
-    """Return (experts, rows, bytes) in tiles of 16 rows by 32 bytes, 16 bytes a row at a time."""
+    """Return (experts, rows, bytes) in tiles of 16 rows, 16 bytes a row at a time."""
     experts, rows, width = weight.shape
-    tiles = weight.reshape(experts, rows // 16, 16, width // 32, 2, 16)
-    return np.ascontiguousarray(tiles.transpose(0, 1, 3, 4, 2, 5)).reshape(weight.shape)
+    tiles = weight.reshape(experts, rows // 16, 16, width // 16, 16)
+    return np.ascontiguousarray(tiles.transpose(0, 1, 3, 2, 4)).reshape(weight.shape)
 
 
 def shuffle_scale(scales: U8) -> U8:

@@ -5,8 +5,12 @@ Nothing here knows how a kernel wants its operands: that is ``layouts``.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
@@ -14,8 +18,14 @@ I32 = npt.NDArray[np.int32]
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
+Scales = npt.NDArray[Any]
+"""e8m0 bytes or float32."""
+
 SCALE_BLOCK = 32
 """Values of K under one e8m0 scale (OCP MX)."""
+WIDE_BLOCK = 128
+"""Side of a block under one scale of a weight (per_1x128)."""
+E4M3_NAN = 0x7F
 _SLOT_SHIFT = 24
 
 
@@ -59,20 +69,34 @@ class Routing:
     """Rows of ``sorted_ids`` that mean something, a multiple of block_m (num_valid_ids[0])."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fp4Problem:
-    """An A4W4 problem: two fp4 codes a byte (low nibble first) and e8m0 scale bytes."""
+class Kind(StrEnum):
+    """How operands hold values, and what scales them."""
 
+    MX_FP4 = "mx fp4"
+    """Two fp4 codes a byte (low nibble first), an e8m0 scale for 32 values of K."""
+    FP8_ROW = "fp8, a scale a row"
+    FP8_TENSOR = "fp8, a scale a tensor"
+    FP8_BLOCK = "fp8, a scale for 1x128 activations and 128x128 weights"
+    BF16 = "bf16"
+    F16 = "f16"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One problem; operands in their logical layout, as bytes."""
+
+    kind: Kind
     shape: Shape
     routing: Routing
     activations: U8
-    """(rows, k/2): a row a token in stage 1, a row a (token, slot) in stage 2."""
-    activation_scales: U8
-    """(rows, k/32)."""
+    """(rows, bytes of k): a row a token in stage 1, a row a (token, slot) in stage 2."""
+    activation_scales: Scales | None
+    """MX: (rows, k/32) e8m0; else float32 (rows, 1), (1, 1) or (rows, k/128)."""
     weights: U8
-    """(experts, rows of a weight, k/2); stage 1: n gate rows, then n up rows."""
-    weight_scales: U8
-    """(experts, rows of a weight, k/32)."""
+    """(experts, rows of a weight, bytes of k); stage 1: n gate rows, then n up rows."""
+    weight_scales: Scales | None
+    """MX: (experts, rows, k/32) e8m0; else float32 (experts, rows, 1), (experts, 1, 1) or
+    (experts, rows/128, k/128)."""
 
 
 def route(shape: Shape, seed: int) -> Routing:
@@ -116,30 +140,59 @@ def sort(shape: Shape, topk_ids: I32, weights: F32) -> Routing:
     )
 
 
-def fp4_problem(shape: Shape, seed: int = 1) -> Fp4Problem:
-    """Return random codes of every fp4 value, and scales for sums of order two.
+def make_problem(kind: Kind, shape: Shape, seed: int = 1) -> Problem:
+    """Return random codes of every finite value, and scales for sums of order two.
 
-    The mean square of an fp4 value is 8.6, that of a factor 2**d with d from -3 to 3 is 12.2: a
-    sum of k products has a standard deviation of 2 with factors around sqrt(2 / (104 sqrt(k))).
+    With values of mean square q and factors of mean square f a sum of k products has a standard
+    deviation of q * f * sqrt(k).  Scales spread over seven powers of two where they are powers of
+    two, else over a factor of four.
     """
     random = np.random.default_rng(seed)
     rows = shape.tokens if shape.stage == 1 else shape.tokens * shape.topk
     weight_rows = 2 * shape.n if shape.stage == 1 else shape.n
-    middle = 127 - round(np.log2(52 * np.sqrt(shape.k)) / 2)
-
-    def scales(*size: int) -> U8:
-        powers = random.integers(-3, 4, (*size, shape.k // SCALE_BLOCK))
-        codes: U8 = (middle + powers).astype(np.uint8)
-        return codes
-
-    def codes(*size: int) -> U8:
-        return random.integers(0, 256, (*size, shape.k // 2), dtype=np.uint8)
-
-    return Fp4Problem(
+    make = _mx if kind is Kind.MX_FP4 else _wide
+    activations, activation_scales = make(kind, random, (rows,), shape.k)
+    weights, weight_scales = make(kind, random, (shape.experts, weight_rows), shape.k)
+    return Problem(
+        kind=kind,
         shape=shape,
         routing=route(shape, seed + 1),
-        activations=codes(rows),
-        activation_scales=scales(rows),
-        weights=codes(shape.experts, weight_rows),
-        weight_scales=scales(shape.experts, weight_rows),
+        activations=activations,
+        activation_scales=activation_scales,
+        weights=weights,
+        weight_scales=weight_scales,
     )
+
+
+Made = tuple[U8, "Scales | None"]
+
+
+def _mx(kind: Kind, random: np.random.Generator, size: tuple[int, ...], k: int) -> Made:  # noqa: ARG001
+    # The mean square of an fp4 value is 8.6, that of 2**d with d from -3 to 3 is 12.2.
+    middle = 127 - round(np.log2(52 * np.sqrt(k)) / 2)
+    powers = random.integers(-3, 4, (*size, k // SCALE_BLOCK))
+    codes = random.integers(0, 256, (*size, k // 2), dtype=np.uint8)
+    return codes, (middle + powers).astype(np.uint8)
+
+
+def _wide(kind: Kind, random: np.random.Generator, size: tuple[int, ...], k: int) -> Made:
+    target = math.sqrt(2 / math.sqrt(k))
+    if kind in (Kind.BF16, Kind.F16):
+        dtype = ml_dtypes.bfloat16 if kind is Kind.BF16 else np.float16
+        values = (random.standard_normal((*size, k)) * target).astype(dtype)
+        return np.ascontiguousarray(values).view(np.uint8), None
+    # The mean square of a finite e4m3 value is about 8450, so that of the scales has to be less.
+    codes = random.integers(0, 256, (*size, k), dtype=np.uint8)
+    codes[(codes & 0x7F) == E4M3_NAN] = 0
+    scales = random.uniform(0.5, 2.0, _scales(kind, size, k)) * target / 92
+    return codes, scales.astype(np.float32)
+
+
+def _scales(kind: Kind, size: tuple[int, ...], k: int) -> tuple[int, ...]:
+    """Return the shape of the scales of an operand with ``size`` rows."""
+    if kind is Kind.FP8_TENSOR:
+        return (*size[:-1], 1, 1)
+    if kind is Kind.FP8_ROW:
+        return (*size, 1)
+    rows = size[-1] if len(size) == 1 else -(-size[-1] // WIDE_BLOCK)
+    return (*size[:-1], rows, k // WIDE_BLOCK)

@@ -3,8 +3,9 @@
 Bounds (u = 2**-24 is the unit roundoff of float32, v that of the output type):
 
 - A sum of K products in float32, in whatever order and with whatever association, each product
-  exact: |error| <= g * S with S the sum of the absolute products and g = K*u / (1 - K*u)
-  (Higham, Accuracy and Stability, section 4.2).  The block scales are powers of two and exact.
+  exact: |error| <= g * S with S the sum of the absolute products and g = n*u / (1 - n*u)
+  (Higham, Accuracy and Stability, section 4.2), n = K + 4: scales that are no powers of two add up
+  to four roundings.
 - silu(x) = x / (1 + exp(-x)): its slope is at most 1.1, so an error e of x gives at most 1.1 * e.
   Its own evaluation in float32 (exp within 4 ulp with its argument reduction, one addition, a
   division and a product) is off by at most 16 * u relative.
@@ -28,7 +29,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
-from prebuild.verify.problems import SCALE_BLOCK, U8, Fp4Problem
+from prebuild.verify.problems import SCALE_BLOCK, U8, WIDE_BLOCK, Kind, Problem, Scales
 
 F64 = npt.NDArray[np.float64]
 U_F32 = 2.0**-24
@@ -36,6 +37,8 @@ ROUNDOFF = {"bf16": 2.0**-8, "f16": 2.0**-11}
 SMALLEST = {"bf16": 2.0**-126, "f16": 2.0**-14}
 _SILU_SLOPE = 1.1
 _SILU_EVALUATION = 16 * U_F32
+_SCALING = 4
+"""Further float32 roundings of a term or a sum: two scales, their product, the sum of blocks."""
 _GELU_SLOPE = 1.13
 _GELU_EVALUATION = 16 * U_F32
 
@@ -51,7 +54,7 @@ class Expected:
     """Unit roundoff of the output type."""
 
 
-def fp4_values(codes: U8, scales: U8) -> F64:
+def fp4_values(codes: U8, scales: Scales) -> F64:
     """Return the values of fp4 codes, two a byte along the last axis, times their block scale."""
     nibbles = np.stack([codes & 15, codes >> 4], axis=-1).reshape(*codes.shape[:-1], -1)
     plain = nibbles.astype(np.uint8).view(ml_dtypes.float4_e2m1fn).astype(np.float64)
@@ -60,13 +63,39 @@ def fp4_values(codes: U8, scales: U8) -> F64:
     return values
 
 
-def expect_fp4(
-    problem: Fp4Problem, *, routed_weight: bool, activation: str = "silu", out: str = "bf16"
+def values_of(kind: Kind, raw: U8, scales: Scales | None) -> F64:
+    """Return what an operand means: its codes times their scales, (..., rows, k)."""
+    if kind is Kind.MX_FP4:
+        if scales is None:
+            raise ValueError("MX operands have scales")
+        return fp4_values(raw, scales)
+    plain: F64 = raw.view(_DTYPES[kind]).astype(np.float64)
+    if scales is None:
+        return plain
+    factors = scales.astype(np.float64)
+    if kind is Kind.FP8_BLOCK:
+        factors = np.repeat(factors, WIDE_BLOCK, axis=-1)
+        if raw.ndim > 2:  # noqa: PLR2004 - a weight has experts, rows, k
+            factors = np.repeat(factors, WIDE_BLOCK, axis=-2)[..., : raw.shape[-2], :]
+    return plain * factors
+
+
+_DTYPES = {
+    Kind.FP8_ROW: ml_dtypes.float8_e4m3fn,
+    Kind.FP8_TENSOR: ml_dtypes.float8_e4m3fn,
+    Kind.FP8_BLOCK: ml_dtypes.float8_e4m3fn,
+    Kind.BF16: ml_dtypes.bfloat16,
+    Kind.F16: np.float16,
+}
+
+
+def expect(
+    problem: Problem, *, routed_weight: bool, activation: str = "silu", out: str = "bf16"
 ) -> Expected:
-    """Return what stage 1 or 2 gives for an A4W4 problem."""
+    """Return what stage 1 or 2 gives for a problem."""
     shape, routing = problem.shape, problem.routing
-    rows = fp4_values(problem.activations, problem.activation_scales)
-    weights = fp4_values(problem.weights, problem.weight_scales)
+    rows = values_of(problem.kind, problem.activations, problem.activation_scales)
+    weights = values_of(problem.kind, problem.weights, problem.weight_scales)
     value = np.empty((shape.tokens, shape.topk, shape.n))
     bound = np.empty_like(value)
     for expert in range(shape.experts):
@@ -86,7 +115,7 @@ def expect_fp4(
 
 
 def _contract(rows: F64, weights: F64) -> tuple[F64, F64]:
-    depth = rows.shape[1]
+    depth = rows.shape[1] + _SCALING
     growth = depth * U_F32 / (1 - depth * U_F32)
     return rows @ weights.T, growth * (np.abs(rows) @ np.abs(weights).T)
 

@@ -14,10 +14,10 @@ from prebuild.gfx950.machine import Execution, Group, Machine
 from prebuild.gfx950.memory import Memory
 from prebuild.gfx950.program import Program, build_program
 from prebuild.gfx950.wave import Wave
-from prebuild.verify import mxmoe
+from prebuild.verify import launches
 from prebuild.verify.judge import Judgement, judge_sums, judge_values
-from prebuild.verify.problems import Fp4Problem, Shape, fp4_problem
-from prebuild.verify.reference import expect_fp4
+from prebuild.verify.problems import Problem, Shape, make_problem
+from prebuild.verify.reference import expect
 from prebuild.verify.subject import Subject, shapes
 from prebuild.verify.verdict import Verdict
 
@@ -42,7 +42,7 @@ def run_subject(subject: Subject, objdump: Path) -> Verdict:
     try:
         program = load(subject, objdump)
         for shape in shapes(subject.facts):
-            runs.append(run_problem(subject, program, fp4_problem(shape)))
+            runs.append(run_problem(subject, program, make_problem(subject.facts.kind, shape)))
             if runs[-1].failure:
                 break
     except ExecutorError as error:
@@ -57,7 +57,7 @@ def load(subject: Subject, objdump: Path) -> Program:
     return build_program(code, instructions, subject.symbol)
 
 
-def run_problem(subject: Subject, program: Program, problem: Fp4Problem) -> Run:
+def run_problem(subject: Subject, program: Program, problem: Problem) -> Run:
     """Run one problem; a failure comes with a trace of the wave that went wrong."""
     facts = subject.facts
     placed, machine = make_machine(subject, program, problem)
@@ -71,7 +71,7 @@ def run_problem(subject: Subject, program: Program, problem: Fp4Problem) -> Run:
             judgement=None,
             failure=f"{problem.shape.name()}: {error}\n{trace}",
         )
-    expected = expect_fp4(
+    expected = expect(
         problem,
         routed_weight=facts.routed_weight,
         activation=facts.activation,
@@ -89,15 +89,14 @@ def run_problem(subject: Subject, program: Program, problem: Fp4Problem) -> Run:
 
 
 def make_machine(
-    subject: Subject, program: Program, problem: Fp4Problem
-) -> tuple[mxmoe.Placed, Machine]:
+    subject: Subject, program: Program, problem: Problem
+) -> tuple[launches.Placed, Machine]:
     """Return a machine with the problem in its memory, and where it lies."""
     facts = subject.facts
-    tile = mxmoe.Tile(block_size=facts.block_size, m=facts.m, n=facts.n, k_bytes=facts.k)
     memory = Memory()
-    placed = mxmoe.place(memory, problem)
-    launch = subject.launches.get(problem.shape.name()) or mxmoe.launch(
-        subject.symbol, tile, problem, placed
+    placed = launches.place(memory, problem, preshuffled=facts.preshuffled)
+    launch = subject.launches.get(problem.shape.name()) or launches.launch(
+        subject.symbol, facts.tile, problem, placed, routed_weight=facts.routed_weight
     )
     return placed, Machine(program, memory, launch)
 
@@ -123,9 +122,7 @@ def _describe(shape: Shape, judgement: Judgement, execution: Execution) -> str:
     )
 
 
-def _trace(
-    subject: Subject, program: Program, problem: Fp4Problem, group: Group, number: int
-) -> str:
+def _trace(subject: Subject, program: Program, problem: Problem, group: Group, number: int) -> str:
     """Run one workgroup again and return the last instructions of one of its waves."""
     _, machine = make_machine(subject, program, problem)
     recent: deque[str] = deque(maxlen=_TRACE)

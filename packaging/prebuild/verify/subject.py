@@ -17,15 +17,27 @@ from prebuild.gfx950 import bundle, codeobject
 from prebuild.gfx950.errors import CodeObjectError
 from prebuild.gfx950.launch import Launch
 from prebuild.verify.errors import UnknownKernelError
-from prebuild.verify.problems import Shape
+from prebuild.verify.launches import Tile
+from prebuild.verify.problems import Kind, Shape
 
-_MX = re.compile(
-    r"GridwiseMoeGemmMX_BPreshuffle.*?EEE(?P<out>t|DF16_)NS_16tensor_operation"
-    r".*?Li32ELi(?P<block_size>\d+)ELi(?P<m>\d+)ELi(?P<n>\d+)ELi(?P<k>\d+)ELi16ELi16E"
-    r".*?BlockGemmPipelineVersionE(?P<version>\d)ELi(?P<activation>\d)ELb(?P<swizzle>[01])"
-    r"ELb(?P<input>[01])ELb(?P<routed>[01])E.*?ELb(?P<main>[01])E.*?InMemoryDataOperationEnumE"
-    r"(?P<operation>\d).*?TailNumberE(?P<tail>\d+)E"
+_OPERATION = re.compile(r"(GridwiseMoeGemm(?:MX_BPreshuffle|BlockScale)?)IN")
+_TYPES = re.compile(
+    r"EEES\d*_(?P<operands>.*?)(?P<accumulator>ff)(?:NS\d*_IJf+EEE)(?P<out>t|DF16_)NS_16tensor"
 )
+_NUMBERS = re.compile(r"GemmSpecializationE\d(?P<list>(?:ELi\d+)+)E")
+_FLAGS = re.compile(
+    r"BlockGemmPipelineVersionE(?P<version>\d)ELi(?P<activation>\d)ELb(?P<swizzle>[01])"
+    r"ELb(?P<input>[01])ELb(?P<routed>[01])E(?:Lb(?P<rows>[01])E)?"
+)
+_KERNEL = re.compile(
+    r"ELb(?P<main>[01])ELNS_25InMemoryDataOperationEnumE\d.*?TailNumberE(?P<tail>\d+)E"
+)
+_SKIPPED = {
+    "GridwiseMoeGemmMX_BPreshuffle": 1,
+    "GridwiseMoeGemm": 0,
+    "GridwiseMoeGemmBlockScale": 0,
+}
+"""Numbers before BlockSize in CK's template argument list."""
 _OUT = {"t": "bf16", "DF16_": "f16"}
 _TAILS = {"0": "odd", "1": "even"}
 _ACTIVATIONS = {"0": "gelu", "1": "silu"}
@@ -39,12 +51,15 @@ _EXPERTS = 4
 class Facts:
     """Template arguments of a kernel that decide its problem and its launch."""
 
+    kind: Kind
     stage: int
     block_size: int
     m: int
     n: int
     k: int
     """Stored elements (bytes for fp4) of one step of the main loop."""
+    k1: int
+    """Stored elements of one vector of A."""
     pipeline: int
     activation: str
     routed_weight: bool
@@ -56,7 +71,18 @@ class Facts:
         """Return a short name of the kernel."""
         tile = f"{self.block_size}x{self.m}x{self.n}x{self.k}"
         loop = "main" if self.main_loop else "nomain"
-        return f"gemm{self.stage}_{tile}_v{self.pipeline} {loop}_{self.tail} {self.out}"
+        kind = "" if self.kind is Kind.MX_FP4 else f" ({self.kind.value})"
+        return f"gemm{self.stage}_{tile}_v{self.pipeline} {loop}_{self.tail} {self.out}{kind}"
+
+    @property
+    def preshuffled(self) -> bool:
+        """Whether the weights are in AITER's shuffled layout."""
+        return True
+
+    @property
+    def tile(self) -> Tile:
+        """Return what a launch depends on."""
+        return Tile(block_size=self.block_size, m=self.m, n=self.n, k=self.k, k1=self.k1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +114,8 @@ def shapes(facts: Facts) -> list[Shape]:
     The first has an expert with two blocks, the second one nearly all padding, an empty expert,
     tokens that name an expert twice and blocks beyond ``num_valid_ids``; the second a single row.
     """
-    n, k = 2 * facts.n, 2 * facts.k * k_steps(facts)
+    values = 2 if facts.kind is Kind.MX_FP4 else 1
+    n, k = 2 * facts.n, values * facts.k * k_steps(facts)
     many, one = facts.m + facts.m // 16 + 1, 1
     return [
         Shape(stage=facts.stage, tokens=many, topk=2, experts=_EXPERTS, n=n, k=k, block_m=facts.m),
@@ -98,22 +125,47 @@ def shapes(facts: Facts) -> list[Shape]:
 
 def facts_of(symbol: str) -> Facts:
     """Read the facts from a mangled symbol; raises :class:`UnknownKernelError`."""
-    match = _MX.search(symbol)
-    if match is None or match["swizzle"] != "0":
+    matches = [one.search(symbol) for one in (_OPERATION, _TYPES, _NUMBERS, _FLAGS, _KERNEL)]
+    operation, types, numbers, flags, kernel = matches
+    if not (operation and types and numbers and flags and kernel) or flags["swizzle"] != "0":
         raise UnknownKernelError(symbol)
+    values = [int(one) for one in numbers["list"].split("ELi")[1:]]
+    block_size, *tile = values[_SKIPPED[operation[1]] :]
+    if operation[1] == "GridwiseMoeGemmBlockScale":
+        tile = tile[3:]
     return Facts(
-        stage=1 if match["input"] == "1" else 2,
-        block_size=int(match["block_size"]),
-        m=int(match["m"]),
-        n=int(match["n"]),
-        k=int(match["k"]),
-        pipeline=int(match["version"]) + 1,
-        activation=_ACTIVATIONS.get(match["activation"], match["activation"]),
-        routed_weight=match["routed"] == "1",
-        main_loop=match["main"] == "1",
-        tail=_TAILS.get(match["tail"], match["tail"]),
-        out=_OUT[match["out"]],
+        kind=_kind(symbol, operation[1], types["operands"], flags["rows"]),
+        stage=1 if flags["input"] == "1" else 2,
+        block_size=block_size,
+        m=tile[0],
+        n=tile[1],
+        k=tile[2],
+        k1=tile[3],
+        pipeline=int(flags["version"]) + 1,
+        activation=_ACTIVATIONS.get(flags["activation"], flags["activation"]),
+        routed_weight=flags["routed"] == "1",
+        main_loop=kernel["main"] == "1",
+        tail=_TAILS.get(kernel["tail"], kernel["tail"]),
+        out=_OUT[types["out"]],
     )
+
+
+def _kind(symbol: str, operation: str, operands: str, rows: str | None) -> Kind:
+    """Return how a kernel's operands are; int4 weights have no problem yet."""
+    if operation == "GridwiseMoeGemmMX_BPreshuffle" and "f4x2_pk_t" in operands:
+        return Kind.MX_FP4
+    if operation == "GridwiseMoeGemmBlockScale" and _is_fp8(operands):
+        return Kind.FP8_BLOCK
+    if operation == "GridwiseMoeGemm" and operands in ("tt", "DF16_DF16_"):
+        return Kind.BF16 if operands == "tt" else Kind.F16
+    if operation == "GridwiseMoeGemm" and _is_fp8(operands):
+        return Kind.FP8_ROW if rows == "1" else Kind.FP8_TENSOR
+    raise UnknownKernelError(symbol)
+
+
+def _is_fp8(operands: str) -> bool:
+    # CK may call it f8_fnuz_t; the matrix instructions of gfx950 read OCP e4m3 whatever its name.
+    return "i4" not in operands and "f8_" in operands
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from prebuild.verify.runner import run_subject
 from prebuild.verify.subject import Subject, shapes
 from prebuild.verify.verdict import Verdict
 
-PROBLEMS_VERSION = "1"
+PROBLEMS_VERSION = "2"
 """Raised whenever the problems or the reference change: part of the cache key of a verdict."""
 OnDone = Callable[[Verdict], None]
 

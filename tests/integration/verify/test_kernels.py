@@ -15,7 +15,7 @@ from prebuild.settings import Settings
 from prebuild.toolchain import Toolchain
 from prebuild.verify import runner
 from prebuild.verify.cli import run as verify_wheel
-from prebuild.verify.problems import fp4_problem
+from prebuild.verify.problems import make_problem
 from prebuild.verify.source import collect
 from prebuild.verify.subject import Subject, shapes
 from prebuild.verify.verdict import into_manifest
@@ -51,7 +51,9 @@ def code(subject: Subject, toolchain: Toolchain) -> mutations.Code:
 def failure(subject: Subject, code: mutations.Code) -> str:
     program = build_program(codeobject.parse(subject.data), code, subject.symbol)
     for shape in shapes(subject.facts):
-        found = runner.run_problem(subject, program, fp4_problem(shape)).failure
+        found = runner.run_problem(
+            subject, program, make_problem(subject.facts.kind, shape)
+        ).failure
         if found:
             return found
     return ""
@@ -105,7 +107,7 @@ def effective_waits(subject: Subject, code: mutations.Code) -> set[tuple[int, st
 
     program = build_program(codeobject.parse(subject.data), code, subject.symbol)
     for shape in shapes(subject.facts):
-        _, machine = runner.make_machine(subject, program, fp4_problem(shape))
+        _, machine = runner.make_machine(subject, program, make_problem(subject.facts.kind, shape))
         machine.trace = note
         machine.run()
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prebuild.verify.problems import Shape, fp4_problem, route
+from prebuild.verify.problems import Kind, Shape, make_problem, route
 
 SHAPE = Shape(stage=2, tokens=40, topk=3, experts=5, n=64, k=512, block_m=32)
 
@@ -36,7 +36,7 @@ def test_the_awkward_cases_are_there() -> None:
 
 
 def test_values_are_of_order_one_and_of_every_code() -> None:
-    problem = fp4_problem(SHAPE)
+    problem = make_problem(Kind.MX_FP4, SHAPE)
     codes = np.concatenate([problem.activations & 15, problem.activations >> 4], axis=None)
     assert set(codes.tolist()) == set(range(16))
     assert problem.activations.shape == (120, 256)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import ml_dtypes
 import numpy as np
 import pytest
 
-from prebuild.verify.problems import Fp4Problem, Shape, fp4_problem
-from prebuild.verify.reference import expect_fp4, fp4_values, sum_bound
+from prebuild.verify.problems import Kind, Problem, Shape, make_problem
+from prebuild.verify.reference import expect, fp4_values, sum_bound, values_of
 
 FP4 = [Fraction(code, 2) for code in (0, 1, 2, 3, 4, 6, 8, 12)]
 
@@ -18,7 +19,7 @@ def value(code: int) -> Fraction:
     return -FP4[code & 7] if code & 8 else FP4[code & 7]
 
 
-def product(problem: Fp4Problem, row: int, expert: int, column: int) -> Fraction:
+def product(problem: Problem, row: int, expert: int, column: int) -> Fraction:
     total = Fraction(0)
     for k in range(problem.shape.k):
         shift = 4 * (k % 2)
@@ -37,8 +38,8 @@ def product(problem: Fp4Problem, row: int, expert: int, column: int) -> Fraction
 @pytest.mark.parametrize("routed", [False, True])
 def test_stage_1(activation: str, *, routed: bool) -> None:
     shape = Shape(stage=1, tokens=3, topk=2, experts=4, n=32, k=64, block_m=32)
-    problem = fp4_problem(shape)
-    expected = expect_fp4(problem, routed_weight=routed, activation=activation)
+    problem = make_problem(Kind.MX_FP4, shape)
+    expected = expect(problem, routed_weight=routed, activation=activation)
     for token, slot, column in ((0, 0, 0), (1, 1, 31), (2, 1, 7)):
         expert = int(problem.routing.topk_ids[token, slot])
         weight = float(problem.routing.weights[token, slot]) if routed else 1.0
@@ -53,8 +54,8 @@ def test_stage_1(activation: str, *, routed: bool) -> None:
 
 def test_stage_2_reads_a_row_of_each_slot() -> None:
     shape = Shape(stage=2, tokens=3, topk=2, experts=4, n=32, k=64, block_m=32)
-    problem = fp4_problem(shape)
-    expected = expect_fp4(problem, routed_weight=True)
+    problem = make_problem(Kind.MX_FP4, shape)
+    expected = expect(problem, routed_weight=True)
     for token, slot, column in ((0, 1, 0), (2, 1, 31)):
         expert = int(problem.routing.topk_ids[token, slot])
         exact = product(problem, token * 2 + slot, expert, column)
@@ -73,8 +74,8 @@ def test_a_scale_of_0xff_is_nan() -> None:
 
 def test_the_bound_holds_for_float32_sums_in_any_order_and_is_not_loose() -> None:
     shape = Shape(stage=2, tokens=8, topk=1, experts=3, n=32, k=1024, block_m=32)
-    problem = fp4_problem(shape)
-    expected = expect_fp4(problem, routed_weight=False)
+    problem = make_problem(Kind.MX_FP4, shape)
+    expected = expect(problem, routed_weight=False)
     rows = fp4_values(problem.activations, problem.activation_scales).astype(np.float32)
     weights = fp4_values(problem.weights, problem.weight_scales).astype(np.float32)
     random = np.random.default_rng(0)
@@ -94,11 +95,9 @@ def test_the_bound_holds_for_float32_sums_in_any_order_and_is_not_loose() -> Non
 
 def test_sums_allow_for_every_order_of_additions() -> None:
     shape = Shape(stage=2, tokens=4, topk=3, experts=4, n=32, k=256, block_m=32)
-    expected = expect_fp4(fp4_problem(shape), routed_weight=True)
+    expected = expect(make_problem(Kind.MX_FP4, shape), routed_weight=True)
     value_of_sum, bound = sum_bound(expected)
     import itertools
-
-    import ml_dtypes
 
     parts = expected.value.astype(ml_dtypes.bfloat16)
     for order in itertools.permutations(range(3)):
@@ -106,3 +105,34 @@ def test_sums_allow_for_every_order_of_additions() -> None:
         for slot in order:
             total = total + parts[:, slot]
         assert (np.abs(total.astype(np.float64) - value_of_sum) <= bound).all()
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_each_kind_scales_its_own_way(kind: Kind) -> None:
+    shape = Shape(stage=2, tokens=2, topk=2, experts=3, n=256, k=256, block_m=16)
+    problem = make_problem(kind, shape)
+    found = values_of(kind, problem.weights, problem.weight_scales)
+    assert found.shape == (3, 256, 256)
+    expert, row, k = 2, 200, 131
+    raw, scales = problem.weights, problem.weight_scales
+    if kind is Kind.MX_FP4:
+        code = int(raw[expert, row, k // 2]) >> 4 * (k % 2) & 15
+        assert scales is not None
+        exact = float(value(code)) * 2.0 ** (int(scales[expert, row, k // 32]) - 127)
+    elif kind in (Kind.BF16, Kind.F16):
+        dtype = ml_dtypes.bfloat16 if kind is Kind.BF16 else np.float16
+        exact = float(raw[expert, row, 2 * k : 2 * k + 2].view(dtype)[0])
+    else:
+        code = raw[expert, row, k : k + 1].view(ml_dtypes.float8_e4m3fn)[0]
+        index = {Kind.FP8_ROW: (row, 0), Kind.FP8_TENSOR: (0, 0), Kind.FP8_BLOCK: (1, 1)}[kind]
+        assert scales is not None
+        exact = float(code) * float(scales[(expert, *index)])
+    assert found[expert, row, k] == exact
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_problems_of_each_kind_are_of_order_one(kind: Kind) -> None:
+    shape = Shape(stage=2, tokens=8, topk=2, experts=3, n=128, k=512, block_m=16)
+    expected = expect(make_problem(kind, shape), routed_weight=False)
+    assert 0.5 < expected.value.std() < 8
+    assert np.isfinite(expected.bound).all()

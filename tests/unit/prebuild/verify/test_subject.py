@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prebuild.verify.errors import UnknownKernelError
+from prebuild.verify.problems import Kind
 from prebuild.verify.subject import Facts, facts_of, k_steps, shapes
 
 GEMM1 = (
@@ -30,10 +31,22 @@ GEMM2 = (
     "umentE"
 )
 
+BLOCKSCALE = (
+    "_ZN2ck15kernel_moe_gemmINS_25GridwiseMoeGemmBlockScaleINS_13tensor_layout4gemm8RowMajo"
+    "rENS3_11ColumnMajorENS_5TupleIJS4_EEES4_NS_9f8_fnuz_tES8_ffNS6_IJfEEEtNS_16tensor_oper"
+    "ation12element_wise11PassThroughESC_34MulABScaleExpertWeightA8W8blkscaleLNSA_6device18"
+    "GemmSpecializationE0ELi128ELi1ELi128ELi128ELi16ELi128ELi128ELi16ELi16ELi16ELi16ELi1ELi"
+    "4ENS_8SequenceIJLi8ELi16ELi1EEEENSG_IJLi1ELi0ELi2EEEESI_Li2ELi16ELi16ELb0ELi0ESH_SI_SI"
+    "_Li2ELi16ELi16ELb0ELi0ELi1ELi4ENSG_IJLi1ELi2ELi1ELi64EEEENSG_IJLi2ELi1ELi1ELi1EEEELNS_"
+    "26BlockGemmPipelineSchedulerE0ELNS_24BlockGemmPipelineVersionE0ELi0ELb0ELb0ELb1EiS8_S8"
+    "_S8_S8_EELb1ELNS_25InMemoryDataOperationEnumE1ELi2ELNS_10TailNumberE0EEEvNT_8ArgumentE"
+)
+
 
 def test_stage_1_with_two_lds_buffers() -> None:
     assert facts_of(GEMM1) == Facts(
-        stage=1, block_size=256, m=128, n=128, k=128, pipeline=3, activation="silu",
+        kind=Kind.MX_FP4, stage=1, block_size=256, m=128, n=128, k=128, k1=16, pipeline=3,
+        activation="silu",
         routed_weight=False, main_loop=True, tail="even", out="bf16",
     )  # fmt: skip
 
@@ -62,3 +75,11 @@ def test_fewest_steps_that_take_a_kernel(main: str, tail: str, steps: int) -> No
     facts = facts_of(symbol.replace("TailNumberE1E", f"TailNumberE{tail}E"))
     assert k_steps(facts) == steps
     assert {shape.k for shape in shapes(facts)} == {256 * steps}
+
+
+def test_a_block_scale_kernel() -> None:
+    facts = facts_of(BLOCKSCALE)
+    assert facts.kind is Kind.FP8_BLOCK
+    assert (facts.stage, facts.block_size, facts.m, facts.n, facts.k) == (2, 128, 16, 128, 128)
+    assert (facts.main_loop, facts.tail, facts.routed_weight) == (True, "odd", True)
+    assert {shape.k for shape in shapes(facts)} == {3 * 128}

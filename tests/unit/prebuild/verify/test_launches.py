@@ -1,4 +1,4 @@
-"""Memory and arguments of an MX launch; what is said where a module's own launch differs."""
+"""Memory and arguments of a launch; what is said where a module's own launch differs."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from prebuild.gfx950.launch import Launch
 from prebuild.gfx950.memory import Memory
 from prebuild.recording import LaunchRecord
-from prebuild.verify import capture, mxmoe
-from prebuild.verify.problems import Shape, fp4_problem
+from prebuild.verify import capture, launches
+from prebuild.verify.problems import Kind, Problem, Shape, make_problem
 from prebuild.verify.subject import Subject
 
 SHAPE = Shape(stage=2, tokens=40, topk=2, experts=4, n=64, k=1024, block_m=32)
-TILE = mxmoe.Tile(block_size=64, m=32, n=32, k_bytes=128)
+TILE = launches.Tile(block_size=64, m=32, n=32, k=128, k1=16)
 
 
 def test_grid_and_numbers() -> None:
-    problem = fp4_problem(SHAPE)
-    placed = mxmoe.place(Memory(), problem)
-    launch = mxmoe.launch("k", TILE, problem, placed)
+    problem = make_problem(Kind.MX_FP4, SHAPE)
+    placed = launches.place(Memory(), problem)
+    launch = launches.launch("k", TILE, problem, placed, routed_weight=True)
     rows = 40 * 2 + 4 * 32 - 2
     assert launch.grid == (2, 7, 1)
-    assert len(launch.kernarg) == mxmoe.ARGUMENT_BYTES
+    assert len(launch.kernarg) == 200
     numbers = struct.unpack_from("<22i", launch.kernarg, 16)
     assert numbers[:9] == (40, 2, rows, 64, 512, 512, 32, 512, 32)
     assert numbers[9:] == (1, 1, 0, 64, 1, 224, 64, 512, 512, 32, 32, 7, 2)
@@ -35,26 +36,26 @@ def test_grid_and_numbers() -> None:
 
 
 def test_memory_is_the_same_in_every_process() -> None:
-    first = mxmoe.place(Memory(), fp4_problem(SHAPE))
-    second = mxmoe.place(Memory(), fp4_problem(SHAPE))
+    first = launches.place(Memory(), make_problem(Kind.MX_FP4, SHAPE))
+    second = launches.place(Memory(), make_problem(Kind.MX_FP4, SHAPE))
     assert (first.a.base, first.out.base) == (second.a.base, second.out.base)
     assert (first.b.data == second.b.data).all()
 
 
 def test_outputs_begin_as_the_stage_wants_them() -> None:
-    down = mxmoe.place(Memory(), fp4_problem(SHAPE))
+    down = launches.place(Memory(), make_problem(Kind.MX_FP4, SHAPE))
     assert not down.out.data.any()
     assert not down.out.shadow.any()
-    up = mxmoe.place(Memory(), fp4_problem(replace(SHAPE, stage=1)))
+    up = launches.place(Memory(), make_problem(Kind.MX_FP4, replace(SHAPE, stage=1)))
     assert up.out.size == 40 * 2 * 64 * 2
     assert (up.out.shadow[: up.out.size] == 0xFF).all()
 
 
-def record(
-    changes: dict[int, int] | None = None, **others: object
-) -> tuple[LaunchRecord, mxmoe.Launch]:
-    problem = fp4_problem(SHAPE)
-    wanted = mxmoe.launch("k", TILE, problem, mxmoe.place(Memory(), problem))
+def record(changes: dict[int, int] | None = None, **others: object) -> tuple[LaunchRecord, Launch]:
+    problem = make_problem(Kind.MX_FP4, SHAPE)
+    wanted = launches.launch(
+        "k", TILE, problem, launches.place(Memory(), problem), routed_weight=True
+    )
     words = np.frombuffer(wanted.kernarg, np.int32).copy()
     for index, value in (changes or {}).items():
         words[index] = value
@@ -65,7 +66,7 @@ def record(
     return LaunchRecord(**fields), wanted  # type: ignore[arg-type]
 
 
-def judged(subject: Subject, found: list[LaunchRecord], wanted: mxmoe.Launch) -> Subject:
+def judged(subject: Subject, found: list[LaunchRecord], wanted: Launch) -> Subject:
     answer = capture.Answer(error="", launches=tuple(found))
     return capture._judge(subject, SHAPE, answer, wanted)
 
@@ -104,3 +105,36 @@ def test_errors_and_warnings_of_the_module() -> None:
     assert "ValueError: no" in capture._error({"raised": "ValueError", "message": "no"})
     assert "unknown" in capture._error({"returned": None, "warnings": ["unknown"]})
     assert capture._error({"returned": None, "warnings": []}) == ""
+
+
+def scale_bases(kind: Kind) -> tuple[Problem, launches.Placed, dict[str, int]]:
+    shape = Shape(stage=1, tokens=20, topk=2, experts=3, n=128, k=256, block_m=16)
+    problem = make_problem(kind, shape)
+    placed = launches.place(Memory(), problem)
+    tile = launches.Tile(block_size=128, m=16, n=128, k=128, k1=16)
+    launch = launches.launch("k", tile, problem, placed, routed_weight=False)
+    layout = launches.layout_of(kind)
+    values = struct.unpack_from(layout.format, launch.kernarg, 16)
+    return problem, placed, dict(zip(layout.names, values, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "first", "second"),
+    [
+        (Kind.FP8_BLOCK, 168, "p_a_scale", "p_b_scale"),
+        (Kind.FP8_ROW, 176, "p_d0", "p_d1"),
+        (Kind.FP8_TENSOR, 176, "p_d0", "p_d1"),
+    ],
+)
+def test_where_the_scales_of_other_kinds_go(kind: Kind, size: int, first: str, second: str) -> None:
+    _, placed, fields = scale_bases(kind)
+    assert launches.layout_of(kind).size == size
+    assert placed.a_scale is not None
+    assert placed.b_scale is not None
+    assert (fields[first], fields[second]) == (placed.a_scale.base, placed.b_scale.base)
+
+
+def test_operands_without_scales() -> None:
+    _, placed, fields = scale_bases(Kind.BF16)
+    assert placed.a_scale is None
+    assert (fields["p_d0"], fields["p_d1"], fields["p_d2"]) == (0, 0, 0)
