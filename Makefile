@@ -9,6 +9,7 @@ TP ?=
 BLOCK_M ?=
 COVERAGE ?=
 LAUNCHER ?=
+BENCH ?=
 comma := ,
 CONFIG := $(foreach r,$(subst $(comma), ,$(RECIPE)),-C recipe=$(r)) $(if $(TP),-C tp=$(TP)) \
 	$(if $(BLOCK_M),-C block-m=$(BLOCK_M)) $(if $(COVERAGE),-C coverage=$(COVERAGE)) \
@@ -60,6 +61,10 @@ shard: setup ## Compile part SHARD=I/N into the object cache, in CONTAINER=IMAGE
 .PHONY: test
 test: toolchain ## Run every test
 	$(BIN)/python -m pytest
+
+.PHONY: bench
+bench: toolchain ## Compare with the build that this replaces (BENCH="--runs 3 --stock --torch ...")
+	$(BIN)/prebuild bench $(BENCH)
 
 .PHONY: lint
 lint: setup ## Check style, types and workflows

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from prebuild import console, fileset, pipeline
+from prebuild.bench.cli import bench
 from prebuild.compile.costs import shard
 from prebuild.errors import PrebuildError
 from prebuild.explain import plan_as_json, plan_as_text
@@ -24,6 +25,7 @@ from prebuild.project import Project
 from prebuild.recipe import Coverage, Recipe, find_recipes, json_schema, load_recipes, narrow
 from prebuild.release import cli as release
 from prebuild.report.cli import report
+from prebuild.repro.cli import app as repro_app
 from prebuild.settings import Settings
 from prebuild.toolchain.cli import app as toolchain_app
 from prebuild.tuned import cli as tuned
@@ -35,7 +37,9 @@ app = typer.Typer(
 )
 app.add_typer(toolchain_app, name="toolchain")
 app.command(name="harvest")(harvest_command)
+app.add_typer(repro_app, name="repro")
 app.command()(report)
+app.command()(bench)
 app.command()(tuned.import_tuned)
 app.command()(tuned.coverage)
 app.add_typer(release.container, name="container")

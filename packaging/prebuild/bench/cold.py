@@ -1,0 +1,59 @@
+"""A build with an object cache of its own, so that it is cold whatever was compiled before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from prebuild import pipeline
+from prebuild.compile.costs import CostBook
+from prebuild.compile.units import ModuleUnits, Unit
+from prebuild.model import Plan
+from prebuild.project import Project
+from prebuild.settings import Settings
+
+
+def build_in(
+    cache: Path,
+    plan: Plan,
+    *,
+    project: Project,
+    settings: Settings,
+    work: Path,
+    on_done: pipeline.OnDone = lambda _finished, _total, _unit: None,
+) -> pipeline.Built:
+    """Compile, link and inspect ``plan`` with objects, modules and costs below ``cache``.
+
+    The toolchain is the one of ``settings``; recorded costs are read there, too, so that the
+    order of the compiles is that of a usual build.
+    """
+    prepared = pipeline.prepare(plan, project=project, settings=settings, work=work)
+    moved = replace(
+        prepared, modules=tuple(move_objects(module, cache) for module in prepared.modules)
+    )
+    moved = replace(moved, book=_book(settings, cache))
+    built = pipeline.build(moved, settings=replace(settings, cache_dir=cache), on_done=on_done)
+    pipeline.inspect_modules(built)
+    return built
+
+
+def move_objects(module: ModuleUnits, cache: Path) -> ModuleUnits:
+    """Return the same units with their objects in another cache."""
+
+    def move(unit: Unit) -> Unit:
+        return replace(unit, object=cache / "objects" / unit.object.parent.name / unit.object.name)
+
+    return replace(
+        module,
+        kernels={name: move(unit) for name, unit in module.kernels.items()},
+        hosts=tuple(move(unit) for unit in module.hosts),
+    )
+
+
+def _book(settings: Settings, cache: Path) -> CostBook:
+    recorded = settings.cache_dir / "costs.json"
+    copy = cache / "costs.json"
+    if recorded.is_file() and not copy.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(recorded.read_bytes())
+    return CostBook(copy)

@@ -1,0 +1,75 @@
+"""Run compiles one at a time and keep what each cost, run by run."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prebuild import proc
+from prebuild.compile import measure as wrapper
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One compile of the bench."""
+
+    name: str
+    """What is compiled: an AITER instance's or a kernel's name."""
+    way: str
+    """How: ``four-in-one+torch``, ``four-in-one`` or ``split``."""
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """``way/name``."""
+        return f"{self.way}/{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One run of a job: wall and CPU seconds of all its processes, peak bytes of the largest."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
+def run_jobs(
+    jobs: Sequence[Job], *, runs: int, scratch: Path, say: Callable[[str], None]
+) -> dict[str, list[Sample]]:
+    """Run every job ``runs`` times, round by round, one process at a time.
+
+    Rounds rather than repetitions, so that a machine that grows slower over time slows all ways
+    of compiling alike.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    samples: dict[str, list[Sample]] = {job.key: [] for job in jobs}
+    for number in range(runs):
+        for job in jobs:
+            sample = _run(job, scratch / "cost.json")
+            samples[job.key].append(sample)
+            say(f"run {number + 1}/{runs}  {sample.cpu_seconds:7.1f} CPU s  {job.key}")
+    return samples
+
+
+def median(samples: Sequence[Sample]) -> Sample:
+    """The median of each figure by itself."""
+    return Sample(
+        seconds=statistics.median(sample.seconds for sample in samples),
+        cpu_seconds=statistics.median(sample.cpu_seconds for sample in samples),
+        peak_bytes=int(statistics.median(sample.peak_bytes for sample in samples)),
+    )
+
+
+def _run(job: Job, cost: Path) -> Sample:
+    program = str(Path(wrapper.__file__))
+    proc.run([sys.executable, "-S", program, str(cost), *job.command], env=job.env)
+    raw = json.loads(cost.read_text())
+    return Sample(
+        seconds=raw["seconds"], cpu_seconds=raw["cpu_seconds"], peak_bytes=raw["peak_bytes"]
+    )

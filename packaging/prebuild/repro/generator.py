@@ -1,0 +1,118 @@
+"""The first reproduction: which instances a module of Kimi-K2.5-MXFP4 holds, and which it need not.
+
+Pure: plans and renders, compiles nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from prebuild import rules
+from prebuild.generate import generate
+from prebuild.model import Plan, PlannedModule, Stage
+from prebuild.plan import make_plan
+from prebuild.recipe import Recipe, narrow
+
+SCHEMA = 1
+_STAGE: Stage = 2
+SMALL = "gemm2_64x"
+"""What the issue looks for in file names: stage 2 with one wave, for small inter_dim."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The instance files of one module."""
+
+    coverage: str
+    module: str
+    files: tuple[tuple[str, int], ...]
+    """(name, bytes), by name."""
+    dispatch: tuple[tuple[int, str], ...]
+    """(block_m, the stage-2 instance that AITER's heuristic takes at the recipe's inter_dim)."""
+
+    @property
+    def small(self) -> tuple[str, ...]:
+        """Files that the issue's ``find`` lists."""
+        return tuple(name for name, _ in self.files if SMALL in name)
+
+
+def listings(recipe: Recipe, *, tp: int, templates: Path) -> tuple[Listing, Listing]:
+    """Return the full module's listing and the deployed one's, for one tensor-parallel size."""
+    plans = [
+        make_plan([narrow(recipe, tp=[tp], coverage=coverage)]) for coverage in ("full", "deployed")
+    ]
+    full, deployed = (_listing(plan, recipe.moe_inter_dim[tp], templates) for plan in plans)
+    return full, deployed
+
+
+def as_json(found: tuple[Listing, Listing]) -> dict[str, Any]:
+    """Return JSON values; ``schema`` rises when a reader would have to change."""
+    return {
+        "schema": SCHEMA,
+        "modules": [
+            {
+                "coverage": listing.coverage,
+                "module": listing.module,
+                "instances": [{"file": name, "bytes": size} for name, size in listing.files],
+                "small_inter_dim": list(listing.small),
+                "stage2_dispatch": [
+                    {"block_m": block_m, "instance": name} for block_m, name in listing.dispatch
+                ],
+            }
+            for listing in found
+        ],
+        "criterion_holds": holds(found),
+    }
+
+
+def holds(found: tuple[Listing, Listing]) -> bool:
+    """The issue's first criterion: no small file, and the same dispatch above inter_dim 256."""
+    full, deployed = found
+    return not deployed.small and deployed.dispatch == full.dispatch
+
+
+def as_text(found: tuple[Listing, Listing]) -> str:
+    """Return what the issue's ``find ... -printf '%f %s bytes'`` prints, for both modules."""
+    lines: list[str] = []
+    for listing in found:
+        lines.append(f"{listing.coverage}: {listing.module}")
+        lines += [f"  {name} {size} bytes" for name, size in listing.files]
+        lines.append(f"  {len(listing.files)} instances, {len(listing.small)} of them {SMALL}*")
+        lines += [f"  block_m {block_m} -> {name}" for block_m, name in listing.dispatch]
+    lines.append(f"criterion of issue 1: {'holds' if holds(found) else 'does not hold'}")
+    return "\n".join(lines)
+
+
+def _listing(plan: Plan, inter_dim: int, templates: Path) -> Listing:
+    (module,) = plan.modules
+    sources = generate(plan, templates)
+    folder = PurePosixPath(module.name) / "instances"
+    return Listing(
+        coverage=module.coverage,
+        module=module.name,
+        files=tuple(
+            sorted(
+                (path.name, len(text.encode()))
+                for path, text in sources.items()
+                if path.parent == folder and path.suffix == ".cu"
+            )
+        ),
+        dispatch=tuple(_dispatch(module, inter_dim)),
+    )
+
+
+def _dispatch(module: PlannedModule, inter_dim: int) -> list[tuple[int, str]]:
+    found = []
+    for block_m in (32, 64, 128):
+        position = rules.heuristic_choice(module.family, _STAGE, block_m, inter_dim)
+        if position is None:
+            continue
+        tile = module.family.instances[position].tile
+        name = next(
+            (i.name for i in module.built if i.stage == _STAGE and i.tile == tile),
+            "not in this module",
+        )
+        found.append((block_m, name))
+    return found
