@@ -1,0 +1,140 @@
+"""The C++ choice of an instance against AITER's names and against the planner, call by call.
+
+The tables of whole modules are compiled as they ship; their launchers are replaced by stubs, so
+that nothing of CK is instantiated and every family's table takes a second.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+
+from aiter_prebuilt.manifest import ModuleKey
+from prebuild import identity, proc, rules
+from prebuild.compile.flags import resolve_flags
+from prebuild.generate import generate
+from prebuild.model import Plan, PlannedModule
+from prebuild.plan import make_plan
+from prebuild.project import Project
+from prebuild.recipe import Recipe
+from prebuild.settings import Settings
+from prebuild.toolchain import Toolchain
+
+pytestmark = pytest.mark.toolchain
+PROJECT = Project.here()
+NAMES = [
+    facts
+    for facts in json.loads((PROJECT.root / "tests/data/ck2stages_names.json").read_text())
+    if not facts["features"]["splitk"]  # the CK at hand cannot build those
+]
+BLOCK_MS = (16, 32, 33, 64, 128, 256, 512)
+INTER_DIMS = (64, 128, 191, 192, 193, 255, 256, 257, 384, 512, 768, 1024, 1536, 2048)
+Choose = Callable[[int, str, int, int], tuple[str | None, bool]]
+
+STUB = """
+#include "binding.hpp"
+#include "dispatch.hpp"
+{launchers}
+namespace aiter_prebuilt {{ PyObject* init_module() {{ return nullptr; }} }}
+extern "C" __attribute__((visibility("default"))) const char*
+chosen(int stage, const char* name, int block_m, int inter_dim, int* unknown)
+{{
+    const aiter_prebuilt::Choice choice =
+        aiter_prebuilt::choose(aiter_prebuilt::kModule, stage, name, block_m, inter_dim);
+    *unknown = choice.name_unknown;
+    return choice.instance == nullptr ? nullptr : choice.instance->name;
+}}
+"""
+LAUNCHER = (
+    'extern "C" aiter_prebuilt::LaunchResult {}(const aiter_prebuilt::Problem&)'
+    " {{ return {{aiter_prebuilt::Outcome::kLaunched, hipSuccess}}; }}"
+)
+
+
+def whole_module(features: ModuleKey) -> PlannedModule:
+    recipe = Recipe.model_validate(
+        {
+            "schema": 1, "name": "whole", "model": "m", "hidden_size": 4096,
+            "moe_inter_dim": {1: 1024}, "experts": 64, "top_k": 8, "coverage": "full",
+            "activation_dtype": features.a_dtype, "weight_dtype": features.b_dtype,
+            "output_dtypes": [features.c_dtype], "quant": features.quant,
+            "activation": features.activation, "preshuffle": features.preshuffle,
+            "routed_weight_stage": features.routed_weight_stage,
+        }
+    )  # fmt: skip
+    (module,) = make_plan([recipe]).modules
+    return module
+
+
+@pytest.fixture(scope="module", params=NAMES, ids=lambda facts: facts["module"])
+def facts(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def module(facts: Any) -> PlannedModule:
+    return whole_module(ModuleKey(**facts["features"]))
+
+
+@pytest.fixture(scope="module")
+def choose(
+    module: PlannedModule,
+    toolchain: Toolchain,
+    settings: Settings,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Choose:
+    """The module's own table and choice, as a function."""
+    work = tmp_path_factory.mktemp("choices")
+    flags = resolve_flags(toolchain, settings.cache_dir)
+    plan = Plan(modules=(module,), recipes={}, exclusions=())
+    sources = generate(plan, PROJECT.templates)
+    table = work / "module.cpp"
+    table.write_text(sources[PurePosixPath(module.name) / "module.cpp"])
+    stub = work / "stub.cpp"
+    launchers = [LAUNCHER.format(identity.launch_symbol(item.name)) for item in module.built]
+    stub.write_text(STUB.format(launchers="\n".join(launchers)))
+    library = work / "choices.so"
+    python = [part for path in toolchain.python_include for part in ("-isystem", str(path))]
+    proc.run([
+        toolchain.clangxx, *toolchain.host_flags, *flags.host, f"-I{PROJECT.csrc}", *python,
+        "-shared", "-nostdlib++", table, stub, PROJECT.csrc / "dispatch.cpp", "-o", library,
+    ])  # fmt: skip
+    function = ctypes.CDLL(str(library)).chosen
+    function.restype = ctypes.c_char_p
+
+    def call(stage: int, name: str, block_m: int, inter_dim: int) -> tuple[str | None, bool]:
+        unknown = ctypes.c_int()
+        found = function(stage, name.encode(), block_m, inter_dim, ctypes.byref(unknown))
+        return (found.decode() if found is not None else None), bool(unknown.value)
+
+    return call
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+@pytest.mark.parametrize("name", ["", "moe_ck2stages_gemm1_of_another_day"])
+def test_without_a_known_name_the_heuristic_decides(
+    choose: Choose, module: PlannedModule, stage: Any, name: str
+) -> None:
+    for block_m, inter_dim in itertools.product(BLOCK_MS, INTER_DIMS):
+        position = rules.heuristic_choice(module.family, stage, block_m, inter_dim)
+        expected = None if position is None else module.instances[position].name
+        assert choose(stage, name, block_m, inter_dim) == (expected, bool(name))
+
+
+def test_every_name_of_aiters_own_module_is_known(choose: Choose, facts: Any) -> None:
+    for name in facts["instances"]:
+        stage = 1 if "_gemm1_" in name else 2
+        assert choose(stage, name, 33, 1) == (name, False)
+
+
+def test_a_name_of_another_variant_is_unknown(choose: Choose, facts: Any) -> None:
+    for other in NAMES:
+        for name in set(other["instances"]) - set(facts["instances"]):
+            stage = 1 if "_gemm1_" in name else 2
+            assert choose(stage, name, 33, 1) == (None, True)
