@@ -14,6 +14,7 @@ from aiter_prebuilt import (
     contract,
     doctor,
     explain,
+    provenance,
     hip,
     routing,
     seed,
@@ -55,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, text, extend in (
         ("list", _list, "list the installed modules", None),
-        ("verify", _verify, "check every installed file to the last byte", None),
+        ("verify", _verify, "check every installed file to the last byte", _verify_options),
         ("doctor", _doctor, "say what would be served on this host, and why not", _doctor_options),
         ("explain", _explain, "say which kernel a call takes", _explain_options),
         ("seed", _seed, "place full modules in a JIT directory", _seed_options),
@@ -66,6 +67,11 @@ def _parser() -> argparse.ArgumentParser:
         if extend is not None:
             extend(command)
     return parser
+
+
+def _verify_options(command: argparse.ArgumentParser) -> None:
+    text = "also say how the wheel was built, and compare its SBOM with that"
+    command.add_argument("--provenance", action="store_true", help=text)
 
 
 def _doctor_options(command: argparse.ArgumentParser) -> None:
@@ -123,11 +129,15 @@ def _list(parsed: argparse.Namespace) -> int:
 
 def _verify(parsed: argparse.Namespace) -> int:
     report = wheelcheck.verify()
+    told = provenance.read() if parsed.provenance else ()
     if parsed.json:
-        _print_json(parsed, sound=report.sound, **dataclasses.asdict(report))
+        fields = dataclasses.asdict(report)
+        if parsed.provenance:
+            fields["provenance"] = [dataclasses.asdict(entry) for entry in told]
+        _print_json(parsed, sound=report.sound, **fields)
     else:
-        print(show.wheel(report))
-    return OK if report.sound else FOUND
+        print("\n".join([*map(show.provenance, told), show.wheel(report)]))
+    return OK if report.sound and not any(entry.problems for entry in told) else FOUND
 
 
 def _doctor(parsed: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiter_prebuilt import doctor as examination
 from aiter_prebuilt import explain, seed, store, wheelcheck
+from aiter_prebuilt import provenance as provenance_facts
 from aiter_prebuilt.tables import size, table
 
 
@@ -52,6 +53,29 @@ def wheel(report: wheelcheck.WheelReport) -> str:
     lines += report.notes
     lines.append(f"{len(report.files)} checks, {len(bad)} failed")
     return "\n".join(lines)
+
+
+def provenance(entry: provenance_facts.Provenance) -> str:
+    """Return the text of ``verify --provenance`` for one wheel."""
+    record = entry.record
+    state = " with uncommitted changes" if record.source_dirty else ""
+    rows = [
+        ("version", entry.version),
+        ("source", f"{record.source_commit}{state}"),
+        ("compiler", f"{record.compiler} ({record.toolchain})"),
+        ("composable kernel", record.ck_version),
+        ("HIP headers", record.hip_version),
+        ("target", record.gfx_target),
+        ("device flags", " ".join(record.device_flags)),
+        *(("left out", f"{left.what}: {left.reason}") for left in record.left_out),
+        ("packages", f"{len(record.packages)}, named in the SBOM with their hashes"),
+        ("container", record.container or "none"),
+        *((f"recipe {name}", digest) for name, digest in sorted(record.recipes.items())),
+        ("SBOM", entry.sbom or "none"),
+    ]
+    lines = [table(("build", "with"), rows)]
+    lines += [f"{problem.message} ({problem.code})" for problem in entry.problems]
+    return "\n".join([*lines, ""])
 
 
 def doctor(report: examination.Report) -> str:

@@ -47,7 +47,7 @@ def verify(package: Path = store.PACKAGE) -> WheelReport:
         if shelf.reason is not None
     ]
     notes: list[str] = []
-    records = _distributions(shelves)
+    records = distributions(shelves)
     for distribution in records:
         checks += _record(distribution)
         notes += _signatures(distribution)
@@ -65,7 +65,8 @@ def _module(entry: store.Entry) -> FileCheck:
     return FileCheck(path=str(entry.path), against="manifest", problem=problem)
 
 
-def _distributions(shelves: tuple[store.Shelf, ...]) -> list[importlib.metadata.Distribution]:
+def distributions(shelves: tuple[store.Shelf, ...]) -> list[importlib.metadata.Distribution]:
+    """Return the installed distributions that the shelves' manifests belong to."""
     places = sorted({str(shelf.folder.parent) for shelf in shelves})
     wanted = {f"{shelf.folder.name}/manifest.json" for shelf in shelves}
     return [

@@ -12,6 +12,7 @@ import typer
 from prebuild.console import err
 from prebuild.project import Project
 from prebuild.release import container as containers
+from prebuild.release.gate import judge_wheel
 from prebuild.release.matrix import jobs, read_matrix
 from prebuild.release.pythons import candidates, distinct
 from prebuild.release.reproduce import file_sha256, reproduce
@@ -19,7 +20,6 @@ from prebuild.release.smoke import Smoked, smoke, try_installed
 from prebuild.release.version import check_version, section
 from prebuild.settings import Settings
 from prebuild.toolchain import load as load_toolchain
-from prebuild.wheel.gate import judge_wheel
 from prebuild.wheel.make import SIZE_BUDGET, project_version
 
 container = typer.Typer(help="Build wheels in a container.", no_args_is_help=True)

@@ -123,7 +123,7 @@ def with_real_runtime(package: Path, manifest: Manifest, toolchain: Toolchain) -
 def _files(python: Path) -> list[str]:
     try:
         # Isolated (-I): neither PYTHONPATH nor the working directory may serve the sources.
-        proc.run([python, "-I", "-m", "aiter_prebuilt.cli", "verify", "--json"])
+        proc.run([python, "-I", "-m", "aiter_prebuilt.cli", "verify", "--provenance", "--json"])
     except CommandError as error:
         return [f"aiter-prebuilt verify: {error.output.strip()}"]
     return []
