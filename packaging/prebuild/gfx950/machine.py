@@ -59,9 +59,15 @@ class Machine:
 
     def run(self, groups: Iterable[Group] | None = None) -> Execution:
         """Run every workgroup (or ``groups``, in their order)."""
-        with np.errstate(all="ignore"):
-            for group in groups if groups is not None else self.launch.groups():
-                self._run_group(group)
+        try:
+            with np.errstate(all="ignore"):
+                for group in groups if groups is not None else self.launch.groups():
+                    self._run_group(group)
+        finally:
+            self._count()
+        return self.execution
+
+    def _count(self) -> None:
         operations = self.program.operations
         result = self.execution
         result.instructions = sum(self.counts)
@@ -73,7 +79,6 @@ class Machine:
             for operation, count in zip(operations, self.counts, strict=True)
             if not count
         ]
-        return result
 
     def _run_group(self, group: Group) -> None:
         descriptor = self.program.descriptor

@@ -20,7 +20,7 @@ from prebuild.verify.errors import UnknownKernelError
 from prebuild.verify.launches import Tile
 from prebuild.verify.problems import Kind, Shape
 
-_OPERATION = re.compile(r"(GridwiseMoeGemm(?:MX_BPreshuffle|BlockScale)?)IN")
+_OPERATION = re.compile(r"(GridwiseMoeGemm(?:MX_BPreshuffle|MXBNS|BlockScale)?)IN")
 _TYPES = re.compile(
     r"EEES\d*_(?P<operands>.*?)(?P<accumulator>ff)(?:NS\d*_IJf+EEE)(?P<out>t|DF16_)NS_16tensor"
 )
@@ -32,18 +32,16 @@ _FLAGS = re.compile(
 _KERNEL = re.compile(
     r"ELb(?P<main>[01])ELNS_25InMemoryDataOperationEnumE\d.*?TailNumberE(?P<tail>\d+)E"
 )
-_SKIPPED = {
-    "GridwiseMoeGemmMX_BPreshuffle": 1,
-    "GridwiseMoeGemm": 0,
-    "GridwiseMoeGemmBlockScale": 0,
-}
-"""Numbers before BlockSize in CK's template argument list."""
+_MX_SHUFFLED, _MX_PLAIN = "GridwiseMoeGemmMX_BPreshuffle", "GridwiseMoeGemmMXBNS"
+_BLOCKSCALE, _PLAIN = "GridwiseMoeGemmBlockScale", "GridwiseMoeGemm"
 _OUT = {"t": "bf16", "DF16_": "f16"}
-_TAILS = {"0": "odd", "1": "even"}
+_TAILS = {"0": "odd", "1": "even", "10": "full"}
 _ACTIVATIONS = {"0": "gelu", "1": "silu"}
 _HELPER = "flush_icache"
 _PREFETCH = 2
-"""CK's MX pipelines v1 and v3 enter the main loop where there are more K steps than this."""
+"""CK's pipelines enter the main loop where there are more K steps than this."""
+_PREFETCH_PLAIN_V1 = 1
+"""The same of v1 for MX operands without preshuffled weights."""
 _EXPERTS = 4
 
 
@@ -66,18 +64,16 @@ class Facts:
     main_loop: bool
     tail: str
     out: str
+    preshuffled: bool = True
+    """Whether the weights are in AITER's shuffled layout."""
 
     def name(self) -> str:
         """Return a short name of the kernel."""
         tile = f"{self.block_size}x{self.m}x{self.n}x{self.k}"
         loop = "main" if self.main_loop else "nomain"
         kind = "" if self.kind is Kind.MX_FP4 else f" ({self.kind.value})"
+        kind += "" if self.preshuffled else " (weights not shuffled)"
         return f"gemm{self.stage}_{tile}_v{self.pipeline} {loop}_{self.tail} {self.out}{kind}"
-
-    @property
-    def preshuffled(self) -> bool:
-        """Whether the weights are in AITER's shuffled layout."""
-        return True
 
     @property
     def tile(self) -> Tile:
@@ -102,8 +98,10 @@ class Subject:
 
 def k_steps(facts: Facts) -> int:
     """Return the fewest K steps for which CK launches this kernel."""
-    steps = _PREFETCH + 1 if facts.main_loop else 1
-    while (steps % 2 == 1) != (facts.tail == "odd"):
+    plain_v1 = not facts.preshuffled and facts.pipeline == 1
+    prefetch = _PREFETCH_PLAIN_V1 if plain_v1 else _PREFETCH
+    steps = prefetch + 1 if facts.main_loop else 1
+    if facts.tail != "full" and (steps % 2 == 1) != (facts.tail == "odd"):
         steps += 1
     return steps
 
@@ -130,9 +128,9 @@ def facts_of(symbol: str) -> Facts:
     if not (operation and types and numbers and flags and kernel) or flags["swizzle"] != "0":
         raise UnknownKernelError(symbol)
     values = [int(one) for one in numbers["list"].split("ELi")[1:]]
-    block_size, *tile = values[_SKIPPED[operation[1]] :]
-    if operation[1] == "GridwiseMoeGemmBlockScale":
-        tile = tile[3:]
+    # CK lists ScaleBlockSize before BlockSize (MX), or three scale blocks after it.
+    block_size, *tile = values[operation[1] in (_MX_SHUFFLED, _MX_PLAIN) :]
+    tile = tile[3:] if operation[1] == _BLOCKSCALE else tile
     return Facts(
         kind=_kind(symbol, operation[1], types["operands"], flags["rows"]),
         stage=1 if flags["input"] == "1" else 2,
@@ -147,18 +145,19 @@ def facts_of(symbol: str) -> Facts:
         main_loop=kernel["main"] == "1",
         tail=_TAILS.get(kernel["tail"], kernel["tail"]),
         out=_OUT[types["out"]],
+        preshuffled=operation[1] != _MX_PLAIN,
     )
 
 
 def _kind(symbol: str, operation: str, operands: str, rows: str | None) -> Kind:
     """Return how a kernel's operands are; int4 weights have no problem yet."""
-    if operation == "GridwiseMoeGemmMX_BPreshuffle" and "f4x2_pk_t" in operands:
+    if operation in (_MX_SHUFFLED, _MX_PLAIN) and "f4x2_pk_t" in operands:
         return Kind.MX_FP4
-    if operation == "GridwiseMoeGemmBlockScale" and _is_fp8(operands):
+    if operation == _BLOCKSCALE and _is_fp8(operands):
         return Kind.FP8_BLOCK
-    if operation == "GridwiseMoeGemm" and operands in ("tt", "DF16_DF16_"):
+    if operation == _PLAIN and operands in ("tt", "DF16_DF16_"):
         return Kind.BF16 if operands == "tt" else Kind.F16
-    if operation == "GridwiseMoeGemm" and _is_fp8(operands):
+    if operation == _PLAIN and _is_fp8(operands):
         return Kind.FP8_ROW if rows == "1" else Kind.FP8_TENSOR
     raise UnknownKernelError(symbol)
 
