@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +34,7 @@ def patched(subject: Subject, verdict: Verdict, monkeypatch: pytest.MonkeyPatch)
 
 
 def start(tmp_path: Path, **options: Any) -> tuple[list[Verdict], str]:
-    console = Console(record=True, width=120, file=(tmp_path / "out").open("w"))
+    console = Console(record=True, width=120, file=io.StringIO())
     verdicts = cli.run(
         tmp_path,
         settings=Settings(cache_dir=tmp_path / "cache"),
