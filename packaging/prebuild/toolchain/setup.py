@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prebuild.settings import Settings, ToolchainChoice
 from prebuild.toolchain import debian, rocm
+from prebuild.toolchain.ck import with_ck
 from prebuild.toolchain.model import Progress, Silent, Toolchain
 from prebuild.toolchain.selfcheck import check
 
@@ -18,9 +19,9 @@ def choose(settings: Settings) -> ToolchainChoice:
 
 def load(settings: Settings) -> Toolchain:
     """The toolchain, which has to be there; raises :class:`ToolchainError` with what to do."""
-    if choose(settings) is ToolchainChoice.ROCM:
-        return rocm.load(settings)
-    return debian.load(settings)
+    found = rocm.load if choose(settings) is ToolchainChoice.ROCM else debian.load
+    toolchain = found(settings)
+    return with_ck(toolchain, settings.ck_include) if settings.ck_include else toolchain
 
 
 def install(

@@ -1,0 +1,73 @@
+"""Composable kernel's headers from a checkout that the caller names, instead of the toolchain's.
+
+AITER pins a newer composable kernel than a ROCm release ships.  The sources adapt to what the
+headers can do; the manifest says which they were.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+from prebuild import proc
+from prebuild.errors import CommandError, ToolchainError
+from prebuild.toolchain.headers import CK_HEADER
+from prebuild.toolchain.model import Toolchain
+
+
+def with_ck(toolchain: Toolchain, include: Path) -> Toolchain:
+    """``toolchain`` with the composable kernel in ``include`` (the folder above ``ck/``).
+
+    A checkout lacks the headers that CK's own build generates (``ck/config.h``); those come from
+    the toolchain's.  Raises :class:`ToolchainError` where it holds no such headers.
+    """
+    if not (include / CK_HEADER).is_file():
+        raise ToolchainError(
+            "PREBUILD_CK_INCLUDE names no composable kernel that can be used (its folder include/ "
+            "is expected, of a version with the MX MoE device operations):",
+            [f"{include / CK_HEADER} does not exist"],
+        )
+    content = _hash(include / "ck")
+    # -I comes before the -isystem of the toolchain's own headers.
+    flags = (f"-I{include}", f"-ffile-prefix-map={include}=/ck")
+    return dataclasses.replace(
+        toolchain,
+        hip_flags=(*toolchain.hip_flags, *flags),
+        host_flags=(*toolchain.host_flags, *flags),
+        ck_include=include,
+        ck_version=_version(include, content),
+        ck_licence=_licence(include) or toolchain.ck_licence,
+        identity=hashlib.sha256(f"{toolchain.identity} ck {content}".encode()).hexdigest(),
+    )
+
+
+def _hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(part for part in folder.rglob("*") if part.is_file()):
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _version(include: Path, content: str) -> str:
+    """The commit where it is a git checkout without changes, else the hash of the headers."""
+    try:
+        command: list[str | Path] = [
+            "git",
+            "-C",
+            include,
+            "describe",
+            "--always",
+            "--abbrev=40",
+            "--dirty",
+        ]
+        described = proc.run([*command, "--exclude=*"]).decode().strip()
+    except CommandError:
+        described = ""
+    return f"commit {described}" if described else f"headers sha256 {content[:16]}"
+
+
+def _licence(include: Path) -> Path | None:
+    found = include.parent / "LICENSE"
+    return found if found.is_file() else None

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prebuild.errors import CommandError, ToolchainError
+from prebuild.toolchain import Toolchain, ck
+from prebuild.toolchain.headers import CK_HEADER
+
+
+@pytest.fixture
+def toolchain() -> Toolchain:
+    return Toolchain(
+        kind="debian",
+        root=Path("/t"),
+        clangxx=Path("/t/clang++"),
+        hip_flags=("--config=/t/clang.cfg",),
+        host_flags=(),
+        llvm_bin=Path("/t"),
+        ck_include=Path("/t/ck"),
+        ck_version="7.2",
+        ck_licence=Path("/t/copyright"),
+        hip_version="7.2",
+        compiler_version="clang",
+        python_include=(),
+        hip_runtime=None,
+        python=None,
+        identity="0" * 64,
+    )
+
+
+@pytest.fixture
+def include(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    header = tmp_path / "checkout" / "include" / CK_HEADER
+    header.parent.mkdir(parents=True)
+    header.write_text("// a device operation\n")
+
+    def no_git(command: list[str], **_: object) -> bytes:
+        raise CommandError([str(part) for part in command], 128, "not a git repository")
+
+    monkeypatch.setattr(ck.proc, "run", no_git)
+    return tmp_path / "checkout" / "include"
+
+
+def test_the_named_headers_come_before_the_toolchains(toolchain: Toolchain, include: Path) -> None:
+    made = ck.with_ck(toolchain, include)
+    assert made.ck_include == include
+    assert f"-I{include}" in made.hip_flags
+    assert f"-I{include}" in made.host_flags
+    assert any(flag.startswith("-ffile-prefix-map=") for flag in made.hip_flags)
+
+
+def test_objects_of_other_headers_are_other_objects(toolchain: Toolchain, include: Path) -> None:
+    first = ck.with_ck(toolchain, include)
+    assert first.identity != toolchain.identity
+    (include / CK_HEADER).write_text("// another\n")
+    second = ck.with_ck(toolchain, include)
+    assert second.identity != first.identity
+    assert second.ck_version != first.ck_version
+
+
+def test_the_same_headers_elsewhere_are_the_same(
+    toolchain: Toolchain, include: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved" / "include"
+    first = ck.with_ck(toolchain, include)
+    moved.parent.mkdir()
+    include.rename(moved)
+    assert ck.with_ck(toolchain, moved).identity == first.identity
+
+
+def test_the_manifest_says_the_commit_of_a_checkout(
+    toolchain: Toolchain, include: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ck.proc, "run", lambda *_args, **_more: b"abc123\n")
+    assert ck.with_ck(toolchain, include).ck_version == "commit abc123"
+
+
+def test_its_licence_goes_along_where_there_is_one(toolchain: Toolchain, include: Path) -> None:
+    assert ck.with_ck(toolchain, include).ck_licence == toolchain.ck_licence
+    (include.parent / "LICENSE").write_text("MIT\n")
+    assert ck.with_ck(toolchain, include).ck_licence == include.parent / "LICENSE"
+
+
+def test_a_folder_without_the_device_operations_is_refused(
+    toolchain: Toolchain, tmp_path: Path
+) -> None:
+    with pytest.raises(ToolchainError, match=CK_HEADER.name):
+        ck.with_ck(toolchain, tmp_path)
