@@ -62,8 +62,14 @@ def container_run(
     image: Image = containers.IMAGE,
 ) -> None:
     """Run a make target in a container, on a checkout of HEAD."""
-    objects = Settings.from_environ(os.environ).cache_dir / "objects"
-    containers.run(Project.here(), image, command, objects=objects)
+    settings = Settings.from_environ(os.environ)
+    containers.run(
+        Project.here(),
+        image,
+        command,
+        objects=settings.cache_dir / "objects",
+        ck_include=settings.ck_include,
+    )
 
 
 @container.command(name="cibuildwheel")

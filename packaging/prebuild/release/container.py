@@ -43,7 +43,7 @@ def build(
     tests.  The base is made once for each list of packages; ``force`` makes it anew.
     """
     engine = Engine.find(configuration(project))
-    base = f"{BASE}:{_base_tag()}"
+    base = f"{BASE}:{base_tag()}"
     if force or not engine.has(base):
         require(["mmdebstrap"])
         say(f"bootstrapping {SUITE}: {len(PACKAGES)} packages and what they need")
@@ -74,9 +74,14 @@ def cibuildwheel(
     digest = engine.digest(image)
     objects = settings.cache_dir / "objects"
     objects.mkdir(parents=True, exist_ok=True)
-    create = [*network_arguments(), f"--volume={objects}:{INSIDE}/objects"]
+    create = [
+        *network_arguments(),
+        f"--volume={objects}:{INSIDE}/objects",
+        *_ck_volume(settings.ck_include),
+    ]
     environment = {
         **engine.environment,
+        **_ck_environment(settings.ck_include),
         "CIBW_CONTAINER_ENGINE": f"podman; create_args: {' '.join(create)}",
         "CIBW_MANYLINUX_X86_64_IMAGE": image,
         "CIBW_CONFIG_SETTINGS": " ".join(f"{key}={value}" for key, value in config.items()),
@@ -99,12 +104,14 @@ def run(
     command: Sequence[str],
     *,
     objects: Path,
+    ck_include: Path | None = None,
     named: bool = True,
 ) -> None:
     """Run a command of the project's Makefile in ``image``, on a checkout of HEAD.
 
     ``objects`` is the object cache inside; ``dist/`` and ``wheelhouse/`` are this checkout's own.
-    ``named`` puts the image's digest into the build record.
+    ``ck_include`` are headers of composable kernel to use instead of the image's.  ``named`` puts
+    the image's digest into the build record.
     """
     engine = Engine.find(configuration(project))
     digest = engine.digest(image)
@@ -116,22 +123,35 @@ def run(
         for name in ("dist", "wheelhouse"):
             (project.root / name).mkdir(exist_ok=True)
             mounts[project.root / name] = f"{INSIDE_PROJECT}/{name}"
+        environment = {**_INSIDE, **_ck_environment(ck_include)}
+        if named:
+            environment["PREBUILD_CONTAINER"] = f"{image}@{digest}"
         engine.attached(
             *("run", "--rm", "--workdir", INSIDE_PROJECT, *network_arguments()),
             *(f"--volume={outside}:{inside}" for outside, inside in mounts.items()),
-            *(f"--env={name}={value}" for name, value in _inside(image, digest, named).items()),
+            *_ck_volume(ck_include),
+            *(f"--env={name}={value}" for name, value in environment.items()),
             *(image, *command),
         )
 
 
-def _inside(image: str, digest: str, named: bool) -> dict[str, str]:
-    """Variables of a run: the image's tools stand for the environment that make would set up."""
-    found = {
-        "VENV": TOOLS,
-        "MAKEFLAGS": f"-o {TOOLS}/.ready",
-        "PYTHONPATH": f"{INSIDE_PROJECT}/packaging:{INSIDE_PROJECT}",
-    }
-    return {**found, "PREBUILD_CONTAINER": f"{image}@{digest}"} if named else found
+# The image's tools stand for the environment that make would set up.
+_INSIDE = {
+    "VENV": TOOLS,
+    "MAKEFLAGS": f"-o {TOOLS}/.ready",
+    "PYTHONPATH": f"{INSIDE_PROJECT}/packaging:{INSIDE_PROJECT}",
+}
+
+
+def _ck_volume(include: Path | None) -> list[str]:
+    """Mount the whole checkout: its licence and its commit lie beside the headers."""
+    if include is None:
+        return []
+    return [f"--volume={include.parent}:/ck:ro"]
+
+
+def _ck_environment(include: Path | None) -> dict[str, str]:
+    return {} if include is None else {"PREBUILD_CK_INCLUDE": f"/ck/{include.name}"}
 
 
 def clone(project: Project, target: Path) -> None:
@@ -201,6 +221,7 @@ def _copy_prefix(python: Path, overlay: Path) -> str:
 _PREFIX = "import os, sys; print(sys.base_prefix, os.path.realpath(sys.executable), sep='\\n')"
 
 
-def _base_tag() -> str:
+def base_tag() -> str:
+    """The tag of the base image: another list of packages, another image."""
     text = " ".join((SUITE, *PACKAGES))
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prebuild import proc
+from prebuild.errors import CommandError
+from prebuild.project import Project
+from prebuild.release import container
+from prebuild.release.engine import ContainerError, Engine
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Every command that was started, none of which runs; an image is there with a digest."""
+    commands: list[list[str]] = []
+
+    def note(command: list[str | Path], **_: object) -> bytes:
+        commands.append([str(part) for part in command])
+        return b"sha256:abc\n"
+
+    def note_attached(command: list[str | Path], **_: object) -> int:
+        note(command)
+        return 0
+
+    monkeypatch.setattr(proc, "run", note)
+    monkeypatch.setattr(proc, "run_attached", note_attached)
+    monkeypatch.setattr(Engine, "find", lambda _: Engine(environment={}))
+    return commands
+
+
+def test_a_run_mounts_a_checkout_the_objects_and_the_results(
+    seen: list[list[str]], tmp_path: Path
+) -> None:
+    ck = tmp_path / "ck" / "include"
+    container.run(
+        Project(root=tmp_path), "img", ["make", "wheel"], objects=tmp_path / "o", ck_include=ck
+    )
+    run = seen[-1]
+    assert run[-3:] == ["img", "make", "wheel"]
+    text = " ".join(run)
+    assert f"{tmp_path / 'o'}:{container.INSIDE}/objects" in text
+    assert f"{tmp_path / 'wheelhouse'}:/project/wheelhouse" in text
+    assert f"--volume={ck.parent}:/ck:ro" in run
+    assert "--env=PREBUILD_CK_INCLUDE=/ck/include" in run
+    assert "--env=PREBUILD_CONTAINER=img@sha256:abc" in run
+    assert any(command[:2] == ["git", "clone"] for command in seen)
+
+
+def test_a_nameless_run_leaves_no_trace_of_the_container(
+    seen: list[list[str]], tmp_path: Path
+) -> None:
+    container.run(Project(root=tmp_path), "img", ["true"], objects=tmp_path / "o", named=False)
+    assert not any("PREBUILD_CONTAINER" in part for part in seen[-1])
+
+
+def test_an_image_that_is_not_here_is_said_with_what_to_do(
+    seen: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(command: list[str], **_: object) -> bytes:
+        raise CommandError(command, 1, "")
+
+    monkeypatch.setattr(proc, "run", absent)
+    with pytest.raises(ContainerError, match="make container"):
+        container.run(Project(root=tmp_path), "img", ["true"], objects=tmp_path / "o")
+    assert seen == []
+
+
+def test_an_interpreter_of_the_system_is_not_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proc, "run", lambda *_args, **_more: b"/usr\n/usr/bin/python3.11\n")
+    for name in ("packaging", "aiter_prebuilt"):
+        (tmp_path / "p" / name).mkdir(parents=True)
+    (tmp_path / "c").mkdir()
+    with pytest.raises(ContainerError, match="/usr"):
+        container.fill_context(tmp_path / "c", Project(root=tmp_path / "p"), [Path("python3.11")])
+
+
+def test_the_base_is_made_anew_when_its_packages_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = container.base_tag()
+    monkeypatch.setattr(container, "PACKAGES", ("one",))
+    assert container.base_tag() != before
