@@ -72,11 +72,13 @@ class Routing:
 class Kind(StrEnum):
     """How operands hold values, and what scales them."""
 
-    MX_FP4 = "mx fp4"
+    MX_FP4 = "mx"
     """Two fp4 codes a byte (low nibble first), an e8m0 scale for 32 values of K."""
-    FP8_ROW = "fp8, a scale a row"
-    FP8_TENSOR = "fp8, a scale a tensor"
-    FP8_BLOCK = "fp8, a scale for 1x128 activations and 128x128 weights"
+    # fp8 is OCP e4m3; scales are float32: one a row, one a tensor, or one for 1x128 activations and
+    # 128x128 weights.
+    FP8_ROW = "fp8 row"
+    FP8_TENSOR = "fp8 tensor"
+    FP8_BLOCK = "fp8 block"
     BF16 = "bf16"
     F16 = "f16"
 

@@ -38,6 +38,8 @@ _OUT = {"t": "bf16", "DF16_": "f16"}
 _TAILS = {"0": "odd", "1": "even", "10": "full"}
 _ACTIVATIONS = {"0": "gelu", "1": "silu"}
 _HELPER = "flush_icache"
+_EMPTY = 4
+"""Bytes of a kernel that ends at once: CK's wave32 stand-ins, which nobody launches on gfx950."""
 _PREFETCH = 2
 """CK's pipelines enter the main loop where there are more K steps than this."""
 _PREFETCH_PLAIN_V1 = 1
@@ -71,8 +73,8 @@ class Facts:
         """Return a short name of the kernel."""
         tile = f"{self.block_size}x{self.m}x{self.n}x{self.k}"
         loop = "main" if self.main_loop else "nomain"
-        kind = "" if self.kind is Kind.MX_FP4 else f" ({self.kind.value})"
-        kind += "" if self.preshuffled else " (weights not shuffled)"
+        kind = "" if self.kind is Kind.MX_FP4 else f" {self.kind.value}"
+        kind += "" if self.preshuffled else " plain"
         return f"gemm{self.stage}_{tile}_v{self.pipeline} {loop}_{self.tail} {self.out}{kind}"
 
     @property
@@ -183,8 +185,8 @@ def subjects_in(path: Path) -> Found:
     unknown: list[str] = []
     for code_object in _code_objects(path, data):
         parsed = codeobject.parse(code_object)
-        for symbol in parsed.kernels:
-            if _HELPER in symbol:
+        for symbol, descriptor in parsed.kernels.items():
+            if _HELPER in symbol or descriptor.size <= _EMPTY:
                 continue
             try:
                 facts = facts_of(symbol)

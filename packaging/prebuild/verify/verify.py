@@ -32,20 +32,20 @@ def verify(
 
     ``objdump`` is llvm-objdump with gfx950.  Only a good verdict is kept in ``cache``.
     """
-    verdicts: dict[str, Verdict] = {}
+    verdicts: dict[tuple[str, str], Verdict] = {}
     missing: list[Subject] = []
     for subject in subjects:
         known = _load(cache, subject)
         if known is None:
             missing.append(subject)
         else:
-            verdicts[subject.symbol] = known
+            verdicts[subject.symbol, subject.sha256] = known
             on_done(known)
     for verdict in _run(missing, objdump, jobs or os.cpu_count() or 1):
-        verdicts[verdict.symbol] = verdict
+        verdicts[verdict.symbol, verdict.code_object] = verdict
         _store(cache, verdict, missing)
         on_done(verdict)
-    return [verdicts[subject.symbol] for subject in subjects]
+    return [verdicts[subject.symbol, subject.sha256] for subject in subjects]
 
 
 def _run(subjects: list[Subject], objdump: Path, jobs: int) -> Iterator[Verdict]:
@@ -95,7 +95,9 @@ def _load(cache: Path | None, subject: Subject) -> Verdict | None:
 def _store(cache: Path | None, verdict: Verdict, subjects: Sequence[Subject]) -> None:
     if cache is None or not verdict.ok:
         return
-    subject = next(one for one in subjects if one.symbol == verdict.symbol)
+    subject = next(
+        one for one in subjects if (one.symbol, one.sha256) == (verdict.symbol, verdict.code_object)
+    )
     cache.mkdir(parents=True, exist_ok=True)
     path = cache / f"{_key(subject)}.json"
     temporary = path.with_suffix(f".{os.getpid()}")

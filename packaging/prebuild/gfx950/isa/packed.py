@@ -11,7 +11,7 @@ from prebuild.gfx950.disassembly import Instruction, Operand
 from prebuild.gfx950.floats import flush, fma32
 from prebuild.gfx950.isa.registry import Run, instruction
 from prebuild.gfx950.isa.single import result_float
-from prebuild.gfx950.isa.sources import lane_shadow, vector_destination
+from prebuild.gfx950.isa.sources import bits32, lane_shadow, vector_destination
 from prebuild.gfx950.wave import Wave
 
 _FUNCTIONS: dict[str, tuple[Callable[..., F32], int]] = {
@@ -50,7 +50,11 @@ def _half(
             return signed
 
         return read, (part,)
-    raise found.unsupported("constant source of a packed instruction is not modelled")
+    if high:
+        raise found.unsupported("high half of a constant is not modelled")
+    constant = np.uint32(bits32(found, operand)).view(np.float32)
+    scaled = np.full(64, sign * constant, np.float32)
+    return (lambda wave: scaled), ()
 
 
 @instruction(*_FUNCTIONS, modifiers="op_sel op_sel_hi neg_lo neg_hi")

@@ -7,8 +7,11 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from prebuild.gfx950.errors import UnsupportedInstruction
 
 
 @settings(max_examples=200, deadline=None)
@@ -65,3 +68,14 @@ def test_packed_float_halves(bench: Any) -> None:
     assert (bench.floats(6)[0], bench.floats(7)[0]) == (25.0, 30.0)
     bench.run("v_pk_add_f32 v[6:7], v[2:3], v[4:5] neg_lo:[0,1] neg_hi:[0,1]")
     assert (bench.floats(6)[0], bench.floats(7)[0]) == (-8.5, -17.5)
+
+
+def test_a_constant_is_the_low_half_of_a_packed_source(bench: Any) -> None:
+    bench.set(2, np.float32(1.5))
+    bench.set(3, np.float32(2.5))
+    bench.run("v_pk_add_f32 v[6:7], v[2:3], 1.0 op_sel_hi:[1,0]")
+    assert (bench.floats(6)[0], bench.floats(7)[0]) == (2.5, 3.5)
+    bench.run("v_pk_fma_f32 v[6:7], v[2:3], v[2:3], 0 op_sel_hi:[1,1,0]")
+    assert (bench.floats(6)[0], bench.floats(7)[0]) == (2.25, 6.25)
+    with pytest.raises(UnsupportedInstruction):
+        bench.run("v_pk_add_f32 v[6:7], v[2:3], 1.0")

@@ -38,7 +38,7 @@ class Runs:
 
     def __call__(self, subject: Subject, objdump: Path) -> Verdict:  # noqa: ARG002
         self.count += 1
-        return self.verdict
+        return replace(self.verdict, symbol=subject.symbol, code_object=subject.sha256)
 
 
 @pytest.fixture
@@ -101,3 +101,10 @@ def test_figures_over_all(verdict: Verdict) -> None:
     assert (figures.kernels, figures.wrong, figures.opcodes) == (2, 1, 2)
     assert figures.max_error == 0.5
     assert report.table([verdict, bad]).row_count == 2
+
+
+def test_two_builds_of_one_symbol_have_verdicts_of_their_own(subject: Subject, runs: Runs) -> None:
+    other = replace(subject, sha256="cd" * 32)
+    verdicts = module.verify([subject, other], objdump=Path("x"), jobs=1)
+    assert runs.count == 2
+    assert [verdict.code_object for verdict in verdicts] == ["ab" * 32, "cd" * 32]
