@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 
 from prebuild import identity
+from prebuild.generate import generate
 from prebuild.model import Plan, PlannedModule
 from prebuild.plan import PlanError, make_plan
 from prebuild.recipe import Recipe
 from prebuild.rules import reached_block_ms, unavailable
-from tests.unit.prebuild.samples import kimi
+from tests.unit.prebuild.samples import PROJECT, kimi
 
 BLOCKSCALE = {"activation_dtype": "f8", "weight_dtype": "f8", "quant": "per_1x128"}
 PER_TOKEN = {"activation_dtype": "f8", "weight_dtype": "f8", "quant": "per_token"}
@@ -163,3 +165,17 @@ def test_variants_have_names_and_modules_of_their_own(
         assert item.name.endswith(f"F8_F8_{output.upper()}")
         assert (f"_{activation}_" in item.name) == (item.stage == 1)
     assert identity.stock_module_name(made.features) == made.stock_name
+
+
+def test_modules_that_share_an_instance_share_its_sources() -> None:
+    """Same text, so the same object of the cache: compiled once."""
+    both = [recipe(**BF16), recipe(**BF16, name="off", preshuffle=False)]
+    plan = make_plan(both)
+    sources = generate(plan, PROJECT.templates)
+    one, two = (item.name for item in plan.modules)
+    shared = [path.relative_to(one) for path in sources if path.parts[0] == one]
+    kernels = [path for path in shared if path.parts[0] in ("kernels", "instances")]
+    assert len(kernels) > 10
+    for path in kernels:
+        assert sources[one / path] == sources[two / path]
+    assert sources[PurePosixPath(one, "module.cpp")] != sources[PurePosixPath(two, "module.cpp")]
