@@ -18,7 +18,7 @@ from pathlib import Path
 from aiter_prebuilt.elf import read_shared_object
 from aiter_prebuilt.errors import ElfError
 
-_NAME = "libamdhip64.so"
+_NAME = "libamdhip64"
 _DEFAULT_FOLDERS = (
     "/lib/x86_64-linux-gnu",
     "/usr/lib/x86_64-linux-gnu",
@@ -99,7 +99,7 @@ def _copy_in(folder: str, soname: str) -> HipCopy | None:
 
 def _is_runtime(path: str) -> bool:
     name = os.path.basename(path.removesuffix(" (deleted)"))  # noqa: PTH119  may not be a path
-    return re.fullmatch(r"libamdhip64\.so(\.\d+)*", name) is not None
+    return re.fullmatch(r"libamdhip64[-\w]*\.so(\.\d+)*", name) is not None
 
 
 def _soname(path: str) -> str | None:

@@ -46,6 +46,7 @@ def load(offer: Offer, asked: Settings) -> ModuleType:
         checked = offer.checked or check(offer.entry.module, offer.entry.path, offer.facts.glibc)
         module = checked.load()
         checked.execute(module)
+        _check_guard(offer, module)
     except BinaryError as error:
         raise RefusedError(Reason(code=error.code, message=str(error))) from error
     except RefusedError:
@@ -55,6 +56,13 @@ def load(offer: Offer, asked: Settings) -> ModuleType:
         raise RefusedError(Reason(code="load", message=message)) from error
     module.__file__ = str(offer.entry.path)
     return module
+
+
+def _check_guard(offer: Offer, module: ModuleType) -> None:
+    """A reduced module that cannot hand calls on must not stand under AITER's name."""
+    if offer.entry.module.coverage != "full" and not hasattr(module, "_set_uncovered"):
+        message = f"{offer.entry.path} is reduced and has no _set_uncovered"
+        raise RefusedError(Reason(code="load", message=message))
 
 
 def _settle_hip(offer: Offer, asked: Settings) -> None:
@@ -136,7 +144,7 @@ class PrebuiltLoader:
         return module
 
     def _guard(self, module: ModuleType, offer: Offer, rest: Sequence[Offer]) -> None:
-        if offer.entry.module.coverage == "full" or not hasattr(module, "_set_uncovered"):
+        if offer.entry.module.coverage == "full":
             return
         from aiter_prebuilt.guard import Guard
 

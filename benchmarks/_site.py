@@ -16,8 +16,13 @@ from tests.integration.runtime import sitemaker
 
 
 @contextmanager
-def site(real_package: Path | None) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Yield (site folder, environment); ``real_package`` holds manifest.json and modules/."""
+def site(
+    real_package: Path | None, runtime: Path | None = None
+) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Yield (site folder, environment).
+
+    ``real_package`` holds manifest.json and modules/, ``runtime`` a libamdhip64.so.7 for them.
+    """
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         parts = sitemaker.make_parts(root / "parts")
@@ -28,7 +33,7 @@ def site(real_package: Path | None) -> Iterator[tuple[Path, dict[str, str]]]:
             shutil.copy(real_package / "manifest.json", package)
         env = {
             "PATH": os.environ["PATH"],
-            "LD_LIBRARY_PATH": str(parts.hip.parent),
+            "LD_LIBRARY_PATH": str(runtime or parts.hip.parent),
             "AITER_PREBUILT_SYSFS_ROOT": str(sitemaker.make_sysfs(root / "sys", 90500)),
         }
         yield root / "site", env

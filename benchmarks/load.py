@@ -39,8 +39,9 @@ def main() -> None:
     parser.add_argument(
         "--package", type=Path, help="folder with a real manifest.json and modules/"
     )
+    parser.add_argument("--runtime", type=Path, help="folder with the libamdhip64.so.7 it needs")
     parsed = parser.parse_args()
-    with site(parsed.package) as (folder, env):
+    with site(parsed.package, parsed.runtime) as (folder, env):
         stock = _stock_name(folder)
         for label, warm, evict in (
             ("cold standard library", False, False),

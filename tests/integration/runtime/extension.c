@@ -72,7 +72,9 @@ static PyMethodDef methods[] = {
      DOC_ck_moe_stage1},
     {"ck_moe_stage2", (PyCFunction)(void (*)(void))stage2, METH_VARARGS | METH_KEYWORDS,
      DOC_ck_moe_stage2},
+#ifndef NO_GUARD
     {"_set_uncovered", set_uncovered, METH_O, "Set what takes uncovered calls."},
+#endif
     {NULL, NULL, 0, NULL}};
 
 static int execute(PyObject *module)

@@ -395,6 +395,13 @@ _case(
     compiles=True,
 )
 _case(
+    "unguarded",
+    "a reduced module cannot hand on what it does not cover",
+    "load",
+    lambda stage: stage.rebuild(extra=("-DNO_GUARD",)),
+    compiles=True,
+)
+_case(
     "wrong-name",
     "the file is another module's",
     "load",

@@ -28,6 +28,22 @@ def test_one_copy_an_inode(tmp_path: Path) -> None:
     assert [copy.soname for copy in found] == [None, None]
 
 
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("libamdhip64.so", True),
+        ("libamdhip64.so.7", True),
+        ("libamdhip64.so.7.2.53211", True),
+        ("libamdhip64-3fa2b1c0.so.7", True),  # renamed by a wheel repairer
+        ("libamdhip64.so.debug", False),
+        ("notlibamdhip64.so.7", False),
+        ("libhsa-runtime64.so.1", False),
+    ],
+)
+def test_which_files_are_hip_runtimes(name: str, is_one: bool) -> None:
+    assert hip._is_runtime(f"/some/where/{name}") == is_one
+
+
 def test_no_maps(tmp_path: Path) -> None:
     assert hip.mapped_copies(tmp_path / "none") == ()
 
