@@ -14,7 +14,7 @@ from prebuild.recording import Recorder
 from prebuild.verify.capture import with_launches
 from prebuild.verify.subject import Found, Subject, subjects_in
 
-_SUFFIXES = (".so", ".co")
+_SUFFIXES = (".so", ".co", ".o")
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def collect(path: Path, recorder: Recorder | None = None) -> Found:
             unique.setdefault((subject.symbol, subject.sha256), subject)
     if not unique and not unknown:
         raise PrebuildError(
-            f"{path} holds no module: expected a wheel, or a folder with .so or .co files"
+            f"{path} holds no module: expected a wheel, or a folder with .so, .o or .co files"
         )
     ordered = sorted(unique.values(), key=lambda subject: subject.facts.name())
     return Found(subjects=tuple(ordered), unknown=tuple(sorted(unknown)))

@@ -6,6 +6,7 @@ problem is made for what the machine code was instantiated with, whatever a mani
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -179,7 +180,7 @@ class Found:
 
 
 def subjects_in(path: Path) -> Found:
-    """Return every kernel of a module (``.so``) or of a code object (``.co``), in file order."""
+    """Return every kernel of a module, an object file or a code object, in file order."""
     data = path.read_bytes()
     subjects: list[Subject] = []
     unknown: list[str] = []
@@ -202,11 +203,14 @@ def subjects_in(path: Path) -> Found:
 
 
 def _code_objects(path: Path, data: bytes) -> Iterator[bytes]:
-    if path.suffix != ".so":
+    if not data.startswith(bundle.ELF_MAGIC):
         yield from bundle.code_objects(data)
         return
-    with path.open("rb") as file:
-        section = ELFFile(file).get_section_by_name(".hip_fatbin")
-        if section is None:
-            raise CodeObjectError(f"{path} has no section .hip_fatbin")
-        yield from bundle.code_objects(section.data())
+    elf = ELFFile(io.BytesIO(data))
+    if elf["e_machine"] != "EM_X86_64":
+        yield data
+        return
+    section = elf.get_section_by_name(".hip_fatbin")
+    if section is None:
+        raise CodeObjectError(f"{path} has no section .hip_fatbin")
+    yield from bundle.code_objects(section.data())
