@@ -56,7 +56,7 @@ def test_each_reason_is_logged_once_with_its_shape(built: list[tuple[Any, ...]])
         dtype = "torch.float4_e2m1fn_x2"
 
     target = _guard()
-    for reason in ("a", "b", "a"):
+    for reason in ("no a for tokens = 1, n = 2", "b", "no a for tokens = 64, n = 2", "b"):
         target("ck_moe_stage1", reason, (Tensor(), 8), {})
     lines = [event.message for event in record.events() if event.code == "uncovered"]
     assert len(lines) == 2
