@@ -3,13 +3,6 @@
 # that is here: the toolchain's own, those that the caller copied to /opt/pythons, the system's.
 # The ones that build (3.11 and newer) get the build's requirements, in the versions of constraints.txt.
 set -eu
-project=/opt/aiter-prebuilt/project
-requirements=$(mktemp)
-"$PREBUILD_TOOLS/bin/python" - "$project/packaging/pyproject.toml" > "$requirements" <<'PYTHON'
-import sys, tomllib
-print("\n".join(tomllib.load(open(sys.argv[1], "rb"))["project"]["dependencies"]))
-PYTHON
-
 mkdir -p /opt/python
 copied=$(cat /opt/pythons.txt 2>/dev/null || true)
 for python in "$PREBUILD_CACHE_DIR"/toolchain/*/bin/python3.* $copied /usr/bin/python3.*; do
@@ -25,6 +18,7 @@ for home in /opt/python/cp3*-cp3*; do
 done
 builder=/opt/python/cp311-cp311
 "$builder/bin/python" -m pip install --quiet \
-    --constraint "$project/packaging/constraints.txt" --requirement "$requirements"
+    --constraint /opt/aiter-prebuilt/project/packaging/constraints.txt \
+    --requirement "$PREBUILD_TOOLS/requirements.txt"
 # cibuildwheel runs helpers of its own with this one.
 [ -e /opt/python/cp39-cp39 ] || ln -s "$builder" /opt/python/cp39-cp39

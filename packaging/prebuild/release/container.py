@@ -17,6 +17,7 @@ from prebuild.toolchain.debian import mirrors_of
 
 IMAGE = "localhost/aiter-prebuilt:debian"
 BASE = "localhost/aiter-prebuilt-base"
+LABEL = "aiter-prebuilt=build"
 SUITE = "bookworm"
 INSIDE = "/opt/aiter-prebuilt/cache"
 """PREBUILD_CACHE_DIR of the images."""
@@ -30,6 +31,11 @@ PACKAGES = (
     # of interpreters that were built from source on Debian 12
     *("libbz2-1.0", "libffi8", "liblzma5", "libncursesw6", "libreadline8", "libsqlite3-0"),
     *("libssl3", "libuuid1", "zlib1g", "libnsl2", "libtirpc3"),
+)
+# What sets an image up: the requirements, and the part of the build tool that installs compilers.
+_CONTEXT = (
+    *("pyproject.toml", "constraints.txt", "containers", "prebuild/toolchain"),
+    *(f"prebuild/{name}.py" for name in ("__init__", "errors", "proc", "settings")),
 )
 Say = Callable[[str], None]
 
@@ -58,8 +64,14 @@ def build(
         say(f"building {IMAGE}")
         file = project.root / "packaging" / "containers" / "Containerfile.debian"
         options = ["--file", str(file), "--build-arg", f"BASE={base}", "--tag", IMAGE]
-        engine.attached("build", *network_arguments(), *options, str(context))
+        _build_image(engine, [*options, str(context)])
     return engine.digest(IMAGE)
+
+
+def _build_image(engine: Engine, arguments: Sequence[str]) -> None:
+    """Build; images of ours that lost their tag to the new one go."""
+    engine.attached("build", *network_arguments(), f"--label={LABEL}", *arguments)
+    engine.run("image", "prune", "--force", "--filter", f"label={LABEL}")
 
 
 def cibuildwheel(
@@ -167,7 +179,7 @@ def build_rocm(project: Project, rocm_image: str) -> str:
         fill_context(context, project, ())
         file = project.root / "packaging" / "containers" / "Containerfile.rocm"
         options = ["--file", str(file), "--build-arg", f"ROCM_IMAGE={rocm_image}"]
-        engine.attached("build", *network_arguments(), *options, "--tag", ROCM_IMAGE, str(context))
+        _build_image(engine, [*options, "--tag", ROCM_IMAGE, str(context)])
     return engine.digest(ROCM_IMAGE)
 
 
@@ -191,9 +203,13 @@ def bootstrap(archive: Path, mirrors: Sequence[str]) -> None:
 
 def fill_context(context: Path, project: Project, pythons: Sequence[Path]) -> None:
     """Lay out what the Containerfile copies: the build tool, and interpreters of this machine."""
-    unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info", ".*_cache")
-    for name in ("packaging", "aiter_prebuilt"):
-        shutil.copytree(project.root / name, context / name, ignore=unwanted)
+    for name in _CONTEXT:
+        source, target = project.root / "packaging" / name, context / "packaging" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
     overlay = context / "pythons"
     listed = overlay / "opt" / "pythons.txt"
     listed.parent.mkdir(parents=True)

@@ -156,3 +156,7 @@ def lock() -> None:
     LOCK_FILE.write_text(made.dumps(), encoding="utf-8")
     megabytes = sum(package.size for package in made.packages) / 1e6
     print(f"{LOCK_FILE.name}: {len(made.packages)} packages, {megabytes:.0f} MB")
+
+
+if __name__ == "__main__":  # an image sets the compiler up with nothing but this package
+    app()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -71,11 +72,23 @@ def test_an_interpreter_of_the_system_is_not_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(proc, "run", lambda *_args, **_more: b"/usr\n/usr/bin/python3.11\n")
-    for name in ("packaging", "aiter_prebuilt"):
-        (tmp_path / "p" / name).mkdir(parents=True)
-    (tmp_path / "c").mkdir()
     with pytest.raises(ContainerError, match="/usr"):
-        container.fill_context(tmp_path / "c", Project(root=tmp_path / "p"), [Path("python3.11")])
+        container.fill_context(tmp_path, Project.here(), [Path("python3.11")])
+
+
+def test_an_image_is_made_of_what_its_steps_read(tmp_path: Path) -> None:
+    container.fill_context(tmp_path, Project.here(), [])
+    package = tmp_path / "packaging" / "prebuild"
+    assert (package / "toolchain" / "debian.lock.json").is_file()
+    assert (tmp_path / "packaging" / "containers" / "tools.sh").is_file()
+    assert not (package / "plan.py").exists()
+    imported = {
+        found.split(".")[1]
+        for path in package.rglob("*.py")
+        for found in re.findall(r"^from (prebuild(?:\.\w+)?)", path.read_text(), re.MULTILINE)
+        if "." in found
+    }
+    assert all((package / name).exists() or (package / f"{name}.py").exists() for name in imported)
 
 
 def test_the_base_is_made_anew_when_its_packages_change(monkeypatch: pytest.MonkeyPatch) -> None:
