@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from prebuild.report.html import as_html, ticks
+from prebuild.report.model import make_report
+from tests.unit.prebuild.report.samples import COSTS, EDGES, record, report
+
+SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
+
+
+def bars(page: str) -> list[ElementTree.Element]:
+    match = SVG.search(page)
+    assert match is not None
+    root = ElementTree.fromstring(match[0])  # noqa: S314  our own page
+    return [group for group in root.iter("g") if group.get("class") == "bar"]
+
+
+def test_page_needs_nothing_else() -> None:
+    page = as_html(report(), title="Build x")
+    assert "http" not in page
+    assert "src=" not in page
+    assert "url(" not in page
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_each_compile_and_the_link_has_a_bar_in_scale() -> None:
+    found = bars(as_html(report(), title="x"))
+    rects = [group.find("rect") for group in found]
+    widths = sorted(float(r.get("width", "0")) for r in rects if r is not None)
+    assert len(widths) == 4
+    assert widths[-1] == pytest.approx(1000 * 30 / 30.5, abs=0.01)
+    tips = [group.findtext("title") for group in found]
+    assert any("29.0 CPU s, peak 900 MiB" in (tip or "") for tip in tips)
+
+
+def test_names_are_escaped() -> None:
+    assert "<script>" not in as_html(report(), title="<script>")
+
+
+def test_a_build_from_the_cache_alone_has_no_timeline() -> None:
+    units = record().units[3:]
+    page = as_html(make_report(record(units=units), EDGES, COSTS, {}), title="x")
+    assert "every object came from the cache" in page
+    assert "<svg" not in page
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"), [(30.5, [0, 5, 10, 15, 20, 25, 30]), (0.0, []), (0.8, [0, 0.1])]
+)
+def test_marks_of_the_axis_are_round(span: float, expected: list[float]) -> None:
+    assert ticks(span)[: len(expected)] == expected
+    assert len(ticks(span)) <= 10
