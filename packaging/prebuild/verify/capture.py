@@ -24,6 +24,7 @@ from prebuild.verify.subject import Facts, Subject, shapes
 _DTYPES = {
     "fp4x2": "float4_e2m1fn_x2",
     "f8": "float8_e4m3fn",
+    "i4": "uint32",
     "b16": "bfloat16",
     "f16": "float16",
 }
@@ -162,7 +163,8 @@ def _call(
     out_rows = (shape.tokens, shape.topk) if shape.stage == 1 else (shape.tokens,)
     in_rows = (shape.tokens,) if shape.stage == 1 else (shape.tokens, shape.topk)
     elements = shape.k // 2 if problem.kind is Kind.MX_FP4 else shape.k
-    weight_shape = (*problem.weights.shape[:2], elements)
+    packed = elements // 8 if problem.kind is Kind.INT4_ROW else elements
+    weight_shape = (*problem.weights.shape[:2], packed)
     weights = _tensor(placed.b, _DTYPES[features.b_dtype], weight_shape)
     args = (
         _tensor(placed.a, _DTYPES[features.a_dtype], (*in_rows, elements)),

@@ -6,6 +6,7 @@ workspace pointer, ``Problem`` (u32), the pointers, three empty element operatio
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 
@@ -88,7 +89,9 @@ class Tile:
     k: int
     """Stored elements of one step (bytes for fp4)."""
     k1: int
-    """Stored elements of one vector of A or B."""
+    """Stored elements of one vector of A."""
+    bk1: int
+    """The same of B."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +114,11 @@ def place(memory: Memory, problem: Problem, *, preshuffled: bool = True) -> Plac
     shape, routing = problem.shape, problem.routing
     down = shape.stage != 1
     rows = shape.tokens if down else shape.tokens * shape.topk
-    weights = layouts.shuffle_weight(problem.weights) if preshuffled else problem.weights
+    weights = problem.weights
+    if problem.kind is Kind.INT4_ROW:
+        weights = layouts.shuffle_int4(weights)
+    elif preshuffled:
+        weights = layouts.shuffle_weight(weights)
     valid = np.array([routing.valid, shape.tokens], np.int32)
     return Placed(
         sorted_ids=memory.allocate("sorted_token_ids", _bytes(routing.sorted_ids)),
@@ -183,7 +190,7 @@ def _numbers(tile: Tile, problem: Problem, rows: int) -> dict[str, int]:
     shape = problem.shape
     k = shape.k // 2 if problem.kind is Kind.MX_FP4 else shape.k
     m_blocks, n_blocks = -(-rows // tile.m), -(-shape.n // tile.n)
-    padded = -(-k // tile.k) * tile.k
+    padded, vector = -(-k // tile.k) * tile.k, math.lcm(tile.k1, tile.bk1)
     scale_stride = -(-shape.k // 32)
     stride_d = 0 if problem.kind in (Kind.FP8_TENSOR, Kind.FP8_BLOCK) else 1
     return {
@@ -191,8 +198,8 @@ def _numbers(tile: Tile, problem: Problem, rows: int) -> dict[str, int]:
         "StrideA": k, "StrideScaleA": scale_stride, "StrideB": k, "StrideScaleB": scale_stride,
         "StrideD0": stride_d, "StrideD1": stride_d, "StrideD2": 0, "StrideC": shape.n, "KBatch": 1,
         "MPadded": m_blocks * tile.m, "NPadded": n_blocks * tile.n,
-        "KRead": -(-k // tile.k1) * tile.k1, "KPadded": padded,
-        "AK0": padded // tile.k1, "BK0": padded // tile.k1, "MBlock": m_blocks, "NBlock": n_blocks,
+        "KRead": -(-k // vector) * vector, "KPadded": padded,
+        "AK0": padded // tile.k1, "BK0": padded // tile.bk1, "MBlock": m_blocks, "NBlock": n_blocks,
     }  # fmt: skip
 
 

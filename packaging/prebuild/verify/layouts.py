@@ -21,6 +21,19 @@ def shuffle_weight(weight: U8) -> U8:
     return np.ascontiguousarray(tiles.transpose(0, 1, 3, 2, 4)).reshape(weight.shape)
 
 
+def shuffle_int4(weight: U8) -> U8:
+    """Return int4 values, a byte each, (experts, rows, k), shuffled and packed two a byte.
+
+    Tiles of 16 rows, 32 values of a row at a time; of eight values that share four bytes the even
+    ones come first (``shuffle_weight`` with ``use_int4``, ``aiter/int4_utils.py``).
+    """
+    experts, rows, k = weight.shape
+    tiles = weight.reshape(experts, rows // 16, 16, k // 32, 32).transpose(0, 1, 3, 2, 4)
+    eights = tiles.reshape(-1, 8)[:, [0, 2, 4, 6, 1, 3, 5, 7]] & np.uint8(15)
+    packed = eights[:, 0::2] | eights[:, 1::2] << np.uint8(4)
+    return np.ascontiguousarray(packed).reshape(experts, rows, k // 2)
+
+
 def shuffle_scale(scales: U8) -> U8:
     """Return (rows, blocks) in tiles of 32 rows by 8 blocks.
 

@@ -26,6 +26,8 @@ SCALE_BLOCK = 32
 WIDE_BLOCK = 128
 """Side of a block under one scale of a weight (per_1x128)."""
 E4M3_NAN = 0x7F
+INT4_RMS = 4.6
+"""Root mean square of the sixteen int4 values."""
 _SLOT_SHIFT = 24
 
 
@@ -78,6 +80,8 @@ class Kind(StrEnum):
     # 128x128 weights.
     FP8_ROW = "fp8 row"
     FP8_TENSOR = "fp8 tensor"
+    INT4_ROW = "int4 row"
+    """fp8 activations, int4 weights, a scale a row of each."""
     FP8_BLOCK = "fp8 block"
     BF16 = "bf16"
     F16 = "f16"
@@ -95,7 +99,8 @@ class Problem:
     activation_scales: Scales | None
     """MX: (rows, k/32) e8m0; else float32 (rows, 1), (1, 1) or (rows, k/128)."""
     weights: U8
-    """(experts, rows of a weight, bytes of k); stage 1: n gate rows, then n up rows."""
+    """(experts, rows of a weight, bytes of k); stage 1: n gate rows, then n up rows.  int4: a byte
+    a value, two's complement."""
     weight_scales: Scales | None
     """MX: (experts, rows, k/32) e8m0; else float32 (experts, rows, 1), (experts, 1, 1) or
     (experts, rows/128, k/128)."""
@@ -183,6 +188,10 @@ def _wide(kind: Kind, random: np.random.Generator, size: tuple[int, ...], k: int
         dtype = ml_dtypes.bfloat16 if kind is Kind.BF16 else np.float16
         values = (random.standard_normal((*size, k)) * target).astype(dtype)
         return np.ascontiguousarray(values).view(np.uint8), None
+    if kind is Kind.INT4_ROW and len(size) > 1:
+        numbers = random.integers(-8, 8, (*size, k), dtype=np.int8).view(np.uint8)
+        scales = random.uniform(0.5, 2.0, (*size, 1)) * target / INT4_RMS
+        return numbers, scales.astype(np.float32)
     # The mean square of a finite e4m3 value is about 8450, so that of the scales has to be less.
     codes = random.integers(0, 256, (*size, k), dtype=np.uint8)
     codes[(codes & 0x7F) == E4M3_NAN] = 0
@@ -194,7 +203,7 @@ def _scales(kind: Kind, size: tuple[int, ...], k: int) -> tuple[int, ...]:
     """Return the shape of the scales of an operand with ``size`` rows."""
     if kind is Kind.FP8_TENSOR:
         return (*size[:-1], 1, 1)
-    if kind is Kind.FP8_ROW:
+    if kind in (Kind.FP8_ROW, Kind.INT4_ROW):
         return (*size, 1)
     rows = size[-1] if len(size) == 1 else -(-size[-1] // WIDE_BLOCK)
     return (*size[:-1], rows, k // WIDE_BLOCK)

@@ -69,18 +69,21 @@ def values_of(kind: Kind, raw: U8, scales: Scales | None) -> F64:
         if scales is None:
             raise ValueError("MX operands have scales")
         return fp4_values(raw, scales)
-    plain: F64 = raw.view(_DTYPES[kind]).astype(np.float64)
+    weight = raw.ndim > 2  # noqa: PLR2004 - a weight has experts, rows, k
+    dtype = np.int8 if kind is Kind.INT4_ROW and weight else _DTYPES[kind]
+    plain: F64 = raw.view(dtype).astype(np.float64)
     if scales is None:
         return plain
     factors = scales.astype(np.float64)
     if kind is Kind.FP8_BLOCK:
         factors = np.repeat(factors, WIDE_BLOCK, axis=-1)
-        if raw.ndim > 2:  # noqa: PLR2004 - a weight has experts, rows, k
+        if weight:
             factors = np.repeat(factors, WIDE_BLOCK, axis=-2)[..., : raw.shape[-2], :]
     return plain * factors
 
 
 _DTYPES = {
+    Kind.INT4_ROW: ml_dtypes.float8_e4m3fn,
     Kind.FP8_ROW: ml_dtypes.float8_e4m3fn,
     Kind.FP8_TENSOR: ml_dtypes.float8_e4m3fn,
     Kind.FP8_BLOCK: ml_dtypes.float8_e4m3fn,

@@ -61,6 +61,8 @@ class Facts:
     """Stored elements (bytes for fp4) of one step of the main loop."""
     k1: int
     """Stored elements of one vector of A."""
+    bk1: int
+    """The same of B."""
     pipeline: int
     activation: str
     routed_weight: bool
@@ -81,7 +83,9 @@ class Facts:
     @property
     def tile(self) -> Tile:
         """Return what a launch depends on."""
-        return Tile(block_size=self.block_size, m=self.m, n=self.n, k=self.k, k1=self.k1)
+        return Tile(
+            block_size=self.block_size, m=self.m, n=self.n, k=self.k, k1=self.k1, bk1=self.bk1
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +146,7 @@ def facts_of(symbol: str) -> Facts:
         n=tile[1],
         k=tile[2],
         k1=tile[3],
+        bk1=tile[4],
         pipeline=int(flags["version"]) + 1,
         activation=_ACTIVATIONS.get(flags["activation"], flags["activation"]),
         routed_weight=flags["routed"] == "1",
@@ -153,13 +158,15 @@ def facts_of(symbol: str) -> Facts:
 
 
 def _kind(symbol: str, operation: str, operands: str, rows: str | None) -> Kind:
-    """Return how a kernel's operands are; int4 weights have no problem yet."""
+    """Return how a kernel's operands are."""
     if operation in (_MX_SHUFFLED, _MX_PLAIN) and "f4x2_pk_t" in operands:
         return Kind.MX_FP4
     if operation == _BLOCKSCALE and _is_fp8(operands):
         return Kind.FP8_BLOCK
     if operation == _PLAIN and operands in ("tt", "DF16_DF16_"):
         return Kind.BF16 if operands == "tt" else Kind.F16
+    if operation == _PLAIN and "f8_" in operands and "pk_i4_t" in operands and rows == "1":
+        return Kind.INT4_ROW
     if operation == _PLAIN and _is_fp8(operands):
         return Kind.FP8_ROW if rows == "1" else Kind.FP8_TENSOR
     raise UnknownKernelError(symbol)

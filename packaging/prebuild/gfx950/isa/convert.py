@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import ml_dtypes
 import numpy as np
 
-from prebuild.gfx950.arrays import F32, U32, Any32, every_lane
+from prebuild.gfx950.arrays import ALL, F32, U32, WAVE, Any32, every_lane
 from prebuild.gfx950.disassembly import Instruction
 from prebuild.gfx950.floats import bf16_bits
 from prebuild.gfx950.isa.registry import Run, instruction
 from prebuild.gfx950.isa.single import result_float
 from prebuild.gfx950.isa.sources import lane_shadow, lanes32, lanes_f32, vector_destination
 from prebuild.gfx950.wave import Wave
+
+FP8_LARGEST = np.float32(448)
 
 
 def _to_integer(low: int, high: int, dtype: type) -> Callable[[F32], Any32]:
@@ -72,6 +75,45 @@ for _name, _function in _FROM_FLOAT.items():
     _enter_from(_name, _function)
 for _name, _other in _TO_FLOAT.items():
     _enter_to(_name, _other)
+
+
+@instruction("v_cvt_off_f32_i4")
+def _off_i4(found: Instruction) -> Run:
+    """Read the low four bits as a signed number of sixteenths."""
+
+    def convert(data: Any32) -> F32:
+        nibble = (data & np.uint32(15)).astype(np.int32)
+        sixteenths: F32 = ((nibble ^ 8) - 8).astype(np.float32) / np.float32(16)
+        return sixteenths
+
+    return _to_float(found, convert)
+
+
+@instruction("v_cvt_pk_fp8_f32", modifiers="op_sel")
+def _pk_fp8(found: Instruction) -> Run:
+    """Round two floats to fp8 (OCP e4m3, nearest even) into one half of the destination.
+
+    Values beyond the format's largest, 448, are refused: what happens depends on MODE.
+    """
+    register = vector_destination(found)
+    low, high = lanes_f32(found, 0), lanes_f32(found, 1)
+    shadow = lane_shadow(found.operands[1:])
+    upper = found.modifiers.get("op_sel", "[0,0,0]").strip("[]").split(",")[-1] == "1"
+    shift, kept = (16, 0x0000FFFF) if upper else (0, 0xFFFF0000)
+    own = (1 | 1 << WAVE) << (2 * WAVE if upper else 0)
+
+    def run(wave: Wave) -> None:
+        pair = [np.broadcast_to(read(wave), (WAVE,)) for read in (low, high)]
+        if any((np.abs(part[wave.active]) > FP8_LARGEST).any() for part in pair):
+            raise found.unsupported("conversion to fp8 that overflows")
+        codes = [part.astype(ml_dtypes.float8_e4m3fn).view(np.uint8) for part in pair]
+        half = codes[0].astype(np.uint32) | codes[1].astype(np.uint32) << np.uint32(8)
+        old, marks = wave.rows[register], wave.vu[register] & ~(ALL * own)
+        data = (old & np.uint32(kept)) | half << np.uint32(shift)
+        wave.put(register, data, 0)
+        wave.mark(register, marks | shadow(wave) * own)
+
+    return run
 
 
 @instruction("v_cvt_f16_f32")

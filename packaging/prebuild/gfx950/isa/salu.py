@@ -46,12 +46,19 @@ _TWO32: dict[str, Binary] = {
     "s_min_u32": lambda a, b: (min(a, b), int(a < b)),
     "s_max_u32": lambda a, b: (max(a, b), int(a > b)),
     "s_bfe_u32": lambda a, b: _nonzero(a >> (b & 31) & ((1 << (b >> 16 & 127)) - 1)),
+    "s_bfe_i32": lambda a, b: _nonzero(_signed_field(a, b & 31, b >> 16 & 127)),
     "s_lshl1_add_u32": lambda a, b: _shift_add(a, b, 1),
     "s_lshl2_add_u32": lambda a, b: _shift_add(a, b, 2),
     "s_lshl3_add_u32": lambda a, b: _shift_add(a, b, 3),
     "s_lshl4_add_u32": lambda a, b: _shift_add(a, b, 4),
     "s_pack_ll_b32_b16": lambda a, b: ((a & 0xFFFF) | (b & 0xFFFF) << 16, None),
 }
+
+
+def _signed_field(value: int, offset: int, width: int) -> int:
+    field = value >> offset & ((1 << width) - 1)
+    sign = 1 << width >> 1
+    return (field ^ sign) - sign & M32
 
 
 def _shift_add(left: int, right: int, shift: int) -> Result:

@@ -79,3 +79,35 @@ def test_a_constant_is_the_low_half_of_a_packed_source(bench: Any) -> None:
     assert (bench.floats(6)[0], bench.floats(7)[0]) == (2.25, 6.25)
     with pytest.raises(UnsupportedInstruction):
         bench.run("v_pk_add_f32 v[6:7], v[2:3], 1.0")
+
+
+def test_int4_are_sixteenths(bench: Any) -> None:
+    bench.set(1, np.arange(64) * 0x01000001)
+    bench.run("v_cvt_off_f32_i4_e32 v2, v1")
+    assert bench.floats(2)[:16].tolist() == [(n if n < 8 else n - 16) / 16 for n in range(16)]
+    bench.run(
+        "v_cvt_off_f32_i4_sdwa v3, v1 dst_sel:DWORD dst_unused:UNUSED_PRESERVE src0_sel:BYTE_3"
+    )
+    assert (bench.floats(3) == bench.floats(2)).all()
+
+
+def test_fp8_pairs_fill_one_half(bench: Any) -> None:
+    values = np.linspace(-448, 448, 64).astype(np.float32)
+    bench.set(1, values)
+    bench.set(2, values[::-1].copy())
+    bench.set(3, 0x12345678)
+    bench.run("v_cvt_pk_fp8_f32 v3, v1, v2")
+    low = values.astype(ml_dtypes.float8_e4m3fn).view(np.uint8)
+    expected = [0x12340000 | int(low[lane]) | int(low[63 - lane]) << 8 for lane in range(64)]
+    assert bench.ints(3) == expected
+    bench.run("v_cvt_pk_fp8_f32 v3, v2, v1 op_sel:[0,0,1]")
+    assert bench.ints(3)[5] >> 16 == int(low[58]) | int(low[5]) << 8
+    bench.set(1, np.float32(500))
+    with pytest.raises(UnsupportedInstruction, match="overflows"):
+        bench.run("v_cvt_pk_fp8_f32 v3, v1, v2")
+
+
+def test_a_half_that_nobody_wrote_stays_undefined(bench: Any) -> None:
+    bench.set(1, np.float32(1))
+    bench.run("v_cvt_pk_fp8_f32 v3, v1, v1")
+    assert bench.wave.vu[3] == (2**64 - 1) << 128 | (2**64 - 1) << 192

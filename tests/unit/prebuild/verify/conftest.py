@@ -11,7 +11,7 @@ from prebuild.verify.subject import Facts, Subject
 from prebuild.verify.verdict import Verdict
 
 FACTS: dict[str, Any] = {
-    "kind": Kind.MX_FP4, "k1": 16,
+    "kind": Kind.MX_FP4, "k1": 16, "bk1": 16,
     "stage": 1, "block_size": 64, "m": 32, "n": 32, "k": 128, "pipeline": 3, "activation": "silu",
     "routed_weight": False, "main_loop": False, "tail": "odd", "out": "bf16",
 }  # fmt: skip

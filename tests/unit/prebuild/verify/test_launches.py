@@ -17,7 +17,7 @@ from prebuild.verify.problems import Kind, Problem, Shape, make_problem
 from prebuild.verify.subject import Subject
 
 SHAPE = Shape(stage=2, tokens=40, topk=2, experts=4, n=64, k=1024, block_m=32)
-TILE = launches.Tile(block_size=64, m=32, n=32, k=128, k1=16)
+TILE = launches.Tile(block_size=64, m=32, n=32, k=128, k1=16, bk1=16)
 
 
 def test_grid_and_numbers() -> None:
@@ -111,7 +111,7 @@ def scale_bases(kind: Kind) -> tuple[Problem, launches.Placed, dict[str, int]]:
     shape = Shape(stage=1, tokens=20, topk=2, experts=3, n=128, k=256, block_m=16)
     problem = make_problem(kind, shape)
     placed = launches.place(Memory(), problem)
-    tile = launches.Tile(block_size=128, m=16, n=128, k=128, k1=16)
+    tile = launches.Tile(block_size=128, m=16, n=128, k=128, k1=16, bk1=16)
     launch = launches.launch("k", tile, problem, placed, routed_weight=False)
     layout = launches.layout_of(kind)
     values = struct.unpack_from(layout.format, launch.kernarg, 16)

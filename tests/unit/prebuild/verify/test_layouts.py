@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prebuild.verify.layouts import shuffle_scale, shuffle_weight, sort_scales
+from prebuild.verify.layouts import shuffle_int4, shuffle_scale, shuffle_weight, sort_scales
 from prebuild.verify.problems import Shape, route
 
 
@@ -53,3 +53,20 @@ def test_scales_follow_the_sorted_rows_and_padding_is_undefined() -> None:
         assert (hidden[row] == (0 if real else 0xFF)).all()
         if real:
             assert (plain[row] == scales[entry & 0xFFFFFF]).all()
+
+
+def test_where_an_int4_lands() -> None:
+    random = np.random.default_rng(0)
+    values = random.integers(-8, 8, (2, 32, 96), dtype=np.int8)
+    flat = shuffle_int4(values.view(np.uint8)).reshape(-1)
+    places = {0: 0, 2: 1, 4: 2, 6: 3, 1: 4, 3: 5, 5: 6, 7: 7}  # of a nibble among eight
+    for expert, row, k in zip(
+        random.integers(0, 2, 200), random.integers(0, 32, 200), random.integers(0, 96, 200),
+        strict=True,
+    ):  # fmt: skip
+        start = (
+            expert * 32 * 96 + row // 16 * 16 * 96 + k // 32 * 512 + row % 16 * 32 + k % 32 // 8 * 8
+        )
+        nibble = start + places[int(k) % 8]
+        code = flat[nibble // 2] >> 4 * (nibble % 2) & 15
+        assert (int(code) ^ 8) - 8 == values[expert, row, k]

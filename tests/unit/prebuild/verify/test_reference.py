@@ -122,6 +122,9 @@ def test_each_kind_scales_its_own_way(kind: Kind) -> None:
     elif kind in (Kind.BF16, Kind.F16):
         dtype = ml_dtypes.bfloat16 if kind is Kind.BF16 else np.float16
         exact = float(raw[expert, row, 2 * k : 2 * k + 2].view(dtype)[0])
+    elif kind is Kind.INT4_ROW:
+        assert scales is not None
+        exact = float(raw[expert, row, k : k + 1].view(np.int8)[0]) * float(scales[expert, row, 0])
     else:
         code = raw[expert, row, k : k + 1].view(ml_dtypes.float8_e4m3fn)[0]
         index = {Kind.FP8_ROW: (row, 0), Kind.FP8_TENSOR: (0, 0), Kind.FP8_BLOCK: (1, 1)}[kind]

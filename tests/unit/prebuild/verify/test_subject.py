@@ -45,7 +45,7 @@ BLOCKSCALE = (
 
 def test_stage_1_with_two_lds_buffers() -> None:
     assert facts_of(GEMM1) == Facts(
-        kind=Kind.MX_FP4, stage=1, block_size=256, m=128, n=128, k=128, k1=16, pipeline=3,
+        kind=Kind.MX_FP4, stage=1, block_size=256, m=128, n=128, k=128, k1=16, bk1=16, pipeline=3,
         activation="silu",
         routed_weight=False, main_loop=True, tail="even", out="bf16",
     )  # fmt: skip
