@@ -6,7 +6,10 @@ The HIP runtime is the recording one, since there is no GPU; the module and its 
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +17,15 @@ from typing import Any
 import pytest
 
 from aiter_prebuilt.elf import _EHDR, _SHDR
-from prebuild.recording import Recorder
+from prebuild.recording import Recorder, driver
+from tests.integration.calls import stage1
 from tests.integration.conftest import KimiWheel
 from tests.integration.runtime import sitemaker as make
 from tests.integration.runtime.faults import FAULTS, Fault, Stage
 
 pytestmark = pytest.mark.toolchain
 Run = Callable[..., dict[str, Any]]
+DRIVER = Path(__file__).parent / "driver_real.py"
 CASES = [fault for fault in FAULTS if not fault.compiles]
 
 
@@ -97,3 +102,44 @@ def test_the_installed_wheel_is_sound(kimi: KimiWheel, tmp_path: Path) -> None:
     report = wheelcheck.verify(site / "aiter_prebuilt")
     assert report.sound, [check for check in report.files if check.problem]
     assert len(report.files) > 20
+
+
+def _calls(real: Stage, *dims: int, **env: str) -> dict[str, Any]:
+    """Stage 1 calls with these hidden sizes, through the stand-in AITER, in one process."""
+    recording = Path(driver.__file__)
+    arguments = [list(stage1(model_dim=dim).args) for dim in dims]
+    done = subprocess.run(
+        [sys.executable, "-S", str(DRIVER), str(real.site), str(recording)],
+        input=json.dumps(arguments),
+        env={**real.env, "HIP_RECORD_FILE": str(real.site.parent / "record"), **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+COVERED, UNCOVERED = 7168, 7168 + 256
+"""Hidden sizes: the second has an odd number of K steps, whose kernel no deployment needs."""
+
+
+def test_an_uncovered_call_of_the_real_module_goes_to_aiters_build(real: Stage) -> None:
+    found = _calls(real, COVERED, UNCOVERED, UNCOVERED, COVERED)
+    first, second, third, last = found["results"]
+    assert first == last == {"returned": None, "launches": 1}
+    assert second["returned"].startswith(f"jit:{make.STOCK}:")
+    assert second == third
+    assert second["launches"] == 0
+    assert found["events"].count("uncovered") == 1
+    log = (real.site / "aiter" / "jit" / "build" / "builds.log").read_text()
+    assert log.count("\n") == 1
+
+
+def test_an_uncovered_call_that_nobody_takes_names_shape_and_module(real: Stage) -> None:
+    found = _calls(real, UNCOVERED, AITER_PREBUILT_UNCOVERED="error")
+    (result,) = found["results"]
+    assert result["raised"] == "UncoveredShapeError"
+    assert f"k = {UNCOVERED}" in result["message"]
+    assert real.entry.name in result["message"]

@@ -11,12 +11,19 @@ class Tensor:
     """What the stubs' hints name."""
 
 
+_SHORT = {"torch.float4_e2m1fn_x2": "fp4x2", "torch.bfloat16": "b16"}
+
+
+def _short(tensor):
+    return _SHORT.get(str(tensor.dtype), str(tensor.dtype))
+
+
 def _name(mul_stage, hidden, weight, out, quant_type, activation, is_shuffled):
     quant = ("no", "per_tensor", "per_token", "per_1x32", "per_1x128", "per_1x128")[quant_type]
     act = ("silu", "gelu", "swiglu")[activation]
     state = "on" if is_shuffled else "off"
     return (
-        f"module_moe_ck2stages_{hidden.dtype}_{weight.dtype}_preshuffle_{state}_{out.dtype}"
+        f"module_moe_ck2stages_{_short(hidden)}_{_short(weight)}_preshuffle_{state}_{_short(out)}"
         f"_{act}_{quant}_mulWeightStage{mul_stage}"
     )
 
