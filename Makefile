@@ -74,6 +74,10 @@ lint: setup ## Check style, types and workflows
 	$(BIN)/actionlint
 	$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 
+.PHONY: join
+join: setup ## Join the shards' parts below PARTS=FOLDER in this machine's cache
+	$(BIN)/prebuild join "$(PARTS)"
+
 # ---- Releases: docs/release.md ----
 
 .PHONY: release-tools

@@ -13,6 +13,7 @@ from prebuild.console import err
 from prebuild.project import Project
 from prebuild.release import container as containers
 from prebuild.release.gate import judge_wheel
+from prebuild.release.join import join
 from prebuild.release.matrix import jobs, read_matrix
 from prebuild.release.pythons import candidates, distinct
 from prebuild.release.reproduce import file_sha256, reproduce
@@ -67,7 +68,7 @@ def container_run(
         Project.here(),
         image,
         command,
-        objects=settings.cache_dir / "objects",
+        cache=settings.cache_dir,
         ck_include=settings.ck_include,
     )
 
@@ -145,6 +146,14 @@ def reproduce_command(
     same = reproduce(Project.here(), settings, image=image, config=pairs, kernels=kernels, say=_say)
     typer.echo(f"{same.name}: the same bytes twice, sha256 {same.sha256}")
     typer.echo(f"compiled anew in the second build: {same.compiled} objects of {same.objects}")
+
+
+def join_command(
+    parts: Annotated[Path, typer.Argument(help="Folder with a folder for each part.")],
+) -> None:
+    """Join what the shards compiled (objects, costs) in this machine's cache."""
+    joined = join(parts, Settings.from_environ(os.environ).cache_dir)
+    typer.echo(f"{joined.parts} parts: {joined.objects} new objects, {joined.costs} costs")
 
 
 def sums(

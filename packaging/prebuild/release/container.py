@@ -115,23 +115,26 @@ def run(
     image: str,
     command: Sequence[str],
     *,
-    objects: Path,
+    cache: Path,
     ck_include: Path | None = None,
     named: bool = True,
 ) -> None:
     """Run a command of the project's Makefile in ``image``, on a checkout of HEAD.
 
-    ``objects`` is the object cache inside; ``dist/`` and ``wheelhouse/`` are this checkout's own.
-    ``ck_include`` are headers of composable kernel to use instead of the image's.  ``named`` puts
-    the image's digest into the build record.
+    Objects and their costs come from ``cache`` and go there; ``dist/`` and ``wheelhouse/`` are
+    this checkout's own.  ``ck_include`` are headers of composable kernel to use instead of the
+    image's.  ``named`` puts the image's digest into the build record.
     """
     engine = Engine.find(configuration(project))
     digest = engine.digest(image)
+    objects = cache / "objects"
     objects.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="prebuild-run-") as scratch:
-        checkout = Path(scratch) / "checkout"
+        checkout, costs = Path(scratch) / "checkout", Path(scratch) / "costs"
         clone(project, checkout)
-        mounts = {checkout: INSIDE_PROJECT, objects: f"{INSIDE}/objects"}
+        costs.mkdir()
+        _copy_if_there(cache / "costs.json", costs)
+        mounts = {checkout: INSIDE_PROJECT, objects: f"{INSIDE}/objects", costs: "/costs"}
         for name in ("dist", "wheelhouse"):
             (project.root / name).mkdir(exist_ok=True)
             mounts[project.root / name] = f"{INSIDE_PROJECT}/{name}"
@@ -143,8 +146,9 @@ def run(
             *(f"--volume={outside}:{inside}" for outside, inside in mounts.items()),
             *_ck_volume(ck_include),
             *(f"--env={name}={value}" for name, value in environment.items()),
-            *(image, *command),
+            *(image, "sh", "-c", _WITH_COSTS, "sh", *command),
         )
+        _copy_if_there(costs / "costs.json", cache)
 
 
 # The image's tools stand for the environment that make would set up.
@@ -153,6 +157,20 @@ _INSIDE = {
     "MAKEFLAGS": f"-o {TOOLS}/.ready",
     "PYTHONPATH": f"{INSIDE_PROJECT}/packaging:{INSIDE_PROJECT}",
 }
+
+
+# A book of costs is replaced as a whole, which the mount of a single file does not allow.
+_WITH_COSTS = """\
+cp /costs/costs.json "$PREBUILD_CACHE_DIR" 2>/dev/null
+"$@"; code=$?
+cp "$PREBUILD_CACHE_DIR/costs.json" /costs 2>/dev/null
+exit $code
+"""
+
+
+def _copy_if_there(source: Path, target: Path) -> None:
+    if source.exists():
+        shutil.copy(source, target)
 
 
 def _ck_volume(include: Path | None) -> list[str]:

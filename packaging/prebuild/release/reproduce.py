@@ -61,7 +61,7 @@ def reproduce(
         say("first build: here")
         first = _build_here(project, folder / "one" / "checkout", options)
         prepared = _units(folder / "one" / "checkout", settings, config)
-        seeded = seed_objects(prepared.units, prepared.book, folder / "objects", kernels)
+        seeded = seed_objects(prepared.units, prepared.book, folder / "cache" / "objects", kernels)
         objects = len(prepared.units)
         say(f"second build: in {image}, {seeded} of {objects} objects from the first, rest anew")
         second = _build_inside(project, folder, image, options)
@@ -93,7 +93,7 @@ def _build_inside(project: Project, folder: Path, image: str, options: list[str]
         Project(root=checkout),
         image,
         ["sh", "-c", 'umask 027 && exec "$@"', "sh", *command, *options],
-        objects=folder / "objects",
+        cache=folder / "cache",
         named=False,
     )
     return _only_wheel(checkout / "dist")

@@ -36,12 +36,13 @@ def test_a_run_mounts_a_checkout_the_objects_and_the_results(
 ) -> None:
     ck = tmp_path / "ck" / "include"
     container.run(
-        Project(root=tmp_path), "img", ["make", "wheel"], objects=tmp_path / "o", ck_include=ck
+        Project(root=tmp_path), "img", ["make", "wheel"], cache=tmp_path / "c", ck_include=ck
     )
     run = seen[-1]
-    assert run[-3:] == ["img", "make", "wheel"]
+    assert run[-2:] == ["make", "wheel"]
+    assert "img" in run
     text = " ".join(run)
-    assert f"{tmp_path / 'o'}:{container.INSIDE}/objects" in text
+    assert f"{tmp_path / 'c' / 'objects'}:{container.INSIDE}/objects" in text
     assert f"{tmp_path / 'wheelhouse'}:/project/wheelhouse" in text
     assert f"--volume={ck.parent}:/ck:ro" in run
     assert "--env=PREBUILD_CK_INCLUDE=/ck/include" in run
@@ -52,7 +53,7 @@ def test_a_run_mounts_a_checkout_the_objects_and_the_results(
 def test_a_nameless_run_leaves_no_trace_of_the_container(
     seen: list[list[str]], tmp_path: Path
 ) -> None:
-    container.run(Project(root=tmp_path), "img", ["true"], objects=tmp_path / "o", named=False)
+    container.run(Project(root=tmp_path), "img", ["true"], cache=tmp_path / "c", named=False)
     assert not any("PREBUILD_CONTAINER" in part for part in seen[-1])
 
 
@@ -64,7 +65,7 @@ def test_an_image_that_is_not_here_is_said_with_what_to_do(
 
     monkeypatch.setattr(proc, "run", absent)
     with pytest.raises(ContainerError, match="make container"):
-        container.run(Project(root=tmp_path), "img", ["true"], objects=tmp_path / "o")
+        container.run(Project(root=tmp_path), "img", ["true"], cache=tmp_path / "c")
     assert seen == []
 
 
