@@ -67,11 +67,13 @@ bench: toolchain ## Compare with the build that this replaces (BENCH="--runs 3 -
 	$(BIN)/prebuild bench $(BENCH)
 
 .PHONY: lint
-lint: setup ## Check style, types and workflows
+lint: setup ## Check style, types, containers and workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/actionlint
+	$(BIN)/hadolint --failure-threshold warning --no-color packaging/containers/Containerfile.*
+	$(BIN)/shellcheck packaging/containers/*.sh
+	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck
 	$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 
 .PHONY: join
