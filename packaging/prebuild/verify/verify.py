@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 
 from prebuild.gfx950 import EXECUTOR_VERSION
@@ -53,7 +54,8 @@ def _run(subjects: list[Subject], objdump: Path, jobs: int) -> Iterator[Verdict]
     if len(subjects) <= 1 or jobs == 1:
         yield from (run_subject(subject, objdump) for subject in subjects)
         return
-    with ProcessPoolExecutor(max_workers=jobs) as pool:
+    # Not forked: the progress bar is a thread of this process.
+    with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
         ordered = sorted(subjects, key=_weight)
         waiting = [pool.submit(run_subject, subject, objdump) for subject in ordered]
         for future in as_completed(waiting):
