@@ -16,9 +16,10 @@ from prebuild.compile.costs import CostBook
 from prebuild.compile.flags import Flags, resolve_flags
 from prebuild.compile.units import ModuleUnits, Unit, plan_units
 from prebuild.generate import generate
-from prebuild.inspect.codeobject import KernelFacts, kernel_facts
+from prebuild.inspect.codeobject import KernelFacts
 from prebuild.inspect.elf import elf_facts
 from prebuild.inspect.findings import InspectionError, judge, load_policy
+from prebuild.inspect.known import known_facts
 from prebuild.link import LinkedModule, link_module
 from prebuild.manifest_writer import Inspected
 from prebuild.model import Plan
@@ -165,7 +166,7 @@ def inspect_modules(built: Built) -> tuple[Inspected, ...]:
         linked = built.modules[units.module.name]
         for path in linked.code_objects.values():
             if path not in seen:
-                seen[path] = kernel_facts(path, toolchain)
+                seen[path] = known_facts(path, toolchain)
         kernels = {name: seen[path] for name, path in linked.code_objects.items()}
         elf = elf_facts(linked.path)
         found = judge(units.module, elf, kernels, policy)

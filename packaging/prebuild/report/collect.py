@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from prebuild.compile.build import read_costs
-from prebuild.inspect.codeobject import CodeObjectError, kernel_facts
+from prebuild.inspect.codeobject import CodeObjectError
+from prebuild.inspect.known import known_facts
 from prebuild.report import ninja_log, record
 from prebuild.report.model import Registers, Report, make_report
 from prebuild.toolchain import Toolchain
@@ -36,7 +37,7 @@ def _registers(found: record.BuildRecord, toolchain: Toolchain) -> dict[str, Reg
 
 
 def _of(path: Path, toolchain: Toolchain) -> Registers:
-    found = kernel_facts(path, toolchain)
+    found = known_facts(path, toolchain)
     return Registers(
         vgprs=found.vgprs,
         agprs=found.agprs,

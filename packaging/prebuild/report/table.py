@@ -16,9 +16,9 @@ _MIB = 1 << 20
 def as_table(report: Report, *, top: int) -> RenderableType:
     """Return the summary and the ``top`` slowest compiles."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("unit", no_wrap=True)
+    table.add_column("unit", no_wrap=True, overflow="ellipsis")
     for name in ("wall s", "CPU s", "peak MiB", "VGPRs", "spilled", "LDS KiB"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     for row in report.rows[:top]:
         table.add_row(*cells(row))
     lines = [Text(line) for line in summary(report)]
@@ -63,9 +63,9 @@ def cells(row: Row) -> list[str]:
 def as_comparison(found: Comparison, *, top: int) -> RenderableType:
     """Return two builds side by side."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("unit", no_wrap=True)
+    table.add_column("unit", no_wrap=True, overflow="ellipsis")
     for name in ("CPU s before", "after", "ratio"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     for change in found.changes[:top]:
         table.add_row(
             short(change.unit),

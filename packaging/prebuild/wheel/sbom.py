@@ -17,7 +17,6 @@ from cyclonedx.model.license import DisjunctiveLicense
 from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 from aiter_prebuilt.manifest import BuildRecord, Manifest
@@ -70,6 +69,9 @@ def make_sbom(manifest: Manifest, toolchain: Toolchain, *, epoch: int) -> str:
 
 def validate(text: str) -> None:
     """Raise :class:`SbomError` where ``text`` breaks the schema of CycloneDX 1.6."""
+    # Late: it compiles a grammar for a second, which every other command would wait for.
+    from cyclonedx.validation.json import JsonStrictValidator
+
     problem = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
     if problem is not None:
         raise SbomError("the SBOM does not meet CycloneDX 1.6:", [str(problem)])
