@@ -9,6 +9,16 @@ if TYPE_CHECKING:
     from aiter_prebuilt.record import Event
 
 
+def install() -> None:
+    """Activate the finder where no start-up file did: ``python -S``, PYTHONPATH, ``pip --target``.
+
+    Call it before AITER's first MoE call; a second call changes nothing.
+    """
+    from aiter_prebuilt import _hook
+
+    _hook.install()
+
+
 def reasons() -> "tuple[Event, ...]":
     """Return what was served or declined in this process, and why, oldest first."""
     from aiter_prebuilt import record

@@ -36,12 +36,17 @@ class Hook:
         return find(fullname, path)
 
 
+def place() -> str:
+    """Where the hook is on ``sys.meta_path``: ``front``, ``end`` or ``absent``."""
+    for position, entry in enumerate(sys.meta_path):
+        if type(entry).__name__ == "Hook" and type(entry).__module__ == __name__:
+            return "end" if position else "front"
+    return "absent"
+
+
 def install() -> None:
     """Put the hook on ``sys.meta_path``, once: at the end, with AITER_PREBUILT=prefer in front."""
-    if any(
-        type(entry).__name__ == "Hook" and type(entry).__module__ == __name__
-        for entry in sys.meta_path
-    ):
+    if place() != "absent":
         return
     hook = Hook()
     if settings.prefers():

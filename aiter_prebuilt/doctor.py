@@ -8,7 +8,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any, Literal
 
-from aiter_prebuilt import hip, host, jitdir, store
+from aiter_prebuilt import _hook, hip, host, jitdir, store
 from aiter_prebuilt.finder import judge
 from aiter_prebuilt.match import Reason
 from aiter_prebuilt.settings import Settings
@@ -32,6 +32,8 @@ class Report:
     """All that ``doctor`` knows."""
 
     settings: dict[str, Any]
+    finder: str
+    """Where the finder stands in this interpreter: ``end``, ``front``, or ``absent``."""
     host: host.HostFacts
     hip_copies: tuple[tuple[hip.HipCopy, str], ...]
     """Runtimes that are mapped (in this process or in ``--pid``), and whose each is."""
@@ -53,12 +55,18 @@ def examine(asked: Settings, pid: int | None = None) -> Report:
     names = sorted({entry.module.stock_name for entry in store.entries(shelves)})
     return Report(
         settings={name: getattr(asked, name) for name in Settings.__slots__},
+        finder=_hook.place(),
         host=facts,
         hip_copies=tuple((copy, owner(copy.path)) for copy in hip.mapped_copies(maps)),
         torch=_torch(),
         jit=jit,
         modules=tuple(_state(name, shelves, asked, jit) for name in names),
-        problems=(*_shelf_problems(shelves), *_setting_problems(asked), *_jit_problems(jit)),
+        problems=(
+            *_finder_problems(),
+            *_shelf_problems(shelves),
+            *_setting_problems(asked),
+            *_jit_problems(jit),
+        ),
     )
 
 
@@ -108,6 +116,16 @@ def _torch() -> str | None:
     except (ImportError, ValueError):
         return None
     return f"{version} at {Path(spec.origin).parent}" if spec and spec.origin else version
+
+
+def _finder_problems() -> list[Reason]:
+    if _hook.place() != "absent":
+        return []
+    message = (
+        "no start-up file activated the finder in this interpreter: site-packages' .pth files were "
+        "not read (python -S, PYTHONPATH, pip --target); call aiter_prebuilt.install() before AITER"
+    )
+    return [Reason(code="inactive", message=message)]
 
 
 def _shelf_problems(shelves: tuple[store.Shelf, ...]) -> list[Reason]:

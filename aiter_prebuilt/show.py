@@ -115,6 +115,7 @@ def _host_rows(report: examination.Report) -> list[tuple[str, str]]:
         text = f"{report.jit.folder} ({rights if report.jit.exists else 'not there'})"
         rows.append(("JIT directory", f"{text}, modules are {report.jit.import_name}"))
     asked = report.settings
+    rows.append(("finder", f"{report.finder} of sys.meta_path"))
     rows.append(("settings", f"AITER_PREBUILT={asked['mode']}, uncovered={asked['uncovered']}"))
     return rows
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import aiter_prebuilt
 from aiter_prebuilt import _hook
 
 SITE = Path(__file__).parents[3] / "packaging" / "site"
@@ -23,6 +24,14 @@ def test_install_appends_once(meta_path: list[object], monkeypatch: pytest.Monke
     _hook.install()
     _hook.install()
     assert [type(entry) for entry in meta_path] == [object, _hook.Hook]
+
+
+def test_the_place_is_told(meta_path: list[object]) -> None:
+    assert _hook.place() == "absent"
+    aiter_prebuilt.install()
+    assert _hook.place() == "end"
+    meta_path.reverse()
+    assert _hook.place() == "front"
 
 
 def test_prefer_goes_in_front(meta_path: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
