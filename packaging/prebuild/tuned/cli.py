@@ -26,6 +26,7 @@ SCHEMA = 1
 FOUND = 1
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable, versioned.")]
+Fallback = Annotated[bool, typer.Option(help="Count rows for AITER without FlyDSL.")]
 Recipes = Annotated[list[str], typer.Option("--recipe", help="Names or files; all if none.")]
 
 
@@ -35,7 +36,7 @@ def import_tuned(
     write: Annotated[
         Path | None, typer.Option(help="Write drafts of missing recipes here.")
     ] = None,
-    fallback: Annotated[bool, typer.Option(help="Count rows for AITER without FlyDSL.")] = False,
+    fallback: Fallback = False,
     every: Annotated[bool, typer.Option("--all", help="A line for every row.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -57,6 +58,7 @@ def import_tuned(
 def coverage(
     csv: Annotated[list[Path], typer.Option("--csv", help="AITER's fMoE tables.")] = [],  # noqa: B006
     recipe: Recipes = [],  # noqa: B006
+    fallback: Fallback = False,
     every: Annotated[bool, typer.Option("--all", help="A line for every point.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -64,7 +66,12 @@ def coverage(
     recipes = _recipes(recipe)
     plan = make_plan(recipes)
     table = read_tables(csv)
-    uses = [use for verdict in judge(table.entries) for use in verdict.uses]
+    uses = [
+        use
+        for verdict in judge(table.entries)
+        for use in verdict.uses
+        if fallback or verdict.entry.row.tag != compare.FALLBACK
+    ]
     points = cover.cover(plan, [*uses, *cover.recipe_uses(recipes)])
     if as_json:
         typer.echo(json.dumps({**cover.as_json(points), "bad_rows": table.bad}, indent=1))

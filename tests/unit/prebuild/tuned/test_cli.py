@@ -66,6 +66,17 @@ def test_coverage_tells_ci(tmp_path: Path, recipe: str) -> None:
     assert run("coverage", "--csv", str(bad), "--recipe", recipe).exit_code == 1
 
 
+def test_coverage_counts_rows_for_an_aiter_without_flydsl_when_asked(
+    tmp_path: Path, recipe: str
+) -> None:
+    table = write(
+        tmp_path / "t.csv", row(kernelName2="", inter_dim=2048, _tag="flydsl_fallback")
+    )  # fmt: skip
+    arguments = ["coverage", "--csv", str(table), "--recipe", recipe]
+    assert run(*arguments).exit_code == 0
+    assert run(*arguments, "--fallback").exit_code == 1
+
+
 def test_coverage_as_json(recipe: str) -> None:
     raw = json.loads(run("coverage", "--recipe", recipe, "--json").stdout)
     assert raw["schema"] == 1
