@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from prebuild.repro.generator import Listing, as_json, as_text, holds, listings
+from prebuild.repro.generator import Listing, as_json, as_text, listings, verdict
 from tests.unit.prebuild.samples import PROJECT, kimi
 
 
@@ -31,24 +31,28 @@ def test_deployed_module_has_none_and_the_same_dispatch() -> None:
         (64, "256x64x128x128"),
         (128, "256x128x128x128"),
     ]
-    assert holds((full, deployed))
+    assert verdict((full, deployed)) == "holds"
     assert deployed.module != full.module
 
 
 def test_criterion_fails_for_a_small_file_or_another_dispatch() -> None:
     full, deployed = found()
-    assert not holds((full, replace(deployed, files=full.files)))
-    assert not holds((full, replace(deployed, dispatch=deployed.dispatch[:2])))
+    for changed in (
+        replace(deployed, files=full.files),
+        replace(deployed, dispatch=deployed.dispatch[:2]),
+    ):
+        assert verdict((full, changed)) == "does not hold"
 
 
 def test_small_inter_dim_keeps_its_instances() -> None:
-    _, deployed = listings(kimi(), tp=8, templates=PROJECT.templates)
+    full, deployed = listings(kimi(), tp=8, templates=PROJECT.templates)
     assert len(deployed.small) == 3
+    assert verdict((full, deployed)) == "does not apply"
 
 
 def test_text_and_json_say_the_same() -> None:
     listing = found()
     assert "10 instances, 3 of them gemm2_64x*" in as_text(listing)
-    assert as_text(listing).endswith("criterion of issue 1: holds")
-    assert as_json(listing)["criterion_holds"] is True
+    assert as_text(listing).endswith("criterion of issue 1 at inter_dim 1024: holds")
+    assert as_json(listing)["criterion"] == "holds"
     assert len(as_json(listing)["modules"][0]["instances"]) == 10
