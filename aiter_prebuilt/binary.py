@@ -5,10 +5,10 @@ descriptor (``/proc/self/fd/N``), so replacing the path between check and load c
 write into the same file is caught by comparing the inode's change time right before the load.
 
 Why not a sealed memory file, which nobody could write to: the HIP runtime looks up in
-``/proc/self/maps`` which file holds the GPU code, and some versions of it (ROCm clr, hip_fatbin.cpp)
-open that path again; for a memory file this fails, and with it every launch.  Mapping the real inode
-keeps the real path there.  A stamp that saves the hashing is not kept: it could be forged by a
-rewrite of the same size, and hashing takes 0.6 ms a megabyte.
+``/proc/self/maps`` which file holds the GPU code, and some versions of it (ROCm clr,
+hip_fatbin.cpp) open that path again; for a memory file this fails, and with it every launch.
+Mapping the real inode keeps the real path there.  A stamp that saves the hashing is not kept: it
+could be forged by a rewrite of the same size, and hashing takes 0.6 ms a megabyte.
 """
 
 from __future__ import annotations
