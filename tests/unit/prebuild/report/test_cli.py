@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from prebuild.report import cli, record
+from tests.unit.prebuild.report import samples
+
+
+def write_build(work: Path) -> Path:
+    (work / "costs").mkdir(parents=True)
+    record.write(samples.record(), work)
+    for name, cost in samples.COSTS.items():
+        (work / "costs" / f"{name}.json").write_text(json.dumps(cost))
+    lines = [
+        f"{edge.start * 1000:.0f}\t{edge.end * 1000:.0f}\t1\t{edge.output}\tff"
+        for edge in samples.EDGES
+    ]
+    (work / ".ninja_log").write_text("\n".join(["# ninja log v7", *lines]) + "\n")
+    return work
+
+
+@pytest.fixture
+def runner(monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    monkeypatch.setattr(cli, "_toolchain", lambda: None)
+    return CliRunner()
+
+
+@pytest.fixture
+def app() -> typer.Typer:
+    made = typer.Typer()
+    made.command()(cli.report)
+    return made
+
+
+def test_json_of_a_work_folder(tmp_path: Path, runner: CliRunner, app: typer.Typer) -> None:
+    work = write_build(tmp_path / "w")
+    done = runner.invoke(app, ["--work", str(work), "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["summary"]["cpu_seconds"] == 51.5
+    assert "compare" not in found
+
+
+def test_page_trace_and_comparison(tmp_path: Path, runner: CliRunner, app: typer.Typer) -> None:
+    work, other = write_build(tmp_path / "w"), write_build(tmp_path / "other")
+    page, trace = tmp_path / "b.html", tmp_path / "b.json"
+    arguments = ["--work", str(work), "--html", str(page), "--trace", str(trace)]
+    done = runner.invoke(app, [*arguments, "--compare", str(other), "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["compare"]["cpu_before"] == 51.5
+    assert "<svg" in page.read_text()
+    assert json.loads(trace.read_text())["traceEvents"]
+
+
+def test_a_folder_without_a_build_is_an_error(
+    tmp_path: Path, runner: CliRunner, app: typer.Typer
+) -> None:
+    done = runner.invoke(app, ["--work", str(tmp_path)])
+    assert isinstance(done.exception, record.RecordError)
