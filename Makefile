@@ -71,6 +71,7 @@ lint: setup ## Check style, types, containers and workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	git ls-files 'csrc/*.?pp' 'packaging/*.c' | xargs $(BIN)/clang-format --dry-run --Werror
 	$(BIN)/hadolint --failure-threshold warning --no-color packaging/containers/Containerfile.*
 	$(BIN)/shellcheck packaging/containers/*.sh
 	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck

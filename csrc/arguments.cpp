@@ -5,19 +5,19 @@
 
 namespace aiter_prebuilt {
 
-const Signature kStage1 = {
-    "ck_moe_stage1",
-    1,
-    {"hidden_states", "w1", "w2", "sorted_token_ids", "sorted_expert_ids", "num_valid_ids", "out",
-     "topk", "kernelName", "w1_scale", "a1_scale", "block_m", "sorted_weights", "quant_type",
-     "activation", "splitk", "use_non_temporal_load", "dst_type", "is_shuffled"}};
+const Signature kStage1 = {"ck_moe_stage1",
+                           1,
+                           {"hidden_states", "w1", "w2", "sorted_token_ids", "sorted_expert_ids",
+                            "num_valid_ids", "out", "topk", "kernelName", "w1_scale", "a1_scale",
+                            "block_m", "sorted_weights", "quant_type", "activation", "splitk",
+                            "use_non_temporal_load", "dst_type", "is_shuffled"}};
 
-const Signature kStage2 = {
-    "ck_moe_stage2",
-    2,
-    {"inter_states", "w1", "w2", "sorted_token_ids", "sorted_expert_ids", "num_valid_ids", "out",
-     "topk", "kernelName", "w2_scale", "a2_scale", "block_m", "sorted_weights", "quant_type",
-     "activation", "splitk", "use_non_temporal_load", "dst_type", "is_shuffled"}};
+const Signature kStage2 = {"ck_moe_stage2",
+                           2,
+                           {"inter_states", "w1", "w2", "sorted_token_ids", "sorted_expert_ids",
+                            "num_valid_ids", "out", "topk", "kernelName", "w2_scale", "a2_scale",
+                            "block_m", "sorted_weights", "quant_type", "activation", "splitk",
+                            "use_non_temporal_load", "dst_type", "is_shuffled"}};
 
 namespace {
 
@@ -57,7 +57,10 @@ bool bind_keyword(const Signature& signature, PyObject* keyword, PyObject* value
     return true;
 }
 
-bool none_or_missing(PyObject* value) { return value == nullptr || value == Py_None; }
+bool none_or_missing(PyObject* value)
+{
+    return value == nullptr || value == Py_None;
+}
 
 } // namespace
 

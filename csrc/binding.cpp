@@ -79,8 +79,8 @@ bool check_features(const Signature& s, PyObject* const* values, const Scalars& 
     if(scalars.is_shuffled != kModule.preshuffled)
     {
         PyErr_Format(PyExc_ValueError, "%s(): is_shuffled is %s, expected %s for %s", s.function,
-                     scalars.is_shuffled ? "True" : "False",
-                     kModule.preshuffled ? "True" : "False", kModule.name);
+                     scalars.is_shuffled ? "True" : "False", kModule.preshuffled ? "True" : "False",
+                     kModule.name);
         return false;
     }
     const bool given = values[kSortedWeights] != nullptr && values[kSortedWeights] != Py_None;
@@ -108,8 +108,7 @@ bool read_sizes(const Signature& s, PyObject* const* values, const Scalars& scal
     out->top_k       = scalars.top_k;
     out->k           = static_cast<int>(k) * kModule.values_per_element;
     out->n           = static_cast<int>(s.stage == 1 ? rows / 2 : rows);
-    out->sorted_size = static_cast<int>(
-        std::min(tokens * scalars.top_k * scalars.block_m, sorted));
+    out->sorted_size = static_cast<int>(std::min(tokens * scalars.top_k * scalars.block_m, sorted));
     return true;
 }
 
@@ -241,11 +240,10 @@ PyObject* dispatch(const Call& call, const Scalars& scalars, const Problem& prob
 {
     const Signature& s  = call.signature;
     const int inter_dim = s.stage == 1 ? problem.n : problem.k;
-    const Choice choice =
-        choose(kModule, s.stage, scalars.kernel_name, scalars.block_m, inter_dim);
-    if(choice.name_unknown &&
-       PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "%s(): kernelName '%s' is not known, using block_m",
-                        s.function, scalars.kernel_name) < 0)
+    const Choice choice = choose(kModule, s.stage, scalars.kernel_name, scalars.block_m, inter_dim);
+    if(choice.name_unknown && PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
+                                               "%s(): kernelName '%s' is not known, using block_m",
+                                               s.function, scalars.kernel_name) < 0)
     {
         return nullptr;
     }
@@ -339,15 +337,13 @@ PyObject* set_uncovered(PyObject*, PyObject* callable)
           "sorted_expert_ids: torch.Tensor, num_valid_ids: torch.Tensor, out: torch.Tensor, "      \
           "topk: int, kernelName: Optional[str] = None, "
 
-constexpr char kStage1Doc[] =
-    "ck_moe_stage1(" AITER_PREBUILT_HEAD("hidden_states")
-    "w1_scale: Optional[torch.Tensor] = None, a1_scale: Optional[torch.Tensor] = None, "
-    AITER_PREBUILT_TAIL("Optional[int]");
+constexpr char kStage1Doc[] = "ck_moe_stage1(" AITER_PREBUILT_HEAD(
+    "hidden_states") "w1_scale: Optional[torch.Tensor] = None, a1_scale: Optional[torch.Tensor] = "
+                     "None, " AITER_PREBUILT_TAIL("Optional[int]");
 
-constexpr char kStage2Doc[] =
-    "ck_moe_stage2(" AITER_PREBUILT_HEAD("inter_states")
-    "w2_scale: Optional[torch.Tensor] = None, a2_scale: Optional[torch.Tensor] = None, "
-    AITER_PREBUILT_TAIL("int");
+constexpr char kStage2Doc[] = "ck_moe_stage2(" AITER_PREBUILT_HEAD(
+    "inter_states") "w2_scale: Optional[torch.Tensor] = None, a2_scale: Optional[torch.Tensor] = "
+                    "None, " AITER_PREBUILT_TAIL("int");
 
 PyMethodDef methods[] = {
     {"ck_moe_stage1", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(stage1)),
@@ -358,7 +354,10 @@ PyMethodDef methods[] = {
      "_set_uncovered(callable)\n\nSet who takes calls that this module does not cover."},
     {nullptr, nullptr, 0, nullptr}};
 
-int execute(PyObject*) { return init_tensor_names() ? 0 : -1; }
+int execute(PyObject*)
+{
+    return init_tensor_names() ? 0 : -1;
+}
 
 PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void*>(execute)}, {0, nullptr}};
 

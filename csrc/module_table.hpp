@@ -34,8 +34,8 @@ struct ModuleTable
     const char* b_dtype;
     const char* c_dtype;
     int values_per_element; // of K in one element of the activations: 2 for packed fp4, else 1
-    int quant;           // AITER's QuantType
-    int activation;      // AITER's ActivationType
+    int quant;              // AITER's QuantType
+    int activation;         // AITER's ActivationType
     int routed_weight_stage;
     bool preshuffled;
     bool scales; // both operands carry scales that the kernel reads

@@ -3,7 +3,8 @@
 #include <hip/hip_runtime_api.h>
 
 // The compiler-to-runtime interface of HIP; declared here because no public header does.  Source:
-// clang, lib/CodeGen/CGCUDANV.cpp and LLVM's offload wrapper; ROCm/clr, hipamd/src/hip_platform.cpp.
+// clang, lib/CodeGen/CGCUDANV.cpp and LLVM's offload wrapper; ROCm/clr,
+// hipamd/src/hip_platform.cpp.
 extern "C" void** __hipRegisterFatBinary(const void* wrapper);
 extern "C" void __hipUnregisterFatBinary(void** handle);
 extern "C" void __hipRegisterFunction(void** fat_binary, const void* handle, char* device_name,

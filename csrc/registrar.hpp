@@ -9,9 +9,9 @@ namespace aiter_prebuilt {
 
 struct EmbeddedKernel
 {
-    const void* bundle;  // clang offload bundle with one gfx950 code object
-    const void* handle;  // what hipLaunchKernel is called with
-    const char* symbol;  // the kernel's name in the code object
+    const void* bundle; // clang offload bundle with one gfx950 code object
+    const void* handle; // what hipLaunchKernel is called with
+    const char* symbol; // the kernel's name in the code object
 };
 
 extern "C" const EmbeddedKernel aiter_prebuilt_kernels[];

@@ -152,9 +152,12 @@ bool init_tensor_names()
         const char* text;
     };
     const Name names[] = {
-        {&name_data_ptr, "data_ptr"},     {&name_dtype, "dtype"},
-        {&name_get_device, "get_device"}, {&name_is_contiguous, "is_contiguous"},
-        {&name_size, "size"},             {&name_numel, "numel"},
+        {&name_data_ptr, "data_ptr"},
+        {&name_dtype, "dtype"},
+        {&name_get_device, "get_device"},
+        {&name_is_contiguous, "is_contiguous"},
+        {&name_size, "size"},
+        {&name_numel, "numel"},
     };
     for(const Name& name : names)
     {

@@ -50,10 +50,14 @@ void** __hipRegisterFatBinary(const void* wrapper)
     return handle;
 }
 
-void __hipUnregisterFatBinary(void** handle) { free(handle); }
+void __hipUnregisterFatBinary(void** handle)
+{
+    free(handle);
+}
 
 void __hipRegisterFunction(void** binary, const void* handle, char* device_name, const char* name,
-                           unsigned limit, void* tid, void* bid, dim3* block, dim3* grid, int* wsize)
+                           unsigned limit, void* tid, void* bid, dim3* block, dim3* grid,
+                           int* wsize)
 {
     (void)name, (void)limit, (void)tid, (void)bid, (void)block, (void)grid, (void)wsize;
     if(kernel_count == MAX_KERNELS)
@@ -90,8 +94,8 @@ int hipLaunchKernel(const void* handle, dim3 grid, dim3 block, void** arguments,
         const int size = number_of("HIP_RECORD_ARGUMENT_BYTES", 0);
         fprintf(file, "{\"symbol\": \"%s\", \"grid\": [%u, %u, %u], \"block\": [%u, %u, %u], ",
                 found->symbol, grid.x, grid.y, grid.z, block.x, block.y, block.z);
-        fprintf(file, "\"shared\": %zu, \"stream\": %llu, \"device\": %d, \"arguments\": \"", shared,
-                (unsigned long long)(uintptr_t)stream, current_device);
+        fprintf(file, "\"shared\": %zu, \"stream\": %llu, \"device\": %d, \"arguments\": \"",
+                shared, (unsigned long long)(uintptr_t)stream, current_device);
         for(int i = 0; i < size; ++i)
         {
             fprintf(file, "%02x", ((const unsigned char*)arguments[0])[i]);
@@ -114,4 +118,7 @@ int hipSetDevice(int device)
     return device < number_of("HIP_RECORD_DEVICES", 8) ? 0 : 101; /* hipErrorInvalidDevice */
 }
 
-const char* hipGetErrorString(int error) { return error == 0 ? "no error" : "recorded failure"; }
+const char* hipGetErrorString(int error)
+{
+    return error == 0 ? "no error" : "recorded failure";
+}
