@@ -47,7 +47,7 @@ def collect(path: Path, recorder: Recorder | None = None) -> Found:
         subjects = list(found.subjects)
         if module is not None:
             _check(module, found, file)
-            if recorder is not None and module.features is not None:
+            if recorder is not None and module.features is not None and module.harvest is None:
                 subjects = with_launches(module, module.features, file, subjects, recorder)
         for subject in subjects:
             unique.setdefault((subject.symbol, subject.sha256), subject)
