@@ -197,8 +197,8 @@ def smoke_command(
         return
     if wheel is None:
         raise typer.BadParameter("name a wheel, or a Python with --installed-in")
-    found = [*(program for program, _ in _found().values()), toolchain.python]
-    chosen = pythons or [program for program in found if program is not None]
+    own = [] if toolchain.python is None else [toolchain.python]
+    chosen = pythons or [program for program, _ in _found(*own).values()]
     for seen in smoke(wheel.absolute(), chosen, toolchain, say=_say):
         _tell(seen)
 
@@ -208,8 +208,9 @@ def _tell(seen: Smoked) -> None:
     typer.echo(f"CPython {seen.python}: files sound, hook there, {seen.modules} modules load{real}")
 
 
-def _found() -> dict[tuple[int, int], tuple[Path, Path]]:
-    return distinct(candidates([Path(part) for part in os.get_exec_path()], Path.home()))
+def _found(*more: Path) -> dict[tuple[int, int], tuple[Path, Path]]:
+    here = candidates([Path(part) for part in os.get_exec_path()], Path.home())
+    return distinct([*here, *more])
 
 
 def _say(text: str) -> None:

@@ -154,7 +154,6 @@ def run(
 # The image's tools stand for the environment that make would set up.
 _INSIDE = {
     "VENV": TOOLS,
-    "MAKEFLAGS": f"-o {TOOLS}/.ready",
     "PYTHONPATH": f"{INSIDE_PROJECT}/packaging:{INSIDE_PROJECT}",
 }
 
