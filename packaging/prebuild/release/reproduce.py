@@ -64,7 +64,9 @@ def reproduce(
         seeded = seed_objects(prepared.units, prepared.book, folder / "cache" / "objects", kernels)
         objects = len(prepared.units)
         say(f"second build: in {image}, {seeded} of {objects} objects from the first, rest anew")
-        second = _build_inside(project, folder, image, options)
+        # From the first checkout: HEAD may have moved on meanwhile.
+        same_commit = Project(root=folder / "one" / "checkout")
+        second = _build_inside(same_commit, folder, image, options)
         problems = differences(first, second)
         if problems:
             raise NotReproducibleError(f"two builds of {first.name} differ:", problems)

@@ -29,8 +29,8 @@ pytestmark = pytest.mark.toolchain
 PROJECT = Project.here()
 
 
-def build(checkout: Path, umask: int) -> Path:
-    subprocess.run(["git", "clone", "--quiet", PROJECT.root, checkout], check=True)
+def build(origin: Path, checkout: Path, umask: int) -> Path:
+    subprocess.run(["git", "clone", "--quiet", origin, checkout], check=True)
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir"]
     options = ["-C", "recipe=kimi-k2.5-mxfp4"]
     before = os.umask(umask)
@@ -51,8 +51,8 @@ def test_a_real_wheel_has_the_same_bytes_in_another_folder_with_another_umask(
     kimi: KimiWheel, tmp_path: Path
 ) -> None:
     assert kimi.path  # its objects are in the cache now
-    first = build(tmp_path / "one", 0o022)
-    second = build(tmp_path / "two" / "deeper", 0o077)
+    first = build(PROJECT.root, tmp_path / "one", 0o022)
+    second = build(tmp_path / "one", tmp_path / "two" / "deeper", 0o077)
     assert differences(first, second) == []
     assert file_sha256(first) == file_sha256(second)
 
