@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import dataclasses
 import hashlib
 import importlib.util
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from aiter_prebuilt.values import value_class
 
 STUBS = ("ck_moe_stage1", "ck_moe_stage2")
 
@@ -28,7 +29,7 @@ _ALIASES = {"use_non_temporal_load": "non_temporal_load"}
 """AITER's stubs and its binding call the 17th parameter differently; both are accepted."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Parameter:
     """One parameter of a stub, with hint and default as canonical text."""
 
@@ -37,7 +38,7 @@ class Parameter:
     default: str | None
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class AiterFacts:
     """The installed AITER."""
 

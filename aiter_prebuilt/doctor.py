@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
 import importlib.util
 from pathlib import Path
@@ -12,11 +11,12 @@ from aiter_prebuilt import _hook, hip, host, jitdir, store
 from aiter_prebuilt.finder import judge
 from aiter_prebuilt.match import Reason
 from aiter_prebuilt.settings import Settings
+from aiter_prebuilt.values import value_class
 
 State = Literal["served", "shadowed", "declined", "standing aside"]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class ModuleState:
     """What AITER would get for one module."""
 
@@ -27,7 +27,7 @@ class ModuleState:
     notes: tuple[Reason, ...]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Report:
     """All that ``doctor`` knows."""
 

@@ -7,11 +7,11 @@ Every offset of the file is checked before it is used, so a truncated or hostile
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 from collections.abc import Callable, Iterator
 
 from aiter_prebuilt.errors import ElfError
+from aiter_prebuilt.values import value_class
 
 Read = Callable[[int, int], bytes]
 """``read(offset, size)`` returns up to ``size`` bytes of the file from ``offset``."""
@@ -33,7 +33,7 @@ _MAX_TABLE = 1 << 24
 """No table of names or dynamic entries of a real library comes near 16 MiB."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class SharedObject:
     """What the dynamic linker will ask of the host, and where the GPU code lies."""
 
@@ -47,7 +47,7 @@ class SharedObject:
     """Offset and size in bytes of ``.hip_fatbin``, None where there is no such section."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class _Segment:
     kind: int
     offset: int

@@ -12,13 +12,14 @@ from typing import Any, Literal
 from aiter_prebuilt import dispatch, routing, store, tuned
 from aiter_prebuilt.errors import PrebuiltError
 from aiter_prebuilt.manifest import Instance, Module, ModuleKey
+from aiter_prebuilt.values import value_class
 
 
 class ShapeError(PrebuiltError):
     """A shape is incomplete or not a number; the message says which."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Shape:
     """One MoE layer call of a server."""
 
@@ -34,7 +35,7 @@ class Shape:
     kernel_2: str = ""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Answer:
     """What one stage of one call takes."""
 
@@ -74,7 +75,7 @@ def stock_name(features: ModuleKey) -> str:
     return "_".join([*parts, "splitk"] if features.splitk else parts)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class AiterAt:
     """The AITER that is asked about."""
 
@@ -86,7 +87,7 @@ class AiterAt:
     """Whether the FlyDSL package is installed, whose kernels AITER prefers."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class _Choice:
     """What AITER decides before it calls a stage of CK2stages."""
 

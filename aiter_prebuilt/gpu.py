@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
 from typing import Any, Literal
 
+from aiter_prebuilt.values import value_class
+
 _TOPOLOGY = "class/kfd/kfd/topology/nodes"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class GpuFacts:
     """The GPUs of this process, or of this host where nobody asked the driver yet."""
 

@@ -6,7 +6,6 @@ a module binds to the copy that is already there, or to the only one that there 
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import os
 import re
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from aiter_prebuilt.elf import read_shared_object
 from aiter_prebuilt.errors import ElfError
+from aiter_prebuilt.values import value_class
 
 _NAME = "libamdhip64"
 _DEFAULT_FOLDERS = (
@@ -34,7 +34,7 @@ _ELF_LIBC6_X86_64 = 0x0303
 """Flags of an x86-64 entry of the linker's cache (glibc, elf/ldconfig)."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class HipCopy:
     """One HIP runtime library."""
 
@@ -43,7 +43,7 @@ class HipCopy:
     """None where the file could not be read."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class HipFacts:
     """The HIP runtimes that this process has or could get."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import os
 import re
@@ -12,11 +11,12 @@ from pathlib import Path
 from aiter_prebuilt import contract, gpu, hip
 from aiter_prebuilt.manifest import sources_digest
 from aiter_prebuilt.settings import Settings
+from aiter_prebuilt.values import value_class
 
 DEFAULT_RUNTIME = "libamdhip64.so.7"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class HostFacts:
     """This host and this process."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import socket
 import time
@@ -11,12 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 from aiter_prebuilt.settings import Settings
+from aiter_prebuilt.values import value_class
 
 _GRACE_SECONDS = 600
 """A lock without an owner's name (AITER at 9bab8388 writes none) that is older than a build."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Lock:
     """One lock file of AITER's JIT."""
 
@@ -25,7 +25,7 @@ class Lock:
     detail: str
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class JitFacts:
     """Where AITER looks for its builds, and what is there."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import logging
 import sys
@@ -18,9 +17,10 @@ from aiter_prebuilt.host import DEFAULT_RUNTIME, HostFacts
 from aiter_prebuilt.match import Reason, hip_runtime, judge_hip
 from aiter_prebuilt.settings import Settings
 from aiter_prebuilt.store import Entry
+from aiter_prebuilt.values import value_class
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Offer:
     """A module that fits this host."""
 

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from aiter_prebuilt.values import value_class
+
 SCHEMA_VERSION = 1
 """Raised by one whenever a reader of the old schema would misread the new one."""
 
@@ -27,7 +29,7 @@ class ManifestError(Exception):
     """The manifest is not one that this version can read; the message names the key at fault."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Kernel:
     """One GPU kernel of an instance, with the resources that its code object states."""
 
@@ -49,7 +51,7 @@ class Kernel:
     """Verdict of ``prebuild verify-kernels`` (executor version, problems, largest error)."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Reach:
     """One way by which AITER's heuristic reaches an instance; bounds are inclusive."""
 
@@ -73,7 +75,7 @@ class Reach:
         )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Instance:
     """One CK device-op instance, under AITER's name for it."""
 
@@ -90,7 +92,7 @@ class Instance:
     kernels: tuple[Kernel, ...]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class ModuleKey:
     """The call features that choose a module: the parts of AITER's module name."""
 
@@ -104,7 +106,7 @@ class ModuleKey:
     splitk: bool = False
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Harvest:
     """What a module that an installed AITER compiled is bound to (``prebuild harvest``)."""
 
@@ -117,7 +119,7 @@ class Harvest:
     """``major.minor`` of the torch that it is linked to; None where it is not."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Module:
     """One shared object of the wheel."""
 
@@ -147,7 +149,7 @@ class Module:
     """None for a module of this project's own."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class LeftOut:
     """Something that was asked for and is not in the wheel (a flag, an instance), and why."""
 
@@ -155,7 +157,7 @@ class LeftOut:
     reason: str
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class BuildRecord:
     """What the modules were made with."""
 
@@ -177,7 +179,7 @@ class BuildRecord:
     """``name@sha256:...`` of the container that it was built in, if any."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Deployment:
     """One deployment of a recipe at one tensor-parallel size, for ``aiter-prebuilt explain``."""
 
@@ -193,7 +195,7 @@ class Deployment:
     features: ModuleKey
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Contract:
     """What the modules assume of AITER."""
 
@@ -203,7 +205,7 @@ class Contract:
     activation_types: Mapping[str, int]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Manifest:
     """All of a wheel."""
 

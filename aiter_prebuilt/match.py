@@ -6,7 +6,6 @@ first, so that one look shows everything that is in the way.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 
 from aiter_prebuilt.contract import AiterFacts, Parameter, parse_signature
@@ -14,6 +13,7 @@ from aiter_prebuilt.gpu import GpuFacts
 from aiter_prebuilt.hip import HipFacts
 from aiter_prebuilt.host import HostFacts
 from aiter_prebuilt.manifest import Contract, Harvest, Module
+from aiter_prebuilt.values import value_class
 
 CODES: Mapping[str, str] = {
     "off": "AITER_PREBUILT=off (or 0)",
@@ -56,7 +56,7 @@ CODES: Mapping[str, str] = {
 """Every code that :func:`aiter_prebuilt.reasons` and the CLI can give, with its meaning."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Reason:
     """Why a module is declined, or what is worth a warning."""
 
@@ -64,7 +64,7 @@ class Reason:
     message: str
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Verdict:
     """Accepted where ``reasons`` is empty."""
 

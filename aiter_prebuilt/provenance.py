@@ -7,7 +7,6 @@ Who built it is neither's to say: PEP 740 attestations are kept by the index and
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
 import json
 from collections.abc import Iterator, Mapping
@@ -17,11 +16,12 @@ from typing import Any
 from aiter_prebuilt import store, wheelcheck
 from aiter_prebuilt.manifest import BuildRecord, Manifest
 from aiter_prebuilt.match import Reason
+from aiter_prebuilt.values import value_class
 
 SBOM_FILE = "aiter-prebuilt-gfx950.cdx.json"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Provenance:
     """The build record of one wheel and what contradicts it."""
 

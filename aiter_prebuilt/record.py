@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
+
+from aiter_prebuilt.values import value_class
 
 # A child of AITER's logger: its handler and level then apply to these lines too.
 _LOG = logging.getLogger("aiter.prebuilt")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Event:
     """One decision about one module."""
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from aiter_prebuilt.dispatch import CU_COUNT_GFX950, choose_block_m, padded_tokens
 from aiter_prebuilt.manifest import ModuleKey
+from aiter_prebuilt.values import value_class
 
 Backend = Literal["ck2stages", "one-stage", "cktile", "flydsl", "asm"]
 AiterVersion = Literal["9bab8388", "e4048607"]
@@ -29,7 +30,7 @@ _CK_WEIGHTS = ("b16", "f16", "i4", "fp4x2", "f8")
 _GATED_ONE_STAGE = ("silu", "gelu")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Shape:
     """A call's sizes; ``tokens`` is the number of the batch, before AITER pads it."""
 
@@ -40,7 +41,7 @@ class Shape:
     topk: int
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Route:
     """Where a call goes, and by which rule; the numbers are those of the CK2stages call."""
 

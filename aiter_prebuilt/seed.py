@@ -9,7 +9,6 @@ placed: under AITER's file name nothing would guard what they do not cover.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import fcntl
 import hashlib
@@ -21,6 +20,7 @@ from typing import Literal
 
 from aiter_prebuilt import binary, host, store
 from aiter_prebuilt.errors import BinaryError, SeedError
+from aiter_prebuilt.values import value_class
 
 NOTE = ".aiter_prebuilt_seed.json"
 """In the JIT directory: file name -> sha256 of what was placed there."""
@@ -31,7 +31,7 @@ _CHUNK = 1 << 20
 Action = Literal["place", "present", "replace", "keep", "skip", "remove", "absent", "fail"]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Step:
     """What is (or would be) done to one file, and why."""
 
@@ -40,7 +40,7 @@ class Step:
     detail: str
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Wish:
     """What the user asked for."""
 

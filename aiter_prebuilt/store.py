@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from aiter_prebuilt.manifest import MANIFEST_NAME, Contract, Manifest, ManifestError, Module, parse
 from aiter_prebuilt.match import Reason
+from aiter_prebuilt.values import value_class
 
 PACKAGE = Path(__file__).parent
 
@@ -16,7 +16,7 @@ _MAX_MANIFEST = 1 << 24
 """16 MiB; a manifest of all families is below one."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Entry:
     """One module of an installed wheel."""
 
@@ -30,7 +30,7 @@ class Entry:
         return self.folder / self.module.file
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Shelf:
     """One folder with a manifest: the manifest, or why it cannot be used."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from aiter_prebuilt.manifest import ModuleKey
+from aiter_prebuilt.values import value_class
 
 CK_PREFIX = "moe_ck2stages_"
 """Kernel names of CK2stages; any other kernel of a row takes no module of this family."""
@@ -23,7 +23,7 @@ _TORCH = {
 _QUANT = {"per_tensor": "per_Tensor", "per_token": "per_Token", "no": "No"}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class Row:
     """AITER's tuned choice for one shape."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import csv
-import dataclasses
 import hashlib
 import importlib.metadata
 from pathlib import Path
@@ -12,9 +11,10 @@ from pathlib import Path
 from aiter_prebuilt import binary, host, store
 from aiter_prebuilt.errors import BinaryError
 from aiter_prebuilt.match import Reason
+from aiter_prebuilt.values import value_class
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class FileCheck:
     """One file and what is wrong with it (None: nothing)."""
 
@@ -24,7 +24,7 @@ class FileCheck:
     problem: Reason | None
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@value_class(frozen=True, kw_only=True)
 class WheelReport:
     """All files that were checked, and the signature files that were not."""
 

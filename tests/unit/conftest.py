@@ -7,6 +7,11 @@ import subprocess
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
+
+# Examples are bounded in number; a deadline for each would fail on a busy machine.
+settings.register_profile("unit", deadline=None)
+settings.load_profile("unit")
 
 
 @pytest.fixture(autouse=True)
