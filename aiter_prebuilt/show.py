@@ -59,6 +59,7 @@ def provenance(entry: provenance_facts.Provenance) -> str:
     """Return the text of ``verify --provenance`` for one wheel."""
     record = entry.record
     state = " with uncommitted changes" if record.source_dirty else ""
+    flags = [left for left in record.left_out if left.what.startswith("-")]
     rows = [
         ("version", entry.version),
         ("source", f"{record.source_commit}{state}"),
@@ -67,7 +68,8 @@ def provenance(entry: provenance_facts.Provenance) -> str:
         ("HIP headers", record.hip_version),
         ("target", record.gfx_target),
         ("device flags", " ".join(record.device_flags)),
-        *(("left out", f"{left.what}: {left.reason}") for left in record.left_out),
+        *(("flag left out", f"{left.what}: {left.reason}") for left in flags),
+        ("kernels left out", f"{len(record.left_out) - len(flags)}, each with its rule in --json"),
         ("packages", f"{len(record.packages)}, named in the SBOM with their hashes"),
         ("container", record.container or "none"),
         *((f"recipe {name}", digest) for name, digest in sorted(record.recipes.items())),
