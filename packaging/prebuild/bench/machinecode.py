@@ -11,11 +11,12 @@ import re
 from collections.abc import Mapping
 
 _SYMBOL = re.compile(r"^[0-9a-f]+ <(?P<name>.+)>:$")
-_INSTRUCTION = re.compile(r"^\t(?P<text>\S.*?)\s*(//.*)?$")
+_INSTRUCTION = re.compile(r"^\t(?P<text>\S.*?)\s*(//\s*[0-9A-Fa-f]+:\s*(?P<code>[0-9A-F ]*).*)?$")
 _LITERAL = re.compile(r"(lit\()?\b0x[0-9a-f]+\)?$")
 _PC = "s_getpc_b64"
 _ADDRESS = ("s_add_u32", "s_addc_u32")
-_PADDING = ("s_nop", "s_code_end", "v_illegal")
+_ZERO = "(zero)"  # a word of zeros: padding, though it decodes as an instruction
+_PADDING = ("s_nop", "s_code_end", "v_illegal", _ZERO)
 _REACH = 4  # an address is complete within so many instructions after s_getpc_b64
 
 
@@ -27,7 +28,8 @@ def kernels(disassembly: str) -> dict[str, tuple[str, ...]]:
         if symbol := _SYMBOL.match(line):
             current = found.setdefault(symbol["name"], [])
         elif instruction := _INSTRUCTION.match(line):
-            current.append(instruction["text"])
+            zero = (instruction["code"] or "").strip() == "00000000"
+            current.append(_ZERO if zero else instruction["text"])
     return {name: _normalise(lines) for name, lines in found.items()}
 
 

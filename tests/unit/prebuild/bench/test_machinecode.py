@@ -33,6 +33,13 @@ def test_address_literals_and_padding_do_not_count() -> None:
     assert list(one) == ["kernel", "flush"]
 
 
+def test_zeros_at_the_end_are_padding_though_they_decode() -> None:
+    zeros = "\tv_cndmask_b32_e32 v0, s0, v0, vcc     // 000000013BFC: 00000000\n\t\t..."
+    assert kernels(text(padding=zeros)) == kernels(text())
+    real = zeros.replace(": 00000000", ": 00000001")
+    assert kernels(text(padding=real)) != kernels(text())
+
+
 @pytest.mark.parametrize(
     "changed", [{"value": "0x5040101"}, {"padding": "\tv_nop   // 00"}, {"low": "s7"}]
 )
