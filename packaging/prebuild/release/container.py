@@ -158,8 +158,10 @@ _INSIDE = {
 }
 
 
-# A book of costs is replaced as a whole, which the mount of a single file does not allow.
+# A book of costs is replaced as a whole, which the mount of a single file does not allow.  The
+# environment is ready for the Makefile, though a checkout's files are younger.
 _WITH_COSTS = """\
+touch "$PREBUILD_TOOLS/.ready"
 cp /costs/costs.json "$PREBUILD_CACHE_DIR" 2>/dev/null
 "$@"; code=$?
 cp "$PREBUILD_CACHE_DIR/costs.json" /costs 2>/dev/null
