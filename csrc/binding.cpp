@@ -94,12 +94,12 @@ bool check_features(const Signature& s, PyObject* const* values, const Scalars& 
     return true;
 }
 
-bool read_sizes(const Signature& s, PyObject* const* values, const Scalars& scalars, Problem* out)
+bool read_sizes(const Signature& s, const Tensors& tensors, const Scalars& scalars, Problem* out)
 {
-    const long long tokens = size_of(values[kActivations], 0);
-    const long long k      = PyErr_Occurred() ? -1 : size_of(values[kActivations], -1);
-    const long long rows   = PyErr_Occurred() ? -1 : size_of(values[s.stage == 1 ? kW1 : kW2], 1);
-    const long long sorted = PyErr_Occurred() ? -1 : size_of(values[kSortedTokenIds], 0);
+    const long long tokens = size_of(tensors.activations, 0);
+    const long long k      = PyErr_Occurred() ? -1 : size_of(tensors.activations, -1);
+    const long long rows   = PyErr_Occurred() ? -1 : size_of(tensors.weights, 1);
+    const long long sorted = PyErr_Occurred() ? -1 : size_of(tensors.token_ids, 0);
     if(PyErr_Occurred())
     {
         return false;
@@ -283,7 +283,7 @@ PyObject* run_stage(const Call& call)
     }
     const int device = device_of(values[kOut], "out");
     if(device < 0 || !read_tensors(s, values, device, &tensors) ||
-       !read_sizes(s, values, scalars, &problem))
+       !read_sizes(s, tensors, scalars, &problem))
     {
         return nullptr;
     }

@@ -63,6 +63,16 @@ bool dtype_name(PyObject* dtype, char* text, std::size_t size)
     return true;
 }
 
+bool check_name(const char* found, const TensorRule& rule)
+{
+    if(matches(rule.dtypes, found))
+    {
+        return true;
+    }
+    PyErr_Format(PyExc_TypeError, "%s has dtype %s, expected %s", rule.name, found, rule.dtypes);
+    return false;
+}
+
 bool check_dtype(PyObject* tensor, const TensorRule& rule)
 {
     const Ref dtype(PyObject_GetAttr(tensor, name_dtype));
@@ -82,10 +92,8 @@ bool check_dtype(PyObject* tensor, const TensorRule& rule)
     {
         return false;
     }
-    if(!matches(rule.dtypes, found))
+    if(!check_name(found, rule))
     {
-        PyErr_Format(PyExc_TypeError, "%s has dtype %s, expected %s", rule.name, found,
-                     rule.dtypes);
         return false;
     }
     if(seen_count < kSeenMax)
@@ -103,15 +111,34 @@ int truth_of(PyObject* tensor, PyObject* method)
     return answer ? PyObject_IsTrue(answer.get()) : -1;
 }
 
-bool check_contiguous(PyObject* tensor, const TensorRule& rule)
+bool check_contiguous(int contiguous, const TensorRule& rule)
 {
-    const int contiguous = truth_of(tensor, name_is_contiguous);
     if(contiguous == 0)
     {
         PyErr_Format(PyExc_ValueError, "%s is not contiguous; pass %s.contiguous()", rule.name,
                      rule.name);
     }
     return contiguous == 1;
+}
+
+bool check_pointer(int has_elements, const TensorRule& rule, Tensor* out)
+{
+    out->empty = has_elements == 0;
+    if(out->data == nullptr && has_elements == 1)
+    {
+        PyErr_Format(PyExc_ValueError, "%s has elements but a null data pointer", rule.name);
+    }
+    return !PyErr_Occurred();
+}
+
+bool check_device(int found, const TensorRule& rule, int expected)
+{
+    if(found != expected)
+    {
+        PyErr_Format(PyExc_ValueError, "%s is on GPU %d, expected GPU %d, where out is", rule.name,
+                     found, expected);
+    }
+    return found == expected;
 }
 
 bool read_pointer(PyObject* tensor, const TensorRule& rule, Tensor* out)
@@ -122,16 +149,31 @@ bool read_pointer(PyObject* tensor, const TensorRule& rule, Tensor* out)
         return false;
     }
     out->data = PyLong_AsVoidPtr(pointer.get());
-    if(out->data == nullptr && !PyErr_Occurred())
+    if(out->data != nullptr || PyErr_Occurred())
     {
-        const int has_elements = truth_of(tensor, name_numel);
-        out->empty             = has_elements == 0;
-        if(has_elements == 1)
-        {
-            PyErr_Format(PyExc_ValueError, "%s has elements but a null data pointer", rule.name);
-        }
+        return !PyErr_Occurred();
     }
-    return !PyErr_Occurred();
+    return check_pointer(truth_of(tensor, name_numel), rule, out);
+}
+
+// The way through the exchange API: the same checks in the same order.
+bool read_known(const TensorRule& rule, int device, Tensor* out)
+{
+    const TensorFacts& facts = out->facts;
+    out->data                = facts.data;
+    return check_device(facts.device, rule, device) &&
+           (rule.dtypes == nullptr || check_name(facts.dtype, rule)) &&
+           check_contiguous(facts.contiguous, rule) && check_pointer(!facts.empty, rule, out);
+}
+
+// The way through the Python interface.
+bool read_asked(PyObject* object, const TensorRule& rule, int device, Tensor* out)
+{
+    const int own_device = device_of(object, rule.name);
+    return own_device >= 0 && check_device(own_device, rule, device) &&
+           (rule.dtypes == nullptr || check_dtype(object, rule)) &&
+           check_contiguous(truth_of(object, name_is_contiguous), rule) &&
+           read_pointer(object, rule, out);
 }
 
 bool find_raw_stream()
@@ -175,6 +217,11 @@ bool init_tensor_names()
 
 int device_of(PyObject* tensor, const char* name)
 {
+    TensorFacts facts;
+    if(read_facts(tensor, &facts))
+    {
+        return facts.device;
+    }
     const Ref answer(call(tensor, name_get_device));
     if(!answer)
     {
@@ -204,28 +251,24 @@ bool read_tensor(PyObject* object, const TensorRule& rule, int device, Tensor* o
         }
         return rule.optional;
     }
-    const int own_device = device_of(object, rule.name);
-    if(own_device < 0)
-    {
-        return false;
-    }
-    if(own_device != device)
-    {
-        PyErr_Format(PyExc_ValueError, "%s is on GPU %d, expected GPU %d, where out is", rule.name,
-                     own_device, device);
-        return false;
-    }
     out->object = object;
-    return (rule.dtypes == nullptr || check_dtype(object, rule)) &&
-           check_contiguous(object, rule) && read_pointer(object, rule, out);
+    out->known  = read_facts(object, &out->facts);
+    return out->known ? read_known(rule, device, out) : read_asked(object, rule, device, out);
 }
 
-long long size_of(PyObject* tensor, int dim)
+long long size_of(const Tensor& tensor, int dim)
 {
+    const TensorFacts& facts = tensor.facts;
+    const long long size     = dim == 0 ? facts.first : dim == 1 ? facts.second : facts.last;
+    if(tensor.known && size >= 0)
+    {
+        return size;
+    }
     const Ref index(PyLong_FromLong(dim));
-    const Ref size(index ? PyObject_CallMethodObjArgs(tensor, name_size, index.get(), nullptr)
-                         : nullptr);
-    return size ? PyLong_AsLongLong(size.get()) : -1;
+    const Ref answer(
+        index ? PyObject_CallMethodObjArgs(tensor.object, name_size, index.get(), nullptr)
+              : nullptr);
+    return answer ? PyLong_AsLongLong(answer.get()) : -1;
 }
 
 bool current_stream(int device, void** stream)

@@ -5,6 +5,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "exchange.hpp"
+
 namespace aiter_prebuilt {
 
 // An owned reference; null after a Python error.
@@ -37,6 +39,8 @@ struct Tensor
     PyObject* object = nullptr; // borrowed; null where an optional one is None
     void* data       = nullptr;
     bool empty       = false; // no element: nothing to compute, as AITER takes it
+    bool known       = false; // whether the exchange API gave `facts`
+    TensorFacts facts;
 };
 
 // Interns the names of tensor methods; call once before the others.
@@ -48,8 +52,8 @@ int device_of(PyObject* tensor, const char* name);
 // Checks `object` against `rule` and the device and fills `out`; false with a Python exception.
 bool read_tensor(PyObject* object, const TensorRule& rule, int device, Tensor* out);
 
-// size(dim), -1 with a Python exception.
-long long size_of(PyObject* tensor, int dim);
+// size(dim) of a tensor that was read, dim 0, 1 or -1; -1 with a Python exception.
+long long size_of(const Tensor& tensor, int dim);
 
 // The raw current stream of a device; false with a Python exception.
 bool current_stream(int device, void** stream);

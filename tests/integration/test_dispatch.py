@@ -25,8 +25,12 @@ INTER_DIMS = (256, 512, 1024, 2048)
 BLOCK_MS = (32, 64, 128)
 
 
-@pytest.fixture
-def record(recorder: Recorder, kimi: KimiWheel, tmp_path: Path) -> Any:
+@pytest.fixture(params=["methods", "exchange"])
+def record(
+    request: pytest.FixtureRequest, recorder: Recorder, kimi: KimiWheel, tmp_path: Path
+) -> Any:
+    """Every test runs with tensors of both kinds: Python methods alone, DLPack's exchange API."""
+
     def run(calls: Sequence[Call], **environment: str) -> Recorded:
         return recorder.record(
             kimi.name,
@@ -35,6 +39,7 @@ def record(recorder: Recorder, kimi: KimiWheel, tmp_path: Path) -> Any:
             log=tmp_path / "launches",
             argument_bytes=ARGUMENT_BYTES,
             environment=environment,
+            exchange=request.param == "exchange",
         )
 
     return run

@@ -22,7 +22,14 @@ from prebuild.toolchain import Toolchain
 
 Kind = Literal["kernel", "launcher", "host"]
 _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
-BINDING_SOURCES = ("arguments.cpp", "binding.cpp", "dispatch.cpp", "registrar.cpp", "tensor.cpp")
+BINDING_SOURCES = (
+    "arguments.cpp",
+    "binding.cpp",
+    "dispatch.cpp",
+    "exchange.cpp",
+    "registrar.cpp",
+    "tensor.cpp",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,17 @@
 """Runs in a process of its own: loads a module, makes calls on tensors that only claim a GPU.
 
-``driver.py MODULE_NAME MODULE_FILE`` reads calls as JSON from stdin and writes what each returned
-or raised as JSON to stdout.  Standard library only.
+``driver.py MODULE_NAME MODULE_FILE [exchange]`` reads calls as JSON from stdin and writes what each
+returned or raised as JSON to stdout; with ``exchange`` tensors offer DLPack's C exchange API.
+Standard library only.
 """
 
 from __future__ import annotations
 
+import ctypes
 import importlib.machinery
 import importlib.util
 import json
+import math
 import sys
 import types
 import warnings
@@ -49,6 +52,89 @@ class Tensor:
         return count
 
 
+class Device(ctypes.Structure):
+    """DLDevice."""
+
+    _fields_ = (("type", ctypes.c_int32), ("index", ctypes.c_int32))
+
+
+class DlTensor(ctypes.Structure):
+    """DLTensor of DLPack 1.x."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("device", Device),
+        ("ndim", ctypes.c_int32),
+        ("code", ctypes.c_uint8),
+        ("bits", ctypes.c_uint8),
+        ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("byte_offset", ctypes.c_uint64),
+    )
+
+
+class ExchangeApi(ctypes.Structure):
+    """DLPackExchangeAPI: the version, then function pointers of which ours is the fourth."""
+
+    _fields_ = (
+        ("major", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("unused", ctypes.c_void_p * 4),
+        ("tensor_from_object", ctypes.c_void_p),
+        ("current_stream", ctypes.c_void_p),
+    )
+
+
+CODES = {
+    "int32": (0, 32, 1),
+    "uint8": (1, 8, 1),
+    "float16": (2, 16, 1),
+    "float32": (2, 32, 1),
+    "bfloat16": (4, 16, 1),
+    "float8_e4m3fn": (10, 8, 1),
+    "float8_e8m0fnu": (14, 8, 1),
+    "float4_e2m1fn_x2": (17, 4, 2),
+}
+ROCM, CPU = 10, 1
+
+
+def fill(tensor: Any, out: Any) -> int:  # noqa: ANN401
+    """``dltensor_from_py_object_no_sync``: 0, or -1 with an exception."""
+    found = out.contents
+    if str(tensor.dtype)[6:] not in CODES:
+        return -1
+    shape, padding = tensor.exchanged, 0 if tensor.contiguous_flag else 7
+    found.data, found.byte_offset = tensor.data_ptr() or None, 0
+    found.device.type = ROCM if tensor.get_device() >= 0 else CPU
+    found.device.index = max(tensor.get_device(), 0)
+    found.ndim = len(shape)
+    found.code, found.bits, found.lanes = CODES[str(tensor.dtype)[6:]]
+    found.shape = shape
+    for axis in range(len(shape)):
+        tensor.strides[axis] = math.prod(shape[axis + 1 :]) + padding
+    found.strides = tensor.strides
+    return 0
+
+
+FILL = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.POINTER(DlTensor))(fill)
+API = ExchangeApi(1, 3, (ctypes.c_void_p * 4)(), ctypes.cast(FILL, ctypes.c_void_p), None)
+capsule = ctypes.pythonapi.PyCapsule_New
+capsule.restype = ctypes.py_object
+capsule.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+
+
+class ExchangeTensor(Tensor):
+    """A tensor whose type offers DLPack's C exchange API, as torch's does from 2.10 on."""
+
+    __dlpack_c_exchange_api__ = capsule(ctypes.addressof(API), b"dlpack_exchange_api", None)
+
+    def __init__(self, *, shape: list[int], dtype: str, pointer: int, device: int) -> None:
+        super().__init__(shape=shape, dtype=dtype, pointer=pointer, device=device)
+        self.exchanged = (ctypes.c_int64 * len(shape))(*shape)
+        self.strides = (ctypes.c_int64 * len(shape))()
+
+
 class Dtype:
     """A dtype that prints as torch's do; one object a name, as in torch."""
 
@@ -79,7 +165,7 @@ def value_of(raw: Any) -> Any:  # noqa: ANN401
     if not isinstance(raw, dict):
         return raw
     contiguous = raw.pop("contiguous", True)
-    tensor = Tensor(**raw)
+    tensor = (ExchangeTensor if "exchange" in sys.argv[3:] else Tensor)(**raw)
     tensor.contiguous_flag = contiguous
     return tensor
 

@@ -80,8 +80,12 @@ class Recorder:
         log: Path,
         argument_bytes: int = 0,
         environment: Mapping[str, str] | None = None,
+        exchange: bool = False,
     ) -> Recorded:
-        """Load ``module`` under its own ``name`` and make ``calls``; ``log`` is written anew."""
+        """Load ``module`` under its own ``name`` and make ``calls``; ``log`` is written anew.
+
+        With ``exchange`` the tensors offer DLPack's C exchange API, else their methods alone.
+        """
         log.unlink(missing_ok=True)
         env = {
             "LD_LIBRARY_PATH": str(self.runtime),
@@ -91,6 +95,7 @@ class Recorder:
         }
         text = json.dumps([_as_json(call) for call in calls])
         driver = ["-S", "-I", str(_HERE / "driver.py"), name, str(module)]
+        driver += ["exchange"] if exchange else []
         answer = json.loads(proc.run([self.python, *driver], env=env, stdin=text.encode()))
         return Recorded(
             docs=answer["docs"],
