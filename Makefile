@@ -9,11 +9,12 @@ TP ?=
 BLOCK_M ?=
 COVERAGE ?=
 LAUNCHER ?=
+VERIFY ?=
 BENCH ?=
 comma := ,
 CONFIG := $(foreach r,$(subst $(comma), ,$(RECIPE)),-C recipe=$(r)) $(if $(TP),-C tp=$(TP)) \
 	$(if $(BLOCK_M),-C block-m=$(BLOCK_M)) $(if $(COVERAGE),-C coverage=$(COVERAGE)) \
-	$(if $(LAUNCHER),-C launcher=$(LAUNCHER))
+	$(if $(LAUNCHER),-C launcher=$(LAUNCHER)) $(if $(VERIFY),-C verify=$(VERIFY))
 
 .PHONY: help
 help: ## List the targets
@@ -61,6 +62,10 @@ shard: setup ## Compile part SHARD=I/N into the object cache, in CONTAINER=IMAGE
 .PHONY: test
 test: toolchain ## Run every test
 	$(BIN)/python -m pytest
+
+.PHONY: verify-kernels
+verify-kernels: toolchain ## Run every kernel of WHEEL (default: those in dist/) on a CPU, compare
+	@for wheel in $(or $(WHEEL),$(wildcard dist/*.whl)); do $(BIN)/prebuild verify-kernels $$wheel || exit; done
 
 .PHONY: bench
 bench: toolchain ## Compare with the build that this replaces (BENCH="--runs 3 --stock --torch ...")

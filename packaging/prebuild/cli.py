@@ -29,6 +29,7 @@ from prebuild.repro.cli import app as repro_app
 from prebuild.settings import Settings
 from prebuild.toolchain.cli import app as toolchain_app
 from prebuild.tuned import cli as tuned
+from prebuild.verify.cli import verify_kernels
 
 app = typer.Typer(
     help="Plan, compile, inspect and pack prebuilt CK2stages modules.",
@@ -36,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(toolchain_app, name="toolchain")
+app.command(name="verify-kernels")(verify_kernels)
 app.command(name="harvest")(harvest_command)
 app.add_typer(repro_app, name="repro")
 app.command()(report)

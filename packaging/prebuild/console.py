@@ -12,7 +12,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 OnDone = Callable[[int, int, str], None]
 out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+# A log has no width of its own; tables shall not be folded there.
+_LOG_WIDTH = 140
+err = Console(
+    stderr=True,
+    soft_wrap=True,
+    highlight=False,
+    width=None if sys.stderr.isatty() else _LOG_WIDTH,
+)
 
 
 @contextmanager

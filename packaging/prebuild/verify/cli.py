@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Required, TypedDict, Unpack
 
 import typer
 from rich.console import Console
 
+from prebuild.console import err
 from prebuild.recording import Recorder, build_runtime
 from prebuild.settings import Settings
 from prebuild.toolchain import load as load_toolchain
@@ -22,24 +23,43 @@ from prebuild.verify.verify import verify
 SCHEMA_VERSION = 1
 
 
-def run(
+class Options(TypedDict, total=False):
+    """The options of :func:`examine`."""
+
+    settings: Required[Settings]
+    objdump: Path | None
+    jobs: int | None
+    only: str
+    fresh: bool
+    console: Console | None
+
+
+def run(path: Path, *, failures: Path | None = None, **options: Unpack[Options]) -> list[Verdict]:
+    """Verify the kernels below ``path`` and stop where one is wrong.
+
+    Raises :class:`VerificationError` with every kernel that is wrong, after a file for each has
+    been written to ``failures``.
+    """
+    verdicts = examine(path, **options)
+    _raise_if_wrong(verdicts, failures or Path("verify-failures"))
+    return verdicts
+
+
+def examine(
     path: Path,
     *,
     settings: Settings,
     objdump: Path | None = None,
     jobs: int | None = None,
     only: str = "",
-    failures: Path | None = None,
     fresh: bool = False,
     console: Console | None = None,
 ) -> list[Verdict]:
-    """Verify the kernels below ``path`` whose name holds ``only``.
+    """Run the kernels below ``path`` whose name holds ``only``, print and return the verdicts.
 
-    With ``objdump`` given no toolchain is needed, and launches are derived, not recorded.  Raises
-    :class:`VerificationError` with every kernel that is wrong, after a file for each has been
-    written to ``failures``.
+    With ``objdump`` given no toolchain is needed, and launches are derived, not recorded.
     """
-    console = console or Console(stderr=True)
+    console = console or err
     with opened(path) as place, TemporaryDirectory() as scratch, report.progress(console) as bar:
         recorder, tool = None, objdump
         if tool is None:
@@ -67,7 +87,6 @@ def run(
         console.print(
             f"[yellow]{len(found.unknown)} kernels were not run: no problem is known for them[/]"
         )
-    _raise_if_wrong(verdicts, failures or Path("verify-failures"))
     return verdicts
 
 

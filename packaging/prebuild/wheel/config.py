@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args
 
 from prebuild.errors import ProblemsError
 from prebuild.recipe import Coverage
 
 _COVERAGES = ("full", "deployed")
-_KEYS = ("recipe", "tp", "block-m", "coverage", "launcher")
+VerifyMode = Literal["stop", "report", "off"]
+_VERIFY_MODES = get_args(VerifyMode)
+_KEYS = ("recipe", "tp", "block-m", "coverage", "launcher", "verify")
 
 
 class ConfigSettingsError(ProblemsError):
@@ -28,10 +30,12 @@ class WheelConfig:
     block_m: tuple[int, ...] = ()
     coverage: Coverage | None = None
     launcher: str | None = None
+    verify: VerifyMode = "stop"
+    """Run every kernel before packing: a wrong one stops the wheel, or is only reported."""
 
 
 def parse_config(settings: Mapping[str, Any]) -> WheelConfig:
-    """Read ``recipe``, ``tp``, ``block-m`` (several with commas), ``coverage`` and ``launcher``.
+    """Read ``recipe``, ``tp``, ``block-m`` (several with commas) and the single-valued keys.
 
     Raises :class:`ConfigSettingsError` naming every unknown key and every wrong value.
     """
@@ -42,6 +46,9 @@ def parse_config(settings: Mapping[str, Any]) -> WheelConfig:
     coverage = settings.get("coverage")
     if coverage is not None and coverage not in _COVERAGES:
         problems.append(f"coverage is {coverage!r}; allowed are {', '.join(_COVERAGES)}")
+    verify = settings.get("verify", "stop")
+    if verify not in _VERIFY_MODES:
+        problems.append(f"verify is {verify!r}; allowed are {', '.join(_VERIFY_MODES)}")
     tp = _numbers("tp", settings, problems)
     block_m = _numbers("block-m", settings, problems)
     if problems:
@@ -52,6 +59,7 @@ def parse_config(settings: Mapping[str, Any]) -> WheelConfig:
         block_m=block_m,
         coverage=cast("Coverage | None", coverage),
         launcher=settings.get("launcher"),
+        verify=cast("VerifyMode", verify),
     )
 
 

@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiter_prebuilt.manifest import Manifest
 from prebuild import console, pipeline
 from prebuild.manifest_writer import make_manifest
 from prebuild.plan import make_plan
@@ -15,10 +16,12 @@ from prebuild.project import Project
 from prebuild.recipe import Recipe, find_recipes, load_recipes, narrow
 from prebuild.settings import Settings
 from prebuild.source import source_state
+from prebuild.verify.cli import examine, run
+from prebuild.verify.verdict import into_manifest
 from prebuild.wheel.config import WheelConfig
 from prebuild.wheel.judges import audit_abi3, check_files, check_size, repair
 from prebuild.wheel.sbom import SBOM_NAME, make_sbom
-from prebuild.wheel.stage import Staged, stage
+from prebuild.wheel.stage import Staged, stage, write_manifest
 
 SIZE_BUDGET = 12_000_000
 """Bytes of the wheel with all recipes."""
@@ -63,7 +66,21 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
         sboms={SBOM_NAME: sbom},
         directory=project.build / "stage",
     )
+    if config.verify != "off":
+        examined = verify_staged(manifest, staged, settings, stop=config.verify == "stop")
+        write_manifest(examined, staged)
     return PreparedWheel(project=project, staged=staged, epoch=source.epoch)
+
+
+def verify_staged(
+    manifest: Manifest, staged: Staged, settings: Settings, *, stop: bool
+) -> Manifest:
+    """Run every kernel of the staged modules; returns the manifest with the verdicts in it.
+
+    Raises ``VerificationError`` where a kernel is wrong and ``stop`` is set.
+    """
+    run_all = run if stop else examine
+    return into_manifest(manifest, run_all(staged.directory / "modules", settings=settings))
 
 
 def finish_wheel(packed: Path, directory: Path, prepared: PreparedWheel) -> Path:

@@ -52,7 +52,13 @@ def stage(
         target = directory / "sboms" / name
         target.parent.mkdir(exist_ok=True)
         target.write_text(text, encoding="utf-8")
-    (directory / MANIFEST_NAME).write_text(dump(manifest), encoding="utf-8")
     include[MANIFEST_NAME] = f"aiter_prebuilt/{MANIFEST_NAME}"
     (directory / PLAN_FILE).write_text(json.dumps(include, indent=1, sort_keys=True))
-    return Staged(directory=directory, include=include)
+    staged = Staged(directory=directory, include=include)
+    write_manifest(manifest, staged)
+    return staged
+
+
+def write_manifest(manifest: Manifest, staged: Staged) -> None:
+    """Put the manifest among the staged files, in place of an earlier one."""
+    (staged.directory / MANIFEST_NAME).write_text(dump(manifest), encoding="utf-8")
