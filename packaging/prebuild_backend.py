@@ -50,6 +50,9 @@ def build_wheel(
     # For aiter_prebuilt.manifest, where nothing is installed.  Last, and not in backend-path: the
     # folder packaging/ beside it would hide the distribution of that name, which hatchling needs.
     sys.path.append(str(Path(__file__).parents[1]))
+    # For the processes that verify kernels: front ends import this file by a finder of their own,
+    # which a spawned process does not have.
+    sys.path.append(str(Path(__file__).parent))
     from prebuild.wheel.config import parse_config
     from prebuild.wheel.make import finish_wheel, prepare_wheel
 
