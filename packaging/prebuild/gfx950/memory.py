@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -194,12 +195,11 @@ class Memory:
         return found, addresses - found.base
 
 
-class AtomicAdd:
+class AtomicAdd(Protocol):
     """An addition on dwords: ``(memory, operand) -> memory``."""
 
     def __call__(self, memory: U32, operand: U32) -> U32:
         """Return the new dwords."""
-        raise NotImplementedError
 
 
 def _unaligned(found: Allocation, offsets: I64, dwords: int) -> tuple[U32, U32 | None]:

@@ -218,7 +218,7 @@ def draft(missing: Missing) -> Recipe:
             "schema": 1,
             "name": f"draft-{features.a_dtype}-{features.quant.replace('_', '-')}"
             f"-{missing.model_dim}",
-            "model": "TODO",
+            "model": "(name the model here)",
             "hidden_size": missing.model_dim,
             "moe_inter_dim": dims,
             "experts": missing.experts,
