@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from aiter_prebuilt import dispatch, routing, store, tuned
 from aiter_prebuilt.errors import PrebuiltError
-from aiter_prebuilt.manifest import Instance, Module, ModuleKey
+from aiter_prebuilt.manifest import COVERAGES, Instance, Module, ModuleKey
 from aiter_prebuilt.values import value_class
 
 
@@ -106,7 +106,7 @@ def explain(
     aiter_at: AiterAt,
 ) -> tuple[Answer, ...]:
     """Answer for both stages of every shape; ``entries`` are the installed modules."""
-    modules = sorted((e.module for e in entries), key=lambda module: module.coverage == "full")
+    modules = sorted((e.module for e in entries), key=lambda m: COVERAGES.index(m.coverage))
     return tuple(
         _answer(shape, stage, _choose(shape, stage, features, aiter_at, row), modules)
         for shape in shapes
@@ -158,8 +158,8 @@ def _answer(shape: Shape, stage: Literal[1, 2], choice: _Choice, installed: list
     if choice.elsewhere:
         return dataclasses.replace(blank, note=choice.elsewhere)
     for module in modules:
-        if module.coverage != "full" and kernel_name and not _knows(module, kernel_name):
-            continue  # a reduced module hands an unknown name on; AITER's own may know it
+        if kernel_name in module.names_left_out:
+            continue  # handed on; a name that AITER does not know either leaves it to block_m
         instance = dispatch.select_instance(
             module.instances, stage, block_m, shape.inter_dim, kernel_name
         )
@@ -167,10 +167,6 @@ def _answer(shape: Shape, stage: Literal[1, 2], choice: _Choice, installed: list
             return _covered(blank, module, instance, k)
     note = "no installed module covers this call" if modules else "no wheel has this module"
     return dataclasses.replace(blank, compiles=True, note=note)
-
-
-def _knows(module: Module, kernel_name: str) -> bool:
-    return any(instance.name == kernel_name for instance in module.instances)
 
 
 def _choose(

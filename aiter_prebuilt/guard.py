@@ -145,8 +145,18 @@ class Guard:
         return UncoveredShapeError(
             f"{function}: {reason}; the prebuilt module {self._entry.module.name} does not cover "
             f"this call ({self._describe(function, args, kwargs)}) and no full module is to be "
-            f"had: {'; '.join(problems) or 'no wheel has one'}. Install a wheel with full "
-            "coverage, or set AITER_PREBUILT_UNCOVERED=auto to let AITER compile it"
+            f"had: {'; '.join(problems) or 'no wheel has one'}. {self._advice()}"
+        )
+
+    def _advice(self) -> str:
+        if self._entry.module.coverage == "sound":
+            return (
+                "No wheel has this kernel, because its numbers are wrong; "
+                "AITER_PREBUILT_UNCOVERED=auto lets AITER compile it all the same"
+            )
+        return (
+            "Install a wheel with full coverage, or set AITER_PREBUILT_UNCOVERED=auto to let AITER "
+            "compile it"
         )
 
 

@@ -24,6 +24,12 @@ SCHEMA_VERSION = 1
 
 MANIFEST_NAME = "manifest.json"
 
+Coverage = Literal["deployed", "sound", "full"]
+"""What a module holds: what some deployments reach; all of AITER's but kernels with wrong numbers;
+all of AITER's.  Only a full one may stand under AITER's name without a guard."""
+COVERAGES: tuple[Coverage, ...] = ("deployed", "sound", "full")
+"""The same, in the order in which modules of one name are tried: the narrower first."""
+
 
 class ManifestError(Exception):
     """The manifest is not one that this version can read; the message names the key at fault."""
@@ -129,7 +135,7 @@ class Module:
     """AITER's name for the full module, under which the finder serves it."""
     features: ModuleKey | None
     """None for a harvested module of another kind than CK2stages."""
-    coverage: Literal["full", "deployed"]
+    coverage: Coverage
     key: str
     """sha256 over stock name and coverage: two modules of the same key hold the same kernels."""
     file: str
@@ -147,6 +153,8 @@ class Module:
     """CPU seconds that AITER's own TUs of this module took where they were measured."""
     harvest: Harvest | None = None
     """None for a module of this project's own."""
+    names_left_out: tuple[str, ...] = ()
+    """AITER's instances that it knows by name and does not hold: such a call is handed on."""
 
 
 @value_class(frozen=True, kw_only=True)

@@ -6,7 +6,15 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from aiter_prebuilt.manifest import MANIFEST_NAME, Contract, Manifest, ManifestError, Module, parse
+from aiter_prebuilt.manifest import (
+    COVERAGES,
+    MANIFEST_NAME,
+    Contract,
+    Manifest,
+    ManifestError,
+    Module,
+    parse,
+)
 from aiter_prebuilt.match import Reason
 from aiter_prebuilt.values import value_class
 
@@ -98,7 +106,7 @@ def candidates(shelves: tuple[Shelf, ...], stock_name: str) -> tuple[Entry, ...]
     Reduced ones go first: they are smaller, and what they do not cover goes on to the next.
     """
     found = [entry for entry in entries(shelves) if entry.module.stock_name == stock_name]
-    return tuple(sorted(found, key=lambda entry: entry.module.coverage == "full"))
+    return tuple(sorted(found, key=lambda entry: COVERAGES.index(entry.module.coverage)))
 
 
 def known_aiter(package: Path = PACKAGE) -> Mapping[str, str]:

@@ -34,7 +34,7 @@ def _module_lines(module: PlannedModule, *, explain: bool) -> Iterator[str]:
         f"  {module.coverage}: {len(module.built)} of {len(module.instances)} instances, "
         f"{kernels} kernels, key {module.key[:16]}, recipes {', '.join(module.recipes)}"
     )
-    if module.coverage == "deployed":
+    if module.name != module.stock_name:
         yield f"  served as {module.stock_name}"
     for instance in module.instances:
         yield from _instance_lines(instance, explain=explain)

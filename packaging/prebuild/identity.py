@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-from aiter_prebuilt.manifest import ModuleKey
+from aiter_prebuilt.manifest import Coverage, ModuleKey
 from prebuild.model import Family, Stage, Tail, Tile
 
 AITER_QUANT_TYPES = {
@@ -83,15 +83,15 @@ def launch_symbol(instance: str) -> str:
     return f"aiter_prebuilt_launch_{short_hash(instance)}"
 
 
-def module_key(stock_name: str, kernels: Iterable[str], *, full: bool) -> str:
+def module_key(stock_name: str, kernels: Iterable[str], *, coverage: Coverage) -> str:
     """Return the sha256 that tells modules apart: same key, same kernels under the same name."""
-    content = {"stock": stock_name, "full": full, "kernels": sorted(kernels)}
+    content = {"stock": stock_name, "full": coverage == "full", "kernels": sorted(kernels)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def module_name(stock_name: str, key: str, *, full: bool) -> str:
-    """Return a module's own name; a reduced one carries its coverage's key in it."""
-    return stock_name if full else f"{stock_name}__deployed_{key[:8]}"
+def module_name(stock_name: str, key: str, *, coverage: Coverage) -> str:
+    """Return a module's own name; one that holds less than AITER's carries its key in it."""
+    return stock_name if coverage == "full" else f"{stock_name}__{coverage}_{key[:8]}"
 
 
 def short_hash(text: str) -> str:

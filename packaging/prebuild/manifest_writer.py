@@ -123,6 +123,7 @@ def _module(module: Inspected) -> Module:
         needed=elf.needed,
         recipes=planned.recipes,
         instances=tuple(_instance(instance, module.kernels) for instance in planned.built),
+        names_left_out=tuple(item.name for item in planned.instances if not item.built),
     )
 
 

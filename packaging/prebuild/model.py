@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from aiter_prebuilt.manifest import ModuleKey, Reach
+from aiter_prebuilt.manifest import Coverage, ModuleKey, Reach
 
 Stage = Literal[1, 2]
 Tail = Literal["odd", "even", "full"]
@@ -43,6 +43,8 @@ class InstanceFacts:
     stage: Stage
     tile: Tile
     reached_by: tuple[Reach, ...]
+    wrong: Mapping[Variant, str]
+    """Kernels whose numbers were found wrong, and what is wrong: no module holds them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +159,7 @@ class PlannedModule:
     name: str
     stock_name: str
     key: str
-    coverage: Literal["full", "deployed"]
+    coverage: Coverage
     features: ModuleKey
     family: Family
     instances: tuple[PlannedInstance, ...]

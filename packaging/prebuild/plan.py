@@ -1,7 +1,8 @@
 """Recipes in, plan out: modules, their instances and kernels, and why each is in or out.
 
-Pure: touches no disk, starts no process.  Coverage ``full`` holds what AITER's own module holds;
-``deployed`` holds what the recipes' shapes reach.
+Pure: touches no disk, starts no process.  Coverage ``full`` asks for what AITER's own module holds,
+``deployed`` for what the recipes' shapes reach.  Kernels with wrong numbers are left out of both: a
+full module without them is ``sound``, and no longer bears AITER's name.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from aiter_prebuilt.manifest import ModuleKey
+from aiter_prebuilt.manifest import Coverage, ModuleKey
 from prebuild import identity, rules
 from prebuild.errors import ProblemsError
 from prebuild.families import find_family
@@ -215,12 +216,13 @@ def _module(features: ModuleKey, needs: _ModuleNeeds) -> PlannedModule:
     )
     stock = identity.stock_module_name(features)
     kernels = [kernel.id for instance in instances for kernel in instance.kernels]
-    key = identity.module_key(stock, kernels, full=needs.full)
+    coverage = _coverage(needs)
+    key = identity.module_key(stock, kernels, coverage=coverage)
     return PlannedModule(
-        name=identity.module_name(stock, key, full=needs.full),
+        name=identity.module_name(stock, key, coverage=coverage),
         stock_name=stock,
         key=key,
-        coverage="full" if needs.full else "deployed",
+        coverage=coverage,
         features=features,
         family=needs.family,
         instances=instances,
@@ -228,17 +230,27 @@ def _module(features: ModuleKey, needs: _ModuleNeeds) -> PlannedModule:
     )
 
 
+def _coverage(needs: _ModuleNeeds) -> Coverage:
+    if not needs.full:
+        return "deployed"
+    return "sound" if any(facts.wrong for facts in needs.family.instances) else "full"
+
+
 def _instance(
     features: ModuleKey, module: _ModuleNeeds, position: int, facts: InstanceFacts
 ) -> PlannedInstance:
     name = identity.instance_name(module.family, features, facts.stage, facts.tile)
     needs = module.needs.get(position, [])
-    variants = (
+    wanted = (
         module.family.variants(facts.tile)
         if module.full
         else tuple(sorted({need.variant for need in needs}))
     )
-    kernels = tuple(_kernel(name, variant, needs, full=module.full) for variant in variants)
+    kernels = tuple(
+        _kernel(name, variant, needs, full=module.full)
+        for variant in wanted
+        if variant not in facts.wrong
+    )
     return PlannedInstance(
         name=name,
         stage=facts.stage,
@@ -250,7 +262,7 @@ def _instance(
         why=_why(needs, full=module.full),
         excluded=(
             *(rules.not_divisible(name, *refused) for refused in module.refused.get(position, [])),
-            *_exclusions(name, position, module, kernels),
+            *_exclusions(name, position, module, wanted),
         ),
     )
 
@@ -272,21 +284,27 @@ def _why(needs: Sequence[_Need], *, full: bool) -> tuple[str, ...]:
 
 
 def _exclusions(
-    name: str, position: int, module: _ModuleNeeds, kernels: Sequence[PlannedKernel]
+    name: str, position: int, module: _ModuleNeeds, wanted: Sequence[Variant]
 ) -> tuple[Exclusion, ...]:
     facts = module.family.instances[position]
-    if not kernels and position in module.refused:
+    if not wanted and position in module.refused:
         return ()
-    if not kernels:
+    if not wanted:
         dims = {dim for recipe in module.recipes for dim in recipe.moe_inter_dim.values()}
         return (rules.not_reached(name, facts, sorted(dims)),)
-    built = {(kernel.main_loop, kernel.tail) for kernel in kernels}
-    return tuple(
-        Exclusion(
-            what=identity.kernel_id(name, main_loop=main_loop, tail=tail),
-            rule="k-loop",
-            reason="no K of the recipes takes this main loop and tail",
-        )
-        for main_loop, tail in module.family.variants(facts.tile)
-        if (main_loop, tail) not in built
+    found = (
+        _kernel_out(name, facts, variant, wanted) for variant in module.family.variants(facts.tile)
     )
+    return tuple(exclusion for exclusion in found if exclusion is not None)
+
+
+def _kernel_out(
+    name: str, facts: InstanceFacts, variant: Variant, wanted: Sequence[Variant]
+) -> Exclusion | None:
+    """Why one kernel of an instance is out, None where it is in."""
+    kernel = identity.kernel_id(name, main_loop=variant[0], tail=variant[1])
+    wrong = rules.wrong_numbers(facts, variant, kernel)
+    if wrong is not None or variant in wanted:
+        return wrong
+    reason = "no K of the recipes takes this main loop and tail"
+    return Exclusion(what=kernel, rule="k-loop", reason=reason)

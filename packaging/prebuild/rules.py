@@ -58,6 +58,18 @@ def unavailable(family: Family, features: ModuleKey, module: str) -> Exclusion |
     return None
 
 
+def wrong_numbers(facts: InstanceFacts, variant: Variant, kernel: str) -> Exclusion | None:
+    """Why a kernel may be in no module though AITER's has it, None where nothing is against it.
+
+    A call that needs it goes on to AITER's own build: no worse than without a prebuilt module.
+    """
+    reason = facts.wrong.get(variant)
+    if reason is None:
+        return None
+    text = f"wrong numbers, {reason} (docs/numerics.md); AITER's own build takes such a call"
+    return Exclusion(what=kernel, rule="wrong-numbers", reason=text)
+
+
 def shape_problem(family: Family, facts: InstanceFacts, n: int, k: int) -> str | None:
     """Why CK's tiles cannot divide a shape (CK's IsSupportedArgument), None where they can."""
     per_block = family.k_per_block(facts.tile)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aiter_prebuilt.manifest import ModuleKey, Reach
 from prebuild.errors import ProblemsError
-from prebuild.model import Family, InstanceFacts, Stage, Tile, Unavailable
+from prebuild.model import Family, InstanceFacts, Stage, Tail, Tile, Unavailable, Variant
 
 Positive = Annotated[int, Field(gt=0)]
+KernelName = Literal[
+    "main_odd", "main_even", "main_full", "nomain_odd", "nomain_even", "nomain_full"
+]
+"""A kernel of an instance, as :func:`prebuild.identity.kernel_id` ends."""
 Pipeline = Literal["v1", "v3"]
 
 
@@ -36,10 +40,13 @@ class _Reach(_Strict):
     inter_dim_not_multiple_of: Positive | None = None
 
 
-class _Row(_Strict):
+class _Instance(_Strict):
     tile: tuple[Positive, Positive, Positive, Positive]
     waves: tuple[Positive, Positive]
     pipeline: Literal[1, 3]
+
+
+class _Row(_Instance):
     reached_by: list[_Reach] = []
 
 
@@ -64,6 +71,12 @@ class _Unavailable(_Strict):
     reason: str
 
 
+class _Wrong(_Instance):
+    stage: Stage
+    kernels: Annotated[list[KernelName], Field(min_length=1)]
+    reason: Annotated[str, Field(min_length=1)]
+
+
 class _Table(_Strict):
     name: str
     ck_header: str
@@ -77,6 +90,21 @@ class _Table(_Strict):
     stage1: list[_Row]
     stage2: list[_Row]
     unavailable: list[_Unavailable] = []
+    wrong: list[_Wrong] = []
+
+    @model_validator(mode="after")
+    def _wrong_kernels_are_there(self) -> _Table:
+        problems = [
+            f"wrong.{position}: {problem}"
+            for position, entry in enumerate(self.wrong)
+            for problem in _wrong_problems(self, entry)
+        ]
+        named = [(_tile_of(w), w.stage, kernel) for w in self.wrong for kernel in w.kernels]
+        if len(set(named)) < len(named):
+            problems.append("wrong: a kernel stands there twice")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
 
 
 @cache
@@ -115,7 +143,7 @@ def parse_family(text: str) -> Family:
         kernels={str(name): value for name, value in table.kernels.items()},
         element_ops={str(name): value for name, value in table.element_ops.items()},
         unavailable=tuple(Unavailable(**entry.model_dump()) for entry in table.unavailable),
-        instances=(*_rows(1, table.stage1), *_rows(2, table.stage2)),
+        instances=(*_rows(1, table.stage1, table.wrong), *_rows(2, table.stage2, table.wrong)),
     )
 
 
@@ -133,20 +161,49 @@ def find_family(features: ModuleKey) -> Family | None:
     return None
 
 
-def _rows(stage: Stage, rows: list[_Row]) -> tuple[InstanceFacts, ...]:
+def _rows(stage: Stage, rows: list[_Row], wrong: list[_Wrong]) -> tuple[InstanceFacts, ...]:
     return tuple(
         InstanceFacts(
             stage=stage,
-            tile=Tile(
-                block_size=row.tile[0],
-                m=row.tile[1],
-                n=row.tile[2],
-                k=row.tile[3],
-                m_waves=row.waves[0],
-                n_waves=row.waves[1],
-                pipeline=row.pipeline,
-            ),
+            tile=_tile_of(row),
             reached_by=tuple(Reach(**reach.model_dump()) for reach in row.reached_by),
+            wrong={
+                _variant(kernel): entry.reason
+                for entry in wrong
+                if entry.stage == stage and _tile_of(entry) == _tile_of(row)
+                for kernel in entry.kernels
+            },
         )
         for row in rows
     )
+
+
+def _tile_of(row: _Instance) -> Tile:
+    return Tile(
+        block_size=row.tile[0],
+        m=row.tile[1],
+        n=row.tile[2],
+        k=row.tile[3],
+        m_waves=row.waves[0],
+        n_waves=row.waves[1],
+        pipeline=row.pipeline,
+    )
+
+
+def _variant(kernel: KernelName) -> Variant:
+    loop, _, tail = kernel.partition("_")
+    return loop == "main", cast("Tail", tail)
+
+
+def _wrong_problems(table: _Table, entry: _Wrong) -> Iterator[str]:
+    """A wrong kernel has to be one that the table has, or nothing would be kept out."""
+    rows = table.stage1 if entry.stage == 1 else table.stage2
+    if _tile_of(entry) not in map(_tile_of, rows):
+        yield f"stage {entry.stage} has no instance {_tile_of(entry).text}_v{entry.pipeline}"
+        return
+    pipeline: Pipeline = "v1" if entry.pipeline == 1 else "v3"
+    whole = table.k.tails.get(pipeline) == "full"
+    for kernel in entry.kernels:
+        if kernel.endswith("_full") != whole:
+            tails = "full" if whole else "odd and even"
+            yield f"kernels: {kernel} is none of pipeline {pipeline}, whose tails are {tails}"

@@ -69,7 +69,7 @@ class Comparison:
 def compare(
     recipes: Sequence[Recipe], verdicts: Sequence[Verdict], *, fallback: bool = False
 ) -> Comparison:
-    """Compare recipes with the uses of all rows; what the CK at hand lacks does not count.
+    """Compare recipes with the uses of all rows; what no module can hold does not count.
 
     Rows tagged ``flydsl_fallback`` serve an AITER without FlyDSL, which its own requirements pin;
     they ask for nothing unless ``fallback`` is true, but a recipe may name what they name.
@@ -94,7 +94,9 @@ def _counts(use: Use) -> bool:
     if use.family is None or use.facts is None or use.features.splitk:
         return False
     refused = rules.shape_problem(use.family, use.facts, *use.gemm)
-    return not refused and rules.unavailable(use.family, use.features, use.module) is None
+    if refused or rules.unavailable(use.family, use.features, use.module) is not None:
+        return False
+    return rules.kernel_for_k(use.family, use.facts.tile, use.gemm[1]) not in use.facts.wrong
 
 
 def _has(recipe: Recipe, use: Use) -> bool:

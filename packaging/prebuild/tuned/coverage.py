@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from aiter_prebuilt import routing
 from aiter_prebuilt.manifest import ModuleKey
 from prebuild import rules
-from prebuild.model import Plan, PlannedModule
+from prebuild.model import Plan, PlannedModule, Variant
 from prebuild.recipe import Recipe
 from prebuild.tuned.uses import Use, heuristic_uses
 
-Status = Literal["hit", "miss", "refused", "unavailable"]
-SCHEMA = 1
+Status = Literal["hit", "miss", "refused", "unavailable", "wrong"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+SCHEMA = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,8 @@ class Point:
 
     use: Use
     status: Status
-    """``refused``: AITER's own module raises, too; ``unavailable``: the CK at hand lacks it."""
+    """``refused``: AITER's own module raises, too; ``unavailable``: the CK at hand lacks it;
+    ``wrong``: AITER's kernel gives wrong numbers, so no module holds it and AITER compiles."""
     why: str
 
 
@@ -71,23 +73,29 @@ def _verdict(use: Use, module: PlannedModule | None) -> tuple[Status, str]:
     problem = rules.shape_problem(use.family, use.facts, *use.gemm)
     if problem:
         return "refused", problem
+    variant = rules.kernel_for_k(use.family, use.facts.tile, use.gemm[1])
+    if variant in use.facts.wrong:
+        return "wrong", use.facts.wrong[variant]
     if module is None:
         return "miss", "no recipe asks for the module"
-    main_loop, tail = rules.kernel_for_k(use.family, use.facts.tile, use.gemm[1])
+    return _held(use, module, variant)
+
+
+def _held(use: Use, module: PlannedModule, variant: Variant) -> tuple[Status, str]:
     for instance in module.built:
         if instance.name == use.instance:
-            if any((k.main_loop, k.tail) == (main_loop, tail) for k in instance.kernels):
+            if any((k.main_loop, k.tail) == variant for k in instance.kernels):
                 return "hit", ""
             return "miss", f"the kernel for K = {use.gemm[1]} is left out"
     return "miss", "the instance is left out"
 
 
 def as_text(points: Sequence[Point], *, every: bool) -> str:
-    """Return a line for each point (without ``every`` for those that miss), then a summary."""
+    """Return a line for each point (without ``every`` for what AITER compiles), then a summary."""
     lines = [
         f"{point.status:<11} {_call(point.use)}{': ' if point.why else ''}{point.why}"
         for point in points
-        if every or point.status == "miss"
+        if every or point.status in ("miss", "wrong")
     ]
     return "\n".join([*lines, *_summary(points)])
 
@@ -115,7 +123,7 @@ def as_json(points: Sequence[Point]) -> Mapping[str, Any]:
             }
             for point in points
         ],
-        "summary": {status: counts[status] for status in ("hit", "miss", "refused", "unavailable")},
+        "summary": {status: counts[status] for status in STATUSES},
     }
 
 
@@ -131,14 +139,12 @@ def _summary(points: Sequence[Point]) -> Iterable[str]:
     by_module: dict[str, Counter[str]] = {}
     for point in points:
         by_module.setdefault(point.use.module, Counter())[point.status] += 1
-    yield f"{'hit':>6} {'miss':>6} {'refused':>8} {'unavail.':>8}  module"
+    yield f"{'hit':>6} {'miss':>6} {'refused':>8} {'unavail.':>8} {'wrong':>6}  module"
     for module, counts in sorted(by_module.items()):
         yield _numbers(counts, module)
     yield _numbers(Counter(point.status for point in points), "all")
 
 
 def _numbers(counts: Mapping[str, int], name: str) -> str:
-    hit, miss, refused, gone = (
-        counts.get(key, 0) for key in ("hit", "miss", "refused", "unavailable")
-    )
-    return f"{hit:>6} {miss:>6} {refused:>8} {gone:>8}  {name}"
+    hit, miss, refused, gone, wrong = (counts.get(status, 0) for status in STATUSES)
+    return f"{hit:>6} {miss:>6} {refused:>8} {gone:>8} {wrong:>6}  {name}"

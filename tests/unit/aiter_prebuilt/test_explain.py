@@ -58,15 +58,41 @@ def test_no_module_at_all() -> None:
     assert [answer.note for answer in _ask(SHAPE)] == ["no wheel has this module"] * 2
 
 
-def test_the_reduced_module_comes_first_and_hands_unknown_names_on() -> None:
-    reduced = _entry(name=f"{samples.STOCK}__deployed_00000000", coverage="deployed")
-    one, _ = _ask(SHAPE, _entry(), reduced)
-    assert one.coverage == "deployed"
-    named = explain.Shape(**{**vars(SHAPE), "kernel_1": "unheard_of"})
-    one, _ = _ask(named, _entry(), reduced)
-    assert one.coverage == "full"
-    one, _ = _ask(named, reduced)
+def _named(kernel_1: str, **changes: Any) -> explain.Shape:
+    return explain.Shape(**{**vars(SHAPE), "kernel_1": kernel_1, **changes})
+
+
+@pytest.mark.parametrize("coverage", ["deployed", "sound"])
+def test_the_reduced_module_comes_first_and_hands_names_on_that_it_left_out(coverage: str) -> None:
+    reduced = _entry(
+        name=f"{samples.STOCK}__{coverage}_00000000", coverage=coverage, names_left_out=("three",)
+    )
+    full = _entry(instances=(samples.instance("one"), samples.instance("three", reached_by=())))
+    one, _ = _ask(SHAPE, full, reduced)
+    assert one.coverage == coverage
+    one, _ = _ask(_named("three"), full, reduced)
+    assert (one.coverage, one.instance) == ("full", "three")
+    one, _ = _ask(_named("three"), reduced)
     assert one.compiles
+
+
+def test_a_name_that_nobody_knows_leaves_the_choice_to_block_m() -> None:
+    reduced = _entry(name=f"{samples.STOCK}__deployed_00000000", coverage="deployed")
+    one, _ = _ask(_named("unheard_of"), reduced)
+    assert (one.instance, one.compiles) == ("one", False)
+
+
+def test_a_kernel_that_is_left_out_as_wrong_is_aiters_to_compile() -> None:
+    right = samples.kernel(main_loop=False, tail="odd")
+    sound = _entry(
+        name=f"{samples.STOCK}__sound_00000000",
+        coverage="sound",
+        instances=(samples.instance("one", kernels=(right,)),),
+    )
+    one, _ = _ask(_named("one", model_dim=256), sound)
+    assert (one.coverage, one.kernel, one.compiles) == ("sound", "kernel_False_odd", False)
+    one, _ = _ask(_named("one", model_dim=512), sound)
+    assert (one.coverage, one.compiles) == (None, True)
 
 
 def test_a_given_block_m() -> None:

@@ -34,10 +34,9 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     return calls
 
 
-def _guard(uncovered: str = "auto") -> guard.Guard:
-    entry = store.Entry(
-        folder=Path("site"), module=samples.module(coverage="full"), contract=samples.contract()
-    )
+def _guard(uncovered: str = "auto", coverage: str = "deployed") -> guard.Guard:
+    module = samples.module(name=f"{samples.STOCK}__{coverage}_0", coverage=coverage)
+    entry = store.Entry(folder=Path("site"), module=module, contract=samples.contract())
     return guard.Guard(samples.STOCK, entry, (), settings.Settings(uncovered=uncovered))
 
 
@@ -93,6 +92,15 @@ def test_a_policy_without_a_build_is_a_clear_error(
     with pytest.raises(UncoveredShapeError, match=f"AITER_PREBUILT_UNCOVERED={policy}"):
         _guard(policy)("ck_moe_stage1", "block_m is 16", ("h", 8), None)
     assert not built
+
+
+@pytest.mark.parametrize(
+    ("coverage", "advice"),
+    [("deployed", "a wheel with full coverage"), ("sound", "its numbers are wrong")],
+)
+def test_the_error_advises_what_can_help(coverage: str, advice: str) -> None:
+    with pytest.raises(UncoveredShapeError, match=advice):
+        _guard("error", coverage)("ck_moe_stage1", "no kernel", ("h", 8), None)
 
 
 def test_a_failed_build_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:

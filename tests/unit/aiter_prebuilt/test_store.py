@@ -16,12 +16,18 @@ def _write(folder: Path, *modules: m.Module) -> Path:
 
 
 def test_reduced_modules_come_before_full_ones(tmp_path: Path) -> None:
-    reduced = samples.module(
-        name=f"{samples.STOCK}__deployed_0", coverage="deployed", file="modules/r.so", key="cd" * 32
+    sound, reduced = (
+        samples.module(
+            name=f"{samples.STOCK}__{coverage}_0",
+            coverage=coverage,
+            file=f"modules/{file}.so",
+            key=file * 64,
+        )
+        for coverage, file in (("sound", "a"), ("deployed", "r"))
     )
-    package = _write(tmp_path / "aiter_prebuilt", samples.module(), reduced)
+    package = _write(tmp_path / "aiter_prebuilt", samples.module(), sound, reduced)
     found = store.candidates(store.read_all(package), samples.STOCK)
-    assert [entry.module.coverage for entry in found] == ["deployed", "full"]
+    assert [entry.module.coverage for entry in found] == ["deployed", "sound", "full"]
     assert found[0].path == package / "modules" / "r.so"
     assert store.candidates(store.read_all(package), "module_other") == ()
 

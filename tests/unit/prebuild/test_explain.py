@@ -16,9 +16,19 @@ def test_a_plan_says_what_is_in_and_out_and_why() -> None:
 
 def test_without_explain_only_the_names_stand_there() -> None:
     lines = plan_as_text(kimi_plan(coverage="full"), explain=False).splitlines()
-    assert lines[0] == STOCK
+    assert lines[0].startswith(f"{STOCK}__sound_")
+    assert lines[2] == f"  served as {STOCK}"
     assert sum(line.startswith("  + moe_ck2stages_gemm") for line in lines) == 10
     assert not any("heuristic" in line for line in lines)
+
+
+def test_wrong_kernels_are_named_in_every_coverage() -> None:
+    for plan in (kimi_plan(tp=[8]), kimi_plan(coverage="full")):
+        text = plan_as_text(plan, explain=True)
+        for kernel in ("main_even", "main_odd", "nomain_even"):
+            assert (
+                f"      - {kernel}: wrong-numbers: wrong numbers, the block pipeline reads" in text
+            )
 
 
 def test_the_json_is_versioned_and_complete() -> None:

@@ -23,10 +23,21 @@ def test_no_file_of_a_small_second_gemm_for_a_large_inter_dim(tp: int) -> None:
             assert any(name.startswith(prefix) for name in instances(sources))
 
 
-def test_full_coverage_writes_exactly_ten_instances_and_forty_kernels() -> None:
+def test_full_coverage_writes_all_ten_instances_and_the_kernels_that_are_right() -> None:
     sources = dict(generate(kimi_plan(coverage="full"), PROJECT.templates))
     assert len(instances(sources)) == 10
-    assert len([path for path in sources if path.parent.name == "kernels"]) == 40
+    assert len([path for path in sources if path.parent.name == "kernels"]) == 40 - 3
+
+
+def test_a_wrong_kernel_has_neither_a_file_nor_a_place_in_its_launcher() -> None:
+    sources = dict(generate(kimi_plan(coverage="full"), PROJECT.templates))
+    small = {path: text for path, text in sources.items() if "gemm2_64x32x32x128" in path.name}
+    assert [path.name.split(".")[1] for path in small if path.parent.name == "kernels"] == [
+        "nomain_odd"
+    ]
+    (launcher,) = [text for path, text in small.items() if path.parent.name == "instances"
+                   and path.suffix == ".cu"]  # fmt: skip
+    assert launcher.count("nullptr") == 3
 
 
 def test_a_launcher_instantiates_no_kernel() -> None:

@@ -51,16 +51,22 @@ def test_instance_names_are_those_of_the_issue() -> None:
 
 
 def test_a_reduced_module_can_never_be_taken_for_a_full_one() -> None:
-    full = identity.module_key(STOCK, ["a", "b"], full=True)
-    reduced = identity.module_key(STOCK, ["a", "b"], full=False)
-    other = identity.module_key(STOCK, ["a"], full=False)
+    full = identity.module_key(STOCK, ["a", "b"], coverage="full")
+    reduced = identity.module_key(STOCK, ["a", "b"], coverage="deployed")
+    other = identity.module_key(STOCK, ["a"], coverage="deployed")
     assert len({full, reduced, other}) == 3
-    assert identity.module_name(STOCK, full, full=True) == STOCK
-    names = {identity.module_name(STOCK, key, full=False) for key in (reduced, other)}
-    assert len(names) == 2
-    assert all(name.startswith(f"{STOCK}__deployed_") and name.isidentifier() for name in names)
+    assert identity.module_name(STOCK, full, coverage="full") == STOCK
+    names = {
+        identity.module_name(STOCK, key, coverage=coverage)
+        for key in (reduced, other)
+        for coverage in ("deployed", "sound")
+    }
+    assert len(names) == 4
+    assert all(name.startswith(f"{STOCK}__") and name.isidentifier() for name in names)
 
 
 def test_the_order_of_kernels_does_not_change_the_key() -> None:
-    keys = {identity.module_key(STOCK, order, full=False) for order in (["a", "b"], ["b", "a"])}
+    keys = {
+        identity.module_key(STOCK, order, coverage="sound") for order in (["a", "b"], ["b", "a"])
+    }
     assert len(keys) == 1

@@ -4,7 +4,8 @@ import pytest
 
 from prebuild.model import Plan
 from prebuild.plan import PlanError, make_plan
-from tests.unit.prebuild.samples import STOCK, kimi, kimi_plan
+from prebuild.recipe import NamedKernel, find_recipes, load_recipes, narrow
+from tests.unit.prebuild.samples import PROJECT, STOCK, kimi, kimi_plan
 
 LARGE = {"256x32x128x128", "256x64x128x128", "256x128x128x128"}
 SMALL = {"64x32x32x128", "64x64x128x128", "64x128x128x128"}
@@ -31,11 +32,73 @@ def test_tp_8_reaches_the_small_instances() -> None:
     assert tiles(kimi_plan(tp=[8]), 2) >= SMALL
 
 
-def test_full_coverage_is_aiters_module() -> None:
-    (module,) = kimi_plan(coverage="full").modules
-    assert module.name == module.stock_name == STOCK
-    assert len(module.built) == 10
-    assert all(len(instance.kernels) == 4 for instance in module.built)
+WRONG = {"main_even", "main_odd", "nomain_even"}
+"""Kernels of stage 2's 64x32x32x128 with pipeline v1 (docs/numerics.md)."""
+
+
+def kernel_names(plan: Plan) -> dict[str, set[str]]:
+    (module,) = plan.modules
+    return {i.name: {k.id.rsplit(".", 1)[1] for k in i.kernels} for i in module.built}
+
+
+def test_full_coverage_is_aiters_module_without_its_wrong_kernels() -> None:
+    plan = kimi_plan(coverage="full")
+    (module,) = plan.modules
+    every = WRONG | {"nomain_odd"}
+    found = kernel_names(plan)
+    assert len(found) == 10
+    assert {name: every - kernels for name, kernels in found.items() if kernels != every} == {
+        next(name for name in found if "gemm2_64x32x32x128" in name): WRONG
+    }
+    assert module.coverage == "sound"
+    assert module.stock_name == STOCK
+    assert module.name == f"{STOCK}__sound_{module.key[:8]}"
+
+
+def test_wrong_kernels_are_excluded_by_their_rule_and_no_other() -> None:
+    out = [e for e in kimi_plan(coverage="full").exclusions if e.rule != "inter-dim"]
+    assert {e.rule for e in out} == {"wrong-numbers"}
+    assert {e.what.rsplit(".", 1)[1] for e in out} == WRONG
+    assert all("gemm2_64x32x32x128_1x1" in e.what and "in flight" in e.reason for e in out)
+
+
+@pytest.mark.parametrize("inter_dim", [512, 768, 1024])
+def test_a_recipe_that_names_a_wrong_kernel_does_not_get_it(inter_dim: int) -> None:
+    named = NamedKernel(stage=2, tile="64x32x32x128_1x1_v1", inter_dims=(inter_dim,))
+    dims = {8: 256, 4: inter_dim}
+    recipe = kimi().model_copy(update={"moe_inter_dim": dims, "named_kernels": (named,)})
+    plan = make_plan([recipe])
+    (small,) = [kernels for name, kernels in kernel_names(plan).items() if "gemm2_64x32x" in name]
+    assert small == {"nomain_odd"}
+    wrong = {e.what.rsplit(".", 1)[1] for e in plan.exclusions if e.rule == "wrong-numbers"}
+    assert wrong == WRONG
+    (module,) = plan.modules
+    assert module.coverage == "deployed"
+
+
+def test_an_instance_of_which_only_a_wrong_kernel_is_wanted_is_left_out_and_says_why() -> None:
+    named = NamedKernel(stage=2, tile="64x32x32x128_1x1_v1", inter_dims=(1024,))
+    plan = make_plan([kimi(tp=[2]).model_copy(update={"named_kernels": (named,)})])
+    (module,) = plan.modules
+    (small,) = [i for i in module.instances if "gemm2_64x32x32x128" in i.name]
+    assert not small.built
+    assert {"wrong-numbers", "k-loop"} == {e.rule for e in small.excluded}
+    assert len(small.excluded) == 4
+
+
+def test_no_module_of_any_recipe_holds_a_wrong_kernel() -> None:
+    recipes = load_recipes(find_recipes([], PROJECT.recipes))
+    for coverage in ("deployed", "full"):
+        plan = make_plan([narrow(recipe, coverage=coverage) for recipe in recipes])
+        for module in plan.modules:
+            wrong = {(f.stage, f.tile): f.wrong for f in module.family.instances}
+            held = [(i, k) for i in module.built for k in i.kernels]
+            assert held
+            assert not [k.id for i, k in held if (k.main_loop, k.tail) in wrong[i.stage, i.tile]]
+            complete = all(len(i.kernels) == len(module.family.variants(i.tile))
+                           for i in module.instances)  # fmt: skip
+            assert (module.name == module.stock_name) == (module.coverage == "full")
+            assert complete or module.coverage != "full"
 
 
 @pytest.mark.parametrize(

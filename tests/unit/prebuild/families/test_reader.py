@@ -38,6 +38,41 @@ def test_a_wrong_table_names_the_key(old: str, new: str, path: str) -> None:
     assert any(path in ".".join(map(str, item["loc"])) for item in caught.value.errors())
 
 
+SHUFFLED = (PROJECT.root / "packaging/prebuild/families/a4w4_preshuffle.toml").read_text()
+
+
+def test_wrong_kernels_belong_to_their_instance_alone() -> None:
+    instances = parse_family(SHUFFLED).instances
+    found = {(f.stage, f.tile.text, f.tile.pipeline): set(f.wrong) for f in instances if f.wrong}
+    assert found == {
+        (2, "64x32x32x128_1x1", 1): {(True, "even"), (True, "odd"), (False, "even")},
+    }  # fmt: skip
+    assert not any(facts.wrong for facts in parse_family(TABLE).instances)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "message"),
+    [
+        ("stage = 2\n", "stage = 3\n", "wrong.0.stage", ""),
+        ("stage = 2\n", "stage = 1\n", "", "wrong.0: stage 1 has no instance 64x32x32x128_1x1_v1"),
+        ('"main_even",', '"main_last",', "wrong.0.kernels.0", ""),
+        ('"main_even",', '"main_full",', "", "main_full is none of pipeline v1"),
+        ('"main_even",', '"main_odd",', "", "a kernel stands there twice"),
+        ('kernels = ["main_even", "main_odd", "nomain_even"]', "kernels = []", "kernels", ""),
+        ("reason = ", "cause = ", "wrong.0.cause", ""),
+    ],
+)
+def test_a_wrong_kernel_that_is_not_there_is_an_error(
+    old: str, new: str, path: str, message: str
+) -> None:
+    assert old in SHUFFLED
+    with pytest.raises(ValidationError) as caught:
+        parse_family(SHUFFLED.replace(old, new, 1))
+    errors = caught.value.errors()
+    assert any(path in ".".join(map(str, item["loc"])) for item in errors)
+    assert any(message in item["msg"] for item in errors)
+
+
 def test_broken_toml_is_an_error() -> None:
     with pytest.raises(tomllib.TOMLDecodeError):
         parse_family(TABLE.replace("[features]", "[features", 1))

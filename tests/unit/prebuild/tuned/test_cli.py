@@ -79,7 +79,7 @@ def test_coverage_counts_rows_for_an_aiter_without_flydsl_when_asked(
 
 def test_coverage_as_json(recipe: str) -> None:
     raw = json.loads(run("coverage", "--recipe", recipe, "--json").stdout)
-    assert raw["schema"] == 1
+    assert raw["schema"] == 2
     assert raw["summary"]["miss"] == 0
     assert raw["points"]
 

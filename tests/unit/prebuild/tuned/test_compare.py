@@ -91,3 +91,11 @@ def test_json_holds_every_finding(tmp_path: Path) -> None:
     raw = as_json(comparison(tmp_path, [bare()], row(model_dim=4096), row(kernelName2=STAGE2)))
     assert [item["model_dim"] for item in raw["missing"]] == [4096]
     assert set(raw) == {"missing", "lacking", "stale", "dead"}
+
+
+def test_no_recipe_is_asked_to_name_a_kernel_that_no_module_may_hold(tmp_path: Path) -> None:
+    name = STAGE2.replace("256x32x128x128_1x4", "64x32x32x128_1x1").replace("_v3_", "_v1_")
+    assert comparison(tmp_path, [bare()], row(kernelName2=name)).clean
+    small = row(kernelName2=name, inter_dim=256, block_m=64)
+    (missing,) = comparison(tmp_path, [bare()], small).missing  # there it is right
+    assert "64x32x32x128_1x1_v1" in {kernel.tile for kernel in missing.kernels}

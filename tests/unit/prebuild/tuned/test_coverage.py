@@ -13,7 +13,7 @@ from prebuild.tuned.coverage import Point, as_json, as_text, cover, recipe_uses
 from prebuild.tuned.rows import read_tables
 from prebuild.tuned.uses import heuristic_uses, judge
 from tests.unit.prebuild.samples import kimi
-from tests.unit.prebuild.tuned.samples import blockscale, row, write
+from tests.unit.prebuild.tuned.samples import STAGE2, blockscale, row, write
 
 
 def points(tmp_path: Path, recipes: list[Recipe], *rows: dict[str, Any]) -> tuple[Point, ...]:
@@ -135,9 +135,20 @@ def test_a_narrower_plan_misses_heuristic_calls() -> None:
 def test_the_report_counts_each_point_once(tmp_path: Path) -> None:
     found = points(tmp_path, [kimi(tp=[4])], row(), row(inter_dim=2048))
     raw = as_json(found)
-    assert raw["schema"] == 1
-    assert raw["summary"] == {"hit": 3, "miss": 1, "refused": 0, "unavailable": 0}
+    assert raw["schema"] == 2
+    assert raw["summary"] == {"hit": 3, "miss": 1, "refused": 0, "unavailable": 0, "wrong": 0}
     text = as_text(found, every=False)
     assert text.count("t.csv:") == 1
     assert as_text(found, every=True).count("t.csv:") == 4
-    assert text.splitlines()[-1].split() == ["3", "1", "0", "0", "all"]
+    assert text.splitlines()[-1].split() == ["3", "1", "0", "0", "0", "all"]
+
+
+def test_a_row_that_names_a_wrong_kernel_is_neither_hit_nor_miss(tmp_path: Path) -> None:
+    name = STAGE2.replace("256x32x128x128_1x4", "64x32x32x128_1x1").replace("_v3_", "_v1_")
+    found = points(tmp_path, [kimi(tp=[8], coverage="full")], row(kernelName2=name))
+    assert [point.status for point in found] == ["hit", "wrong"]
+    assert "in flight" in found[1].why
+    assert "wrong" in as_text(found, every=False).splitlines()[0]
+    assert as_json(found)["summary"]["wrong"] == 1
+    right = points(tmp_path, [kimi(tp=[8])], row(kernelName2=name, inter_dim=256, block_m=32))
+    assert [point.status for point in right] == ["hit", "hit"]
