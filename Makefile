@@ -12,9 +12,12 @@ LAUNCHER ?=
 VERIFY ?=
 BENCH ?=
 comma := ,
-CONFIG := $(foreach r,$(subst $(comma), ,$(RECIPE)),-C recipe=$(r)) $(if $(TP),-C tp=$(TP)) \
+CONFIG = $(foreach r,$(subst $(comma), ,$(RECIPE)),-C recipe=$(r)) $(if $(TP),-C tp=$(TP)) \
 	$(if $(BLOCK_M),-C block-m=$(BLOCK_M)) $(if $(COVERAGE),-C coverage=$(COVERAGE)) \
 	$(if $(LAUNCHER),-C launcher=$(LAUNCHER)) $(if $(VERIFY),-C verify=$(VERIFY))
+# The same for `prebuild shard`: what it compiles has to be what the wheel's build looks for.
+NARROWED = $(foreach t,$(subst $(comma), ,$(TP)),--tp $(t)) \
+	$(foreach b,$(subst $(comma), ,$(BLOCK_M)),--block-m $(b)) $(if $(COVERAGE),--coverage $(COVERAGE))
 
 .PHONY: help
 help: ## List the targets
@@ -50,14 +53,23 @@ WHEELHOUSE := wheelhouse
 PASSED = RECIPE="$(RECIPE)" TP="$(TP)" BLOCK_M="$(BLOCK_M)" COVERAGE="$(COVERAGE)"
 INSIDE = $(BIN)/prebuild container run --image $(CONTAINER) -- make
 
+# The production wheel holds whole modules, so that its servers compile nothing at any shape.
+# Where one recipe alone is asked for, cibuildwheel and reproduce keep to its own coverage.
+wheels shard: COVERAGE := $(or $(COVERAGE),full)
+cibuildwheel reproduce: COVERAGE := $(or $(COVERAGE),$(if $(RECIPE),,full))
+
 .PHONY: wheels
-wheels: setup ## Build the wheel of RECIPE (default: all), in CONTAINER=IMAGE if one is named
-	$(if $(CONTAINER),$(INSIDE) wheel $(PASSED),$(MAKE) wheel $(PASSED))
+wheels: setup ## Build the wheel of all recipes (or RECIPE), COVERAGE full, in CONTAINER=IMAGE if named
+ifeq ($(CONTAINER),)
+	$(MAKE) wheel $(PASSED)
+else
+	$(INSIDE) wheel $(PASSED)
+endif
 
 .PHONY: shard
 shard: setup ## Compile part SHARD=I/N into the object cache, in CONTAINER=IMAGE if one is named
 	$(if $(CONTAINER),$(INSIDE) shard SHARD="$(SHARD)" $(PASSED),\
-		$(BIN)/prebuild shard $(SHARD) $(subst $(comma), ,$(RECIPE)))
+		$(BIN)/prebuild shard $(SHARD) $(subst $(comma), ,$(RECIPE)) $(NARROWED))
 
 .PHONY: test
 test: toolchain ## Run every test

@@ -131,13 +131,14 @@ def shard_command(
     part: Annotated[str, typer.Argument(help="I/N: the I-th of N parts, from 1.")],
     recipes: RecipeNames = [],  # noqa: B006
     tp: TpSizes = None,
+    block_m: BlockMs = None,
     coverage: CoverageOption = None,
     work: WorkDir = None,
     dry_run: Annotated[bool, typer.Option(help="Only list the part's units.")] = False,
 ) -> None:
     """Compile one part of a plan's units into the object cache (a CI matrix joins them)."""
     index, count = _part(part)
-    made = make_plan(_recipes(recipes, tp, None, coverage))
+    made = make_plan(_recipes(recipes, tp, block_m, coverage))
     prepared, settings = _prepared(made, work)
     units = shard(prepared.units, prepared.book, count)[index]
     for unit in units:

@@ -75,7 +75,8 @@ class Recipe(_Strict):
     output_dtypes: Annotated[tuple[OutputDtype, ...], Field(min_length=1)] = ("b16",)
     quant: Quant
     activation: Activation
-    preshuffle: bool = True
+    preshuffle: bool | Annotated[tuple[bool, ...], Field(min_length=1)] = True
+    """Whether servers mark its weights as shuffled (``is_shuffled``); both, where some do not."""
     splitk: bool = False
     routed_weight_stage: Literal[1, 2] = 2
     tokens: Tokens = Tokens()
@@ -98,14 +99,19 @@ class Recipe(_Strict):
                 a_dtype=self.activation_dtype,
                 b_dtype=self.weight_dtype,
                 c_dtype=output,
-                preshuffle=self.preshuffle,
+                preshuffle=preshuffle,
                 activation=self.activation,
                 quant=self.quant,
                 routed_weight_stage=self.routed_weight_stage,
                 splitk=self.splitk,
             )
             for output in self.output_dtypes
+            for preshuffle in self._marks()
         )
+
+    def _marks(self) -> tuple[bool, ...]:
+        marks = self.preshuffle if isinstance(self.preshuffle, tuple) else (self.preshuffle,)
+        return tuple(dict.fromkeys(marks))
 
     def digest(self) -> str:
         """sha256 of the normalised content: comments and order of keys do not count."""

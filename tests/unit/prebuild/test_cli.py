@@ -46,6 +46,14 @@ def test_a_wrong_shard_is_refused(part: str) -> None:
     assert done.exit_code == 2
 
 
+def test_a_shard_takes_every_narrowing_of_a_build() -> None:
+    """It has to compile what the wheel's build looks for, so both read the same options."""
+    for command in ("build", "shard"):
+        shown = runner.invoke(cli.app, [command, "--help"]).stdout
+        for option in ("--tp", "--block-m", "--coverage"):
+            assert option in shown, command
+
+
 def test_errors_of_ours_come_without_a_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 import yaml
 
+from prebuild.families import find_family, load_families
 from prebuild.recipe import RecipeError, find_recipes, json_schema, load_recipes, narrow
 from tests.unit.prebuild.samples import PROJECT, kimi, write_recipe
 
@@ -27,6 +28,26 @@ def test_kimi_is_the_deployment_of_the_issue() -> None:
     assert recipe.moe_inter_dim == {1: 2048, 2: 1024, 4: 512, 8: 256}
 
 
+def test_every_family_has_a_recipe() -> None:
+    recipes = load_recipes(find_recipes([], PROJECT.recipes))
+    found = [find_family(features) for recipe in recipes for features in recipe.features()]
+    assert {family.name for family in found if family} == set(load_families())
+    assert all(recipe.source for recipe in recipes)
+
+
+@pytest.mark.parametrize(
+    ("preshuffle", "marks"),
+    [(None, [True]), (False, [False]), ([True, False], [True, False]), ([False, False], [False])],
+)
+def test_one_module_for_each_way_in_which_servers_mark_weights(
+    preshuffle: object, marks: list[bool], tmp_path: Path
+) -> None:
+    path = write_recipe(tmp_path / "r.yaml", preshuffle=preshuffle, output_dtypes=["b16", "f16"])
+    (recipe,) = load_recipes([path])
+    found = [(key.c_dtype, key.preshuffle) for key in recipe.features()]
+    assert found == [(output, mark) for output in ("b16", "f16") for mark in marks]
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -39,6 +60,8 @@ def test_kimi_is_the_deployment_of_the_issue() -> None:
         ({"moe_inter_dim": {}}, ["moe_inter_dim"]),
         ({"moe_inter_dim": {"two": 1024}}, ["moe_inter_dim.two"]),
         ({"schema": 2}, ["schema: found 2"]),
+        ({"preshuffle": []}, ["preshuffle"]),
+        ({"preshuffle": ["maybe"]}, ["preshuffle"]),
         (
             {"named_kernels": [{"stage": 3, "tile": "x", "inter_dims": []}]},
             ["named_kernels.0.tile"],
