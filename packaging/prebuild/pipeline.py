@@ -112,13 +112,16 @@ def build(
     compile_seconds = time.monotonic() - began
     linked = {} if only is not None else _link_all(prepared, settings)
     seconds = time.monotonic() - began
-    note = _record(compiled, linked, launcher, (compile_seconds, seconds - compile_seconds))
+    note = _record(
+        compiled, prepared, linked, launcher, (compile_seconds, seconds - compile_seconds)
+    )
     record.write(note, prepared.work)
     return Built(prepared=prepared, compiled=compiled, modules=linked, seconds=seconds)
 
 
 def _record(
     compiled: CompileResult,
+    prepared: Prepared,
     linked: Mapping[str, LinkedModule],
     launcher: str | None,
     seconds: tuple[float, float],
@@ -136,7 +139,24 @@ def _record(
             )
             for unit, cached in units
         ),
-        modules=tuple(linked),
+        modules=tuple(
+            _module_record(units, linked[units.module.name])
+            for units in prepared.modules
+            if units.module.name in linked
+        ),
+    )
+
+
+def _module_record(units: ModuleUnits, linked: LinkedModule) -> record.ModuleRecord:
+    planned = units.module
+    return record.ModuleRecord(
+        name=planned.name,
+        coverage=planned.coverage,
+        recipes=planned.recipes,
+        instances=len(planned.built),
+        instances_of=len(planned.instances),
+        kernels=tuple(units.kernels),
+        bytes=linked.size,
     )
 
 

@@ -16,7 +16,7 @@ from prebuild.report import compare as comparing
 from prebuild.report.collect import collect
 from prebuild.report.html import as_html
 from prebuild.report.model import as_json
-from prebuild.report.table import as_comparison, as_table
+from prebuild.report.table import as_comparison, as_kernels, as_table
 from prebuild.report.trace import as_trace
 from prebuild.settings import Settings
 from prebuild.toolchain import Toolchain, load
@@ -27,13 +27,15 @@ def report(
     html: Annotated[Path | None, typer.Option(help="Write a page with a timeline.")] = None,
     trace: Annotated[Path | None, typer.Option(help="Write a trace for Perfetto.")] = None,
     compare: Annotated[Path | None, typer.Option(help="An earlier build's folder.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="Rows of the table.")] = 12,
+    top: Annotated[int, typer.Option(min=1, help="Slowest compiles to list.")] = 12,
+    kernels: Annotated[bool, typer.Option(help="List every kernel with its resources.")] = False,
     as_json_: Annotated[bool, typer.Option("--json", help="Machine-readable, versioned.")] = False,
 ) -> None:
-    """Show a build's slowest compiles, critical path, CPU seconds, cache hits and registers."""
+    """Show a build's modules, slowest compiles, critical path, cache hits and registers."""
     folder = work or Project.here().build
-    toolchain = _toolchain()
-    found = collect(folder, toolchain)
+    settings = Settings.from_environ(os.environ)
+    toolchain = _toolchain(settings)
+    found = collect(folder, toolchain, settings.cache_dir / "costs.json")
     other = comparing.compare(collect(compare, toolchain), found) if compare else None
     if html:
         html.write_text(as_html(found, title=f"Build {folder.resolve().name}"), encoding="utf-8")
@@ -44,13 +46,15 @@ def report(
         typer.echo(json.dumps(joined, indent=1))
         return
     console.out.print(as_table(found, top=top))
+    if kernels:
+        console.out.print(as_kernels(found))
     if other:
         console.out.print(as_comparison(other, top=top))
 
 
-def _toolchain() -> Toolchain | None:
+def _toolchain(settings: Settings) -> Toolchain | None:
     """The toolchain that reads code objects; a report without registers is one, too."""
     try:
-        return load(Settings.from_environ(os.environ))
+        return load(settings)
     except ToolchainError:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from prebuild.compile.build import read_costs
@@ -12,15 +13,26 @@ from prebuild.report.model import Registers, Report, make_report
 from prebuild.toolchain import Toolchain
 
 
-def collect(work: Path, toolchain: Toolchain | None) -> Report:
+def collect(work: Path, toolchain: Toolchain | None, book: Path | None = None) -> Report:
     """Read what the last build in ``work`` left.
 
-    Without a ``toolchain`` code objects are not read and no row has registers.  Raises
+    Without a ``toolchain`` code objects are not read and no row has registers.  ``book`` is the
+    cache's costs, for what came from the cache.  Raises
     :class:`~prebuild.report.record.RecordError` where there was no build.
     """
     found = record.read(work)
     registers = _registers(found, toolchain) if toolchain else {}
-    return make_report(found, ninja_log.read(work), read_costs(work / "costs"), registers)
+    known = _known(book) if book else {}
+    return make_report(found, ninja_log.read(work), read_costs(work / "costs"), registers, known)
+
+
+def _known(book: Path) -> dict[str, float]:
+    """Wall seconds by unit id, as ``prebuild.compile.costs`` notes them; none is no fault."""
+    try:
+        raw = json.loads(book.read_text(encoding="utf-8"))
+        return {unit: float(cost["seconds"]) for unit, cost in raw.items()}
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        return {}
 
 
 def _registers(found: record.BuildRecord, toolchain: Toolchain) -> dict[str, Registers]:

@@ -10,7 +10,15 @@ from jinja2 import Environment, StrictUndefined
 
 from prebuild.console import short
 from prebuild.report.model import Report, Row, lanes
-from prebuild.report.table import cells, summary
+from prebuild.report.table import (
+    KERNEL_COLUMNS,
+    MODULE_COLUMNS,
+    UNIT_COLUMNS,
+    cells,
+    kernel_cells,
+    module_cells,
+    summary,
+)
 
 _LANE = 34  # pixels from one lane to the next
 _BAR = 28
@@ -49,6 +57,11 @@ def as_html(report: Report, *, title: str) -> str:
         height=count * _LANE,
         lane=_LANE,
         bar=_BAR,
+        module_columns=MODULE_COLUMNS,
+        modules=module_cells(report),
+        kernel_columns=KERNEL_COLUMNS,
+        kernels=[(row, kernel_cells(row)) for row in report.kernels],
+        unit_columns=UNIT_COLUMNS,
         rows=[(row, cells(row), share(row, report)) for row in report.rows],
     )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from prebuild.report.ninja_log import Edge
-from prebuild.report.record import BuildRecord
+from prebuild.report.record import BuildRecord, ModuleRecord
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,8 @@ class Row:
     cpu_seconds: float | None = None
     peak_bytes: int | None = None
     registers: Registers | None = None
+    known_seconds: float | None = None
+    """Wall seconds of its last compile, in whatever build; None where nobody noted them."""
 
     @property
     def seconds(self) -> float:
@@ -57,7 +59,17 @@ class Report:
     launcher: str | None
     compile_seconds: float
     link_seconds: float
-    modules: tuple[str, ...]
+    modules: tuple[ModuleRecord, ...]
+
+    @property
+    def kernels(self) -> tuple[Row, ...]:
+        """Rows of kernels by name, so that those of an instance stand together."""
+        return tuple(sorted((r for r in self.rows if r.kind == "kernel"), key=lambda row: row.unit))
+
+    def rows_of(self, module: ModuleRecord) -> tuple[Row, ...]:
+        """Rows of a module's kernels; those that it shares with another one are among them."""
+        own = set(module.kernels)
+        return tuple(row for row in self.kernels if row.unit in own)
 
     @property
     def compiled(self) -> tuple[Row, ...]:
@@ -90,10 +102,12 @@ def make_report(
     edges: Sequence[Edge],
     costs: Mapping[str, Mapping[str, float]],
     registers: Mapping[str, Registers],
+    known: Mapping[str, float] | None = None,
 ) -> Report:
     """Join the record of a build with its edges, its costs by unit id and its kernels' registers.
 
-    An edge belongs to a unit by its output, which is the unit's object.
+    An edge belongs to a unit by its output, which is the unit's object.  ``known`` has the wall
+    seconds of units' last compiles, in other builds as well.
     """
     by_output = {edge.output: edge for edge in edges}
     rows = []
@@ -110,6 +124,7 @@ def make_report(
                 cpu_seconds=cost.get("cpu_seconds"),
                 peak_bytes=int(cost["peak_bytes"]) if "peak_bytes" in cost else None,
                 registers=registers.get(unit.id),
+                known_seconds=(known or {}).get(unit.id),
             )
         )
     return Report(
@@ -119,6 +134,32 @@ def make_report(
         compile_seconds=record.compile_seconds,
         link_seconds=record.link_seconds,
         modules=record.modules,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Total:
+    """What some kernels take together, at most, and how many of them spill."""
+
+    seconds: float
+    """Wall seconds, of this build or of the last one that compiled them."""
+    vgprs: int
+    spilling: int
+    lds_bytes: int
+    scratch_bytes: int
+    code_bytes: int
+
+
+def total(rows: Sequence[Row]) -> Total:
+    """Add up the kernels of a module or an instance."""
+    found = [row.registers for row in rows if row.registers is not None]
+    return Total(
+        seconds=round(sum(row.seconds or row.known_seconds or 0.0 for row in rows), 3),
+        vgprs=max((item.vgprs for item in found), default=0),
+        spilling=sum(item.vgpr_spills + item.sgpr_spills > 0 for item in found),
+        lds_bytes=max((item.lds_bytes for item in found), default=0),
+        scratch_bytes=max((item.scratch_bytes for item in found), default=0),
+        code_bytes=sum(item.code_bytes for item in found),
     )
 
 
@@ -152,10 +193,14 @@ def as_json(report: Report) -> dict[str, Any]:
             "cpu_seconds": round(report.cpu_seconds, 3),
             "critical_path_seconds": round(report.critical_seconds, 3),
             "peak_bytes": report.peak_bytes,
-            "modules": list(report.modules),
         },
+        "modules": [_module_json(report, module) for module in report.modules],
         "edges": [_row_json(row) for row in report.rows],
     }
+
+
+def _module_json(report: Report, module: ModuleRecord) -> dict[str, Any]:
+    return {**asdict(module), **asdict(total(report.rows_of(module)))}
 
 
 def _row_json(row: Row) -> dict[str, Any]:
@@ -166,6 +211,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         "start_s": row.start,
         "end_s": row.end,
         "duration_s": round(row.seconds, 3),
+        "known_s": row.known_seconds,
         "cpu_s": row.cpu_seconds,
         "peak_bytes": row.peak_bytes,
         "registers": vars(row.registers) if row.registers else None,

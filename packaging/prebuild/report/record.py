@@ -11,7 +11,7 @@ from pathlib import Path
 
 from prebuild.errors import PrebuildError
 
-SCHEMA = 1
+SCHEMA = 2
 FILE = "build.json"
 
 
@@ -34,6 +34,21 @@ class UnitRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModuleRecord:
+    """One module that was linked."""
+
+    name: str
+    coverage: str
+    recipes: tuple[str, ...]
+    instances: int
+    """Of those that AITER's module has, in the next field."""
+    instances_of: int
+    kernels: tuple[str, ...]
+    """Ids of its kernels' units."""
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class BuildRecord:
     """One build; seconds are of the wall clock."""
 
@@ -42,7 +57,7 @@ class BuildRecord:
     compile_seconds: float
     link_seconds: float
     units: tuple[UnitRecord, ...]
-    modules: tuple[str, ...]
+    modules: tuple[ModuleRecord, ...]
 
     @property
     def cached(self) -> tuple[UnitRecord, ...]:
@@ -68,5 +83,10 @@ def read(work: Path) -> BuildRecord:
         msg = f"{file} is of another version, expected schema {SCHEMA}; build again"
         raise RecordError(msg)
     raw["units"] = tuple(UnitRecord(**unit) for unit in raw["units"])
-    raw["modules"] = tuple(raw["modules"])
+    raw["modules"] = tuple(
+        ModuleRecord(
+            **{**module, "recipes": tuple(module["recipes"]), "kernels": tuple(module["kernels"])}
+        )
+        for module in raw["modules"]
+    )
     return BuildRecord(**raw)

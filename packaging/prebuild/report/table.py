@@ -2,29 +2,83 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from prebuild.console import short
 from prebuild.report.compare import Comparison
-from prebuild.report.model import Report, Row
+from prebuild.report.model import Report, Row, total
 
 _MIB = 1 << 20
+_KIB = 1 << 10
+MODULE_COLUMNS = (
+    "coverage", "instances", "kernels", "bytes", "compile s", "spilling", "module", "recipes",
+)  # fmt: skip
+UNIT_COLUMNS = ("unit", "wall s", "CPU s", "peak MiB", "VGPRs", "spilled", "LDS KiB")
+KERNEL_COLUMNS = (
+    "kernel", "secs", "VGPR", "AGPR", "SGPR", "vspill", "sspill", "LDS K", "scratch", "code K",
+)  # fmt: skip
+"""Short heads: the table fits 80 columns.  LDS and code in KiB, scratch in bytes a work-item."""
+_PREFIX = "moe_ck2stages_"
 
 
 def as_table(report: Report, *, top: int) -> RenderableType:
-    """Return the summary and the ``top`` slowest compiles."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("unit", no_wrap=True, overflow="ellipsis")
-    for name in ("wall s", "CPU s", "peak MiB", "VGPRs", "spilled", "LDS KiB"):
-        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+    """Return the summary, the modules and the ``top`` slowest compiles."""
+    units = _table(UNIT_COLUMNS)
     for row in report.rows[:top]:
-        table.add_row(*cells(row))
+        units.add_row(*cells(row))
     lines = [Text(line) for line in summary(report)]
     rest = len(report.rows) - top
     more = [Text(f"... and {rest} more")] if rest > 0 else []
-    return Group(*lines, Text(""), table, *more)
+    modules: list[RenderableType] = [_modules(report), Text("")] if report.modules else []
+    return Group(*lines, Text(""), *modules, units, *more)
+
+
+def as_kernels(report: Report) -> RenderableType:
+    """Return every kernel of the build, below the full name of its instance."""
+    parts: list[RenderableType] = []
+    for instance, rows in groupby(report.kernels, key=lambda row: row.unit.partition(".")[0]):
+        table = _table(KERNEL_COLUMNS)
+        table.columns[0].min_width = len("nomain_even")
+        for row in rows:
+            table.add_row(row.unit.partition(".")[2], *kernel_cells(row)[1:])
+        parts += [Text(""), Text(instance), table]
+    return Group(*parts)
+
+
+def label(unit: str) -> str:
+    """A unit's name with all that tells units of a build with several families apart."""
+    stem, dot, variant = unit.removeprefix(_PREFIX).partition(".")
+    parts = stem.split("_")
+    if not unit.startswith(_PREFIX) or len(parts) < len(("gemm1", "tile", "waves", "op", "v3")):
+        return short(unit)
+    # Of the element operation this alone tells two kernels apart: MXFP4 weights as they are or not.
+    shuffled = ["shuffled"] if parts[3].endswith("Shuffled") else []
+    kept = [*parts[:3], *shuffled, *(part for part in parts[4:] if part != "Nswizzle0")]
+    text = "_".join(kept).replace("MulRoutedWeight", "mul").replace("Quant", "q")
+    return f"{text}{dot}{variant}"
+
+
+def _modules(report: Report) -> Table:
+    """The long names stand last and fold where the terminal is narrow."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in MODULE_COLUMNS[:-2]:
+        table.add_column(name, no_wrap=True, min_width=len(name))
+    table.add_column("module, and its recipes", overflow="fold")
+    for *figures, name, recipes in module_cells(report):
+        table.add_row(*figures, f"{name}\n  {recipes}")
+    return table
+
+
+def _table(columns: tuple[str, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(columns[0], no_wrap=True, overflow="ellipsis")
+    for name in columns[1:]:
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+    return table
 
 
 def summary(report: Report) -> list[str]:
@@ -39,7 +93,7 @@ def summary(report: Report) -> list[str]:
     if compiled:
         longest = compiled[0]
         lines.append(
-            f"critical path {report.critical_seconds:.1f} s: {short(longest.unit)} "
+            f"critical path {report.critical_seconds:.1f} s: {label(longest.unit)} "
             f"{longest.seconds:.1f} s, then the link"
         )
         lines.append(f"largest compile {report.peak_bytes / _MIB:.0f} MiB")
@@ -50,13 +104,54 @@ def cells(row: Row) -> list[str]:
     """Return one row's cells as texts."""
     found = row.registers
     return [
-        short(row.unit),
+        label(row.unit),
         "cache" if row.cached else f"{row.seconds:.1f}",
         "" if row.cpu_seconds is None else f"{row.cpu_seconds:.1f}",
         "" if row.peak_bytes is None else f"{row.peak_bytes / _MIB:.0f}",
         "" if found is None else str(found.vgprs),
         "" if found is None else str(found.vgpr_spills + found.sgpr_spills),
         "" if found is None else f"{found.lds_bytes / 1024:.0f}",
+    ]
+
+
+def module_cells(report: Report) -> list[list[str]]:
+    """Return a row of texts for each module."""
+    found = []
+    for module in report.modules:
+        rows = report.rows_of(module)
+        sums = total(rows)
+        found.append(
+            [
+                module.coverage,
+                f"{module.instances} of {module.instances_of}",
+                str(len(module.kernels)),
+                str(module.bytes),
+                f"{sums.seconds:.0f}",
+                str(sums.spilling) if any(row.registers for row in rows) else "",
+                module.name.removeprefix("module_moe_ck2stages_"),
+                ", ".join(module.recipes),
+            ]
+        )
+    return found
+
+
+def kernel_cells(row: Row) -> list[str]:
+    """Return a kernel's resources as texts; what is not known is empty."""
+    seconds = row.known_seconds if row.cached else row.seconds
+    head = [row.unit.removeprefix(_PREFIX), "" if seconds is None else f"{seconds:.1f}"]
+    found = row.registers
+    if found is None:
+        return [*head, *("" for _ in KERNEL_COLUMNS[len(head) :])]
+    return [
+        *head,
+        str(found.vgprs),
+        str(found.agprs),
+        str(found.sgprs),
+        str(found.vgpr_spills),
+        str(found.sgpr_spills),
+        f"{found.lds_bytes / _KIB:.0f}",
+        str(found.scratch_bytes),
+        f"{found.code_bytes / _KIB:.0f}",
     ]
 
 
@@ -68,7 +163,7 @@ def as_comparison(found: Comparison, *, top: int) -> RenderableType:
         table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     for change in found.changes[:top]:
         table.add_row(
-            short(change.unit),
+            label(change.unit),
             f"{change.cpu_before:.1f}",
             f"{change.cpu_after:.1f}",
             f"{change.cpu_ratio:.2f}",
@@ -76,8 +171,8 @@ def as_comparison(found: Comparison, *, top: int) -> RenderableType:
     lines = [
         f"CPU {found.cpu_before:.1f} s -> {found.cpu_after:.1f} s",
         f"critical path {found.critical_before:.1f} s -> {found.critical_after:.1f} s",
-        *(f"only before: {short(unit)}" for unit in found.only_before),
-        *(f"only after: {short(unit)}" for unit in found.only_after),
+        *(f"only before: {label(unit)}" for unit in found.only_before),
+        *(f"only after: {label(unit)}" for unit in found.only_after),
         *(f"moved: {line}" for line in found.registers),
     ]
     return Group(*(Text(line) for line in lines), Text(""), table)

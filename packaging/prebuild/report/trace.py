@@ -37,7 +37,7 @@ def _slices(report: Report) -> Iterator[dict[str, Any]]:
             "cat": "link",
             "ts": round(max((row.end or 0.0 for row in report.rows), default=0.0) * _US),
             "dur": round(report.link_seconds * _US),
-            "args": {"modules": list(report.modules)},
+            "args": {"modules": [module.name for module in report.modules]},
         }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prebuild.report.model import Registers, Report, make_report
 from prebuild.report.ninja_log import Edge
-from prebuild.report.record import BuildRecord, UnitRecord
+from prebuild.report.record import BuildRecord, ModuleRecord, UnitRecord
 
 LONG = "moe_ck2stages_gemm1_256x128x128x128_1x4_Op_v3_Nswizzle0.main_even"
 SHORT = "moe_ck2stages_gemm2_256x32x128x128_1x4_Op_v3_Nswizzle0.main_even"
@@ -17,6 +17,17 @@ REGISTERS = Registers(
     lds_bytes=32768,
     scratch_bytes=0,
     code_bytes=20000,
+)
+
+
+MODULE = ModuleRecord(
+    name="module_x__deployed_0",
+    coverage="deployed",
+    recipes=("one", "two"),
+    instances=2,
+    instances_of=10,
+    kernels=(LONG, SHORT),
+    bytes=123456,
 )
 
 
@@ -36,7 +47,7 @@ def record(**changes: object) -> BuildRecord:
         "compile_seconds": 34.0,
         "link_seconds": 0.5,
         "units": units,
-        "modules": ("module_x",),
+        "modules": (MODULE,),
     }
     return BuildRecord(**(values | changes))  # type: ignore[arg-type]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from rich.console import RenderableType
 from typer.testing import CliRunner
 
 from prebuild.report import cli, record
@@ -26,7 +27,7 @@ def write_build(work: Path) -> Path:
 
 @pytest.fixture
 def runner(monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    monkeypatch.setattr(cli, "_toolchain", lambda: None)
+    monkeypatch.setattr(cli, "_toolchain", lambda _settings: None)
     return CliRunner()
 
 
@@ -44,6 +45,18 @@ def test_json_of_a_work_folder(tmp_path: Path, runner: CliRunner, app: typer.Typ
     found = json.loads(done.stdout)
     assert found["summary"]["cpu_seconds"] == 51.5
     assert "compare" not in found
+
+
+def test_kernels_are_listed_when_asked_for(
+    tmp_path: Path, runner: CliRunner, app: typer.Typer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREBUILD_CACHE_DIR", str(tmp_path / "cache"))
+    shown: list[RenderableType] = []
+    monkeypatch.setattr(cli.console.out, "print", shown.append)
+    work = write_build(tmp_path / "w")
+    runner.invoke(app, ["--work", str(work)])
+    runner.invoke(app, ["--work", str(work), "--kernels"])
+    assert len(shown) == 1 + 2
 
 
 def test_page_trace_and_comparison(tmp_path: Path, runner: CliRunner, app: typer.Typer) -> None:

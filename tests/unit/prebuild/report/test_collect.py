@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 
+from prebuild.compile.costs import Cost, CostBook
 from prebuild.inspect.codeobject import CodeObjectError, KernelFacts
 from prebuild.report import collect as collecting
 from prebuild.report import record
@@ -33,6 +34,22 @@ def test_registers_come_from_the_kernels_that_are_there(
     assert (registers.vgprs, registers.lds_bytes) == (FACTS.vgprs, FACTS.lds_bytes)
     assert rows[samples.SHORT].registers is None
     assert rows["launch"].registers is None
+
+
+def test_seconds_of_earlier_compiles_come_from_the_caches_book(tmp_path: Path) -> None:
+    work, book = write_build(tmp_path / "w"), tmp_path / "costs.json"
+    CostBook(book).record({samples.LONG: Cost(seconds=12.5, peak_bytes=1)})
+    rows = {row.unit: row for row in collecting.collect(work, None, book).rows}
+    assert rows[samples.LONG].known_seconds == 12.5
+    assert rows[samples.SHORT].known_seconds is None
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"a": 1}', '{"a": {}}'])
+def test_a_book_that_cannot_be_read_is_an_empty_one(tmp_path: Path, text: str | None) -> None:
+    work, book = write_build(tmp_path / "w"), tmp_path / "costs.json"
+    if text is not None:
+        book.write_text(text)
+    assert {row.known_seconds for row in collecting.collect(work, None, book).rows} == {None}
 
 
 def test_an_object_that_cannot_be_read_has_no_registers(

@@ -37,8 +37,18 @@ def test_each_compile_and_the_link_has_a_bar_in_scale() -> None:
     assert any("29.0 CPU s, peak 900 MiB" in (tip or "") for tip in tips)
 
 
+def test_page_has_the_modules_and_every_kernel() -> None:
+    page = as_html(report(), title="x")
+    modules, kernels = page.split("<h2>Timeline</h2>")[0], page.split('<table id="kernels">')[1]
+    assert "<tr><td>deployed</td><td>2 of 10</td><td>2</td><td>123456</td>" in modules
+    assert "<td>module_x__deployed_0</td><td>one, two</td></tr>" in modules
+    body = kernels.split("</table>")[0]
+    assert body.count("<tr title=") == 2
+    assert "<td>42</td>" in body
+
+
 def test_names_are_escaped() -> None:
-    assert "<script>" not in as_html(report(), title="<script>")
+    assert "<b>x" not in as_html(report(), title="<b>x")
 
 
 def test_a_build_from_the_cache_alone_has_no_timeline() -> None:

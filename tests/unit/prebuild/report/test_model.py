@@ -1,12 +1,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prebuild.report.model import Row, as_json, lanes
-from tests.unit.prebuild.report.samples import LONG, REGISTERS, SHORT, report
+from prebuild.report.model import Row, as_json, lanes, make_report, total
+from tests.unit.prebuild.report.samples import (
+    COSTS,
+    EDGES,
+    LONG,
+    REGISTERS,
+    SHORT,
+    record,
+    report,
+)
 
 
 def test_rows_join_edges_costs_and_registers() -> None:
@@ -30,10 +39,29 @@ def test_totals() -> None:
 
 def test_json_is_versioned_and_serialisable() -> None:
     found = json.loads(json.dumps(as_json(report())))
-    assert found["schema"] == 1
+    assert found["schema"] == 2
     assert found["summary"]["cache_hits"] == 1
     assert found["summary"]["critical_path_seconds"] == 30.5
     assert found["edges"][0]["registers"]["vgpr_spills"] == 42
+
+
+def test_json_has_a_row_a_module_with_what_its_kernels_take() -> None:
+    (module,) = as_json(report())["modules"]
+    assert (module["name"], module["coverage"], module["bytes"]) == (
+        "module_x__deployed_0", "deployed", 123456,
+    )  # fmt: skip
+    assert (module["instances"], module["instances_of"], len(module["kernels"])) == (2, 10, 2)
+    assert (module["seconds"], module["spilling"], module["vgprs"]) == (50.0, 1, 256)
+
+
+def test_a_kernel_from_the_cache_keeps_the_seconds_of_its_last_compile() -> None:
+    units = tuple(replace(unit, cached=True) for unit in record().units)
+    found = make_report(record(units=units), EDGES, COSTS, {}, {LONG: 31.5})
+    rows = {row.unit: row for row in found.rows}
+    assert (rows[LONG].seconds, rows[LONG].known_seconds) == (0.0, 31.5)
+    assert rows[SHORT].known_seconds is None
+    assert total(found.rows_of(found.modules[0])).seconds == 31.5
+    assert found.cpu_seconds == 0
 
 
 spans = st.tuples(st.integers(0, 50), st.integers(1, 20))
