@@ -6,6 +6,7 @@ build without a cache takes minutes on two cores.  The A4W4 preshuffled family i
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from prebuild import identity, pipeline
+from prebuild import identity, pipeline, rules
 from prebuild.inspect.codeobject import KernelFacts
 from prebuild.manifest_writer import Inspected
 from prebuild.model import PlannedInstance
@@ -111,10 +112,17 @@ def test_kernels_are_aiters(families: Families, name: str, stage: int) -> None:
     assert f"Li{tile.m}ELi{tile.n}ELi{tile.k}E" in facts.symbol
 
 
-def arguments(item: Recipe, stage: int) -> list[Any]:
+def arguments(
+    item: Recipe,
+    stage: int,
+    *,
+    inter_dim: int | None = None,
+    block_m: int | None = None,
+    kernel: str = "",
+) -> list[Any]:
     """A call as AITER makes it: positional, trailing defaults left out."""
     a, b, c = item.activation_dtype, item.weight_dtype, item.output_dtypes[0]
-    model, inter = item.hidden_size, item.moe_inter_dim[1]
+    model, inter = item.hidden_size, inter_dim or item.moe_inter_dim[1]
     k, n = (model, inter) if stage == 1 else (inter, model)
     pack_a, pack_b = PER_ELEMENT.get(a, 1), PER_ELEMENT.get(b, 1)
     rows = (TOKENS,) if stage == 1 else (TOKENS, TOP_K)
@@ -129,10 +137,10 @@ def arguments(item: Recipe, stage: int) -> list[Any]:
         tensor(0x60000, "int32", 2),
         tensor(0x70000, TORCH[c], *((TOKENS, TOP_K, n) if stage == 1 else (TOKENS, n))),
         TOP_K,
-        "",
+        kernel,
         tensor(0x80000, "float32", EXPERTS, n) if scaled else None,
         tensor(0x90000, "float32", TOKENS * TOP_K) if scaled else None,
-        item.block_m[0],
+        block_m or item.block_m[0],
         tensor(0xA0000, "float32", 64) if weighted else None,
         identity.QUANT_TYPES[item.quant],
         0,
@@ -202,6 +210,92 @@ def test_scales_are_required_where_the_quant_has_them(launches: Any, name: str) 
     assert result["raised"] == "TypeError"
     assert "w1_scale is None" in result["message"]
     assert recorded == ()
+
+
+BLOCK_MS = (16, 32, 33, 64, 128, 256)
+INTER_DIMS = (128, 192, 256, 384, 512, 1024)
+
+
+def outcome(
+    module: Inspected, item: Recipe, stage: Any, call: tuple[int, int, str]
+) -> tuple[str, str]:
+    """What the planner's rules and CK's own say of a call: (what happens, which kernel or why)."""
+    (block_m, inter_dim, name), planned = call, module.planned
+    named = [i for i in planned.instances if i.name == name]
+    position = rules.heuristic_choice(planned.family, stage, block_m, inter_dim)
+    if not named and position is None:
+        return "raised", "ValueError"
+    chosen = named[0] if named else planned.instances[position or 0]
+    if not chosen.built:
+        return "handed on", "has no instance for"
+    n, k = (inter_dim, item.hidden_size) if stage == 1 else (item.hidden_size, inter_dim)
+    facts = planned.family.instances[planned.instances.index(chosen)]
+    if rules.shape_problem(planned.family, facts, n, k):
+        return "raised", "RuntimeError"
+    variant = rules.kernel_for_k(planned.family, chosen.tile, k)
+    for kernel in chosen.kernels:
+        if (kernel.main_loop, kernel.tail) == variant:
+            return "launched", module.kernels[kernel.id].symbol
+    return "handed on", "has no kernel for"
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_grid_of_calls_goes_where_the_planner_says(
+    recorder: Recorder, families: Families, tmp_path: Path, name: str, stage: Any
+) -> None:
+    """block_m x inter_dim x kernelName (none, the built one, one left out, one nobody knows)."""
+    module, item = families.modules[name], RECIPES[name]
+    built, _ = instance(module, stage)
+    left = next(i for i in module.planned.instances if i.stage == stage and not i.built)
+    grid = list(
+        itertools.product(BLOCK_MS, INTER_DIMS, ("", built.name, left.name, "no_such_kernel"))
+    )
+    calls = [
+        Call(
+            function=f"ck_moe_stage{stage}",
+            args=tuple(arguments(item, stage, inter_dim=dim, block_m=block_m, kernel=kernel)),
+            uncovered=True,
+        )
+        for block_m, dim, kernel in grid
+    ]
+    recorded = recorder.record(
+        module.planned.name, module.linked.path, calls, log=tmp_path / "launches"
+    )
+    launched = iter(recorded.launches)
+    seen = set()
+    for call, result in zip(grid, recorded.results, strict=True):
+        what, which = outcome(module, item, stage, call)
+        seen.add(what)
+        if what == "raised":
+            assert result["raised"] == which, call
+            continue
+        warned = any("no_such_kernel" in text for text in result["warnings"])
+        assert warned == (call[2] == "no_such_kernel"), call
+        if what == "launched":
+            assert (result["returned"], next(launched).symbol) == (None, which), call
+        else:
+            assert which in result["returned"][1], call
+    assert next(launched, None) is None
+    assert seen >= {"launched", "handed on", "raised"}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_calls_of_another_module_are_refused_by_every_family(launches: Any, name: str) -> None:
+    item = RECIPES[name]
+    other_quant = 0 if item.quant != "no" else 2
+    for stage, position, value, raised in (
+        (1, 13, other_quant, "ValueError"),
+        (2, 13, other_quant, "ValueError"),
+        (1, 14, 1, "ValueError"),  # gelu
+        (1, 18, not item.preshuffle, "ValueError"),
+        (2, 18, not item.preshuffle, "ValueError"),
+        (1, 0, tensor(0x10000, "float64", TOKENS, item.hidden_size), "TypeError"),
+        (2, 6, tensor(0x70000, "float64", TOKENS, item.hidden_size), "TypeError"),
+    ):
+        result, recorded = launches(name, stage, **{f"arg{position}": value})
+        assert result.get("raised") == raised, (stage, position)
+        assert recorded == ()
 
 
 def test_a_quant_of_another_module_is_refused(launches: Any) -> None:

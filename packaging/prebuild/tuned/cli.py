@@ -16,7 +16,7 @@ import typer
 
 from prebuild.plan import make_plan
 from prebuild.project import Project
-from prebuild.recipe import Recipe, find_recipes, load_recipes
+from prebuild.recipe import Coverage, Recipe, find_recipes, load_recipes, narrow
 from prebuild.tuned import compare
 from prebuild.tuned import coverage as cover
 from prebuild.tuned.rows import Table, read_tables
@@ -61,9 +61,12 @@ def coverage(
     fallback: Fallback = False,
     every: Annotated[bool, typer.Option("--all", help="A line for every point.")] = False,
     as_json: Json = False,
+    planned: Annotated[
+        Coverage | None, typer.Option("--coverage", help="Instead of the recipes' own.")
+    ] = None,
 ) -> None:
     """Say whether the recipes' plan answers each row of the tables and each heuristic call."""
-    recipes = _recipes(recipe)
+    recipes = tuple(narrow(item, coverage=planned) for item in _recipes(recipe))
     plan = make_plan(recipes)
     table = read_tables(csv)
     uses = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 from typing import Any
 
@@ -11,10 +13,15 @@ from aiter_prebuilt.manifest import ModuleKey
 from prebuild import identity, rules
 from prebuild.families import find_family, load_families
 from prebuild.model import Family, Stage
+from prebuild.plan import STAGES
 from tests.unit.prebuild.samples import PROJECT
 
 # What gemm_moe_ck2stages_common.py of ROCm/aiter e4048607 names, with gfx950 as the GPU.
 NAMES = json.loads((PROJECT.root / "tests/data/ck2stages_names.json").read_text())
+
+
+# The same for every variant: module -> number of instances, sha256 of their sorted names.
+DIGESTS = json.loads((PROJECT.root / "tests/data/ck2stages_digests.json").read_text())
 
 
 def key(**features: Any) -> ModuleKey:
@@ -29,6 +36,38 @@ def test_modules_and_instances_have_aiters_names(facts: dict[str, Any]) -> None:
     assert identity.stock_module_name(features) == facts["module"]
     own = {identity.instance_name(family, features, i.stage, i.tile) for i in family.instances}
     assert sorted(own) == facts["instances"]
+
+
+def variants(family: Family) -> list[ModuleKey]:
+    """Every module that a family has kernels for."""
+    grid = itertools.product(
+        family.dtypes, family.quants, family.activations, family.preshuffle, family.splitk, STAGES
+    )
+    return [
+        key(
+            a_dtype=a, b_dtype=b, c_dtype=c, quant=quant, activation=activation,
+            preshuffle=preshuffle, splitk=splitk, routed_weight_stage=stage,
+        )
+        for (a, b, c), quant, activation, preshuffle, splitk, stage in grid
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("family", load_families().values(), ids=lambda family: family.name)
+def test_every_variant_has_aiters_names(family: Family) -> None:
+    """gelu, swiglu and f16, marked weights or not, routed weight in stage 1 or 2, split K."""
+    for features in variants(family):
+        own = sorted(
+            identity.instance_name(family, features, i.stage, i.tile) for i in family.instances
+        )
+        digest = hashlib.sha256("\n".join(own).encode()).hexdigest()
+        assert DIGESTS[identity.stock_module_name(features)] == [len(own), digest]
+
+
+def test_no_variant_of_aiters_is_forgotten() -> None:
+    found = [
+        identity.stock_module_name(f) for one in load_families().values() for f in variants(one)
+    ]
+    assert sorted(found) == sorted(DIGESTS)
 
 
 # (stage, block_m, inter_dim) -> tile and pipeline, by hand from gen_instances.py.

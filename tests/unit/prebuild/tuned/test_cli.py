@@ -11,7 +11,7 @@ from prebuild.recipe import load_recipes
 from prebuild.tuned.cli import coverage, import_tuned
 from prebuild.tuned.rows import TableError
 from tests.unit.prebuild.samples import write_recipe
-from tests.unit.prebuild.tuned.samples import STAGE1, row, write
+from tests.unit.prebuild.tuned.samples import STAGE1, STAGE2, row, write
 
 app = typer.Typer()
 app.command("import-tuned")(import_tuned)
@@ -75,6 +75,14 @@ def test_coverage_counts_rows_for_an_aiter_without_flydsl_when_asked(
     arguments = ["coverage", "--csv", str(table), "--recipe", recipe]
     assert run(*arguments).exit_code == 0
     assert run(*arguments, "--fallback").exit_code == 1
+
+
+def test_coverage_of_the_production_wheel(tmp_path: Path, recipe: str) -> None:
+    small = STAGE2.replace("256x32x128x128_1x4", "64x64x128x128_1x1")
+    table = write(tmp_path / "t.csv", row(kernelName2=small))
+    arguments = ["coverage", "--csv", str(table), "--recipe", recipe]
+    assert run(*arguments).exit_code == 1
+    assert run(*arguments, "--coverage", "full").exit_code == 0
 
 
 def test_coverage_as_json(recipe: str) -> None:
