@@ -53,7 +53,7 @@ WHEELHOUSE := wheelhouse
 PASSED = RECIPE="$(RECIPE)" TP="$(TP)" BLOCK_M="$(BLOCK_M)" COVERAGE="$(COVERAGE)"
 INSIDE = $(BIN)/prebuild container run --image $(CONTAINER) -- make
 
-# The production wheel holds whole modules, so that its servers compile nothing at any shape.
+# The production wheel holds whole modules, so that no shape makes its servers compile one of them.
 # Where one recipe alone is asked for, cibuildwheel and reproduce keep to its own coverage.
 wheels shard: COVERAGE := $(or $(COVERAGE),full)
 cibuildwheel reproduce: COVERAGE := $(or $(COVERAGE),$(if $(RECIPE),,full))

@@ -132,13 +132,23 @@ def _future_runtime(report: examination.Report) -> str:
 
 
 def answers(found: Sequence[explain.Answer], states: Sequence[examination.ModuleState]) -> str:
-    """Return the text of ``explain``."""
+    """Return the text of ``explain``: a table for each module that AITER may ask for."""
     head = ("tokens", "inter_dim", "stage", "block_m", "choice", "loop/tail", "compiles", "takes")
-    lines = [table(head, _merged([_answer_row(answer) for answer in found]))]
+    lines: list[str] = []
+    names = dict.fromkeys(_asked_for(answer) for answer in found)
+    for name in names:
+        rows = [_answer_row(answer) for answer in found if _asked_for(answer) == name]
+        lines += [f"{name}:"] if len(names) > 1 else []
+        lines.append(table(head, _merged(rows)))
     saved = {answer.module: answer.seconds_saved for answer in found if answer.seconds_saved}
     lines += [f"{name} saves {seconds:.0f} CPU s of compiling" for name, seconds in saved.items()]
     lines += [f"this host: {state.stock_name} is {state.state}: {state.detail}" for state in states]
     return "\n".join(lines)
+
+
+def _asked_for(answer: explain.Answer) -> str:
+    """The module of a call's features; few tokens of block scales take its split-K twin."""
+    return answer.stock_name.removesuffix("_splitk")
 
 
 def _merged(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:

@@ -12,9 +12,12 @@ PLAN_SCHEMA = 1
 
 
 def plan_as_text(plan: Plan, *, explain: bool) -> str:
-    """Return the plan, one module after the other; with ``explain`` why each thing is in or out."""
+    """Return the plan, one module after the other; with ``explain`` why each thing is in or out.
+
+    Modules that AITER would ask for and that cannot be built stand at the end in any case.
+    """
     lines = [line for module in plan.modules for line in _module_lines(module, explain=explain)]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_modules_left_out(plan)])
 
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:
@@ -25,6 +28,13 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "modules": [_module_json(module) for module in plan.modules],
         "exclusions": [asdict(exclusion) for exclusion in plan.exclusions],
     }
+
+
+def _modules_left_out(plan: Plan) -> Iterator[str]:
+    own = {e for module in plan.modules for i in module.instances for e in i.excluded}
+    for exclusion in plan.exclusions:
+        if exclusion not in own:
+            yield f"not planned: {exclusion.what}: {exclusion.rule}: {exclusion.reason}"
 
 
 def _module_lines(module: PlannedModule, *, explain: bool) -> Iterator[str]:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
-from aiter_prebuilt import cli, doctor, jitdir, settings, show, store, tables
+from aiter_prebuilt import cli, doctor, explain, jitdir, settings, show, store, tables
 from aiter_prebuilt.manifest import Deployment
 from tests.unit.aiter_prebuilt import samples
 
@@ -71,6 +72,20 @@ def test_explain_a_shape_and_a_recipe(capsys: pytest.CaptureFixture[str]) -> Non
     answers = _json(capsys)["answers"]
     tokens = [answer["shape"]["tokens"] for answer in answers if answer["stage"] == 1]  # type: ignore[attr-defined]
     assert tokens == [1, 2, 4, 5]
+
+
+def test_explain_tells_weights_with_and_without_their_mark_apart() -> None:
+    features = [samples.FEATURES, dataclasses.replace(samples.FEATURES, preshuffle=False)]
+    shapes = [explain.Shape(tokens=n, model_dim=7168, inter_dim=1024, experts=384, topk=8)
+              for n in (1, 2, 4)]  # fmt: skip
+    at = explain.AiterAt(root=None)
+    found = [answer for key in features for answer in explain.explain(shapes, key, (), at)]
+    text = show.answers(found, ()).splitlines()
+    heads = [line for line in text if line.startswith("module_")]
+    assert heads == [f"{explain.stock_name(key)}:" for key in features]
+    assert show.answers(found[:6], ()).startswith("tokens")
+    first = text[1 : text.index(heads[1])]
+    assert "\n".join(first) == show.answers(found[:6], ())
 
 
 @pytest.mark.usefixtures("installed")

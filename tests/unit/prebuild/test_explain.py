@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from prebuild.explain import plan_as_json, plan_as_text
-from tests.unit.prebuild.samples import STOCK, kimi_plan
+from prebuild.plan import make_plan
+from prebuild.recipe import find_recipes, load_recipes
+from tests.unit.prebuild.samples import PROJECT, STOCK, kimi_plan
 
 
 def test_a_plan_says_what_is_in_and_out_and_why() -> None:
@@ -29,6 +33,18 @@ def test_wrong_kernels_are_named_in_every_coverage() -> None:
             assert (
                 f"      - {kernel}: wrong-numbers: wrong numbers, the block pipeline reads" in text
             )
+
+
+@pytest.mark.parametrize("explain", [True, False])
+def test_a_module_that_the_ck_at_hand_lacks_is_one_clear_line(explain: bool) -> None:
+    (recipe,) = load_recipes(find_recipes(["qwen3-235b-fp8-weight1"], PROJECT.recipes))
+    lines = plan_as_text(make_plan([recipe]), explain=explain).splitlines()
+    left = [line for line in lines if line.startswith("not planned: ")]
+    assert len(left) == 2  # for weights with and without their mark
+    assert all("_splitk: needs-newer-ck: split K needs" in line for line in left)
+    assert lines[-2:] == left
+    assert not any("not planned" in line for line in plan_as_text(
+        kimi_plan(coverage="full"), explain=explain).splitlines())  # fmt: skip
 
 
 def test_the_json_is_versioned_and_complete() -> None:
