@@ -2,9 +2,9 @@
 
 Layout of a module's folder::
 
-    <module>/instances/<AITER's instance name>.cu    its launcher (host)
-    <module>/instances/<AITER's instance name>.hpp   the instance's type
+    <module>/instances/<AITER's instance name>.hpp   an instance's type
     <module>/kernels/<instance>.<variant>.cu         one kernel each (device)
+    <module>/launchers.cu                            a launcher for each instance (host)
     <module>/module.cpp                              tables and PyInit
 """
 
@@ -55,12 +55,14 @@ def generate(plan: Plan, templates: Path) -> Mapping[PurePosixPath, str]:
 
 def _module_sources(env: Environment, module: PlannedModule) -> dict[PurePosixPath, str]:
     root = PurePosixPath(module.name)
-    sources = {root / "module.cpp": _render(env, "module.cpp.j2", _module_context(module))}
-    for instance in module.built:
-        context = _instance_context(instance)
-        stem = root / "instances" / instance.name
-        sources[stem.with_name(f"{instance.name}.hpp")] = _render(env, "instance.hpp.j2", context)
-        sources[stem.with_name(f"{instance.name}.cu")] = _render(env, "launcher.cu.j2", context)
+    contexts = [_instance_context(instance) for instance in module.built]
+    sources = {
+        root / "module.cpp": _render(env, "module.cpp.j2", _module_context(module)),
+        root / "launchers.cu": _render(env, "launchers.cu.j2", {"instances": contexts}),
+    }
+    for instance, context in zip(module.built, contexts, strict=True):
+        header = root / "instances" / f"{instance.name}.hpp"
+        sources[header] = _render(env, "instance.hpp.j2", context)
         for kernel in instance.kernels:
             text = _render(env, "kernel.cu.j2", {**context, "kernel": kernel})
             sources[root / "kernels" / f"{kernel.id}.cu"] = text

@@ -6,15 +6,18 @@ build without a cache takes minutes on two cores.  The A4W4 preshuffled family i
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from prebuild import identity, pipeline, rules
+from prebuild.compile.build import compile_units
+from prebuild.compile.units import Unit
 from prebuild.inspect.codeobject import KernelFacts
 from prebuild.manifest_writer import Inspected
 from prebuild.model import PlannedInstance
@@ -73,9 +76,10 @@ RECIPES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Families:
-    """One inspected module a recipe."""
+    """One inspected module a recipe, and what they were built from."""
 
     modules: Mapping[str, Inspected]
+    prepared: pipeline.Prepared
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +89,9 @@ def families(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Fa
     work = tmp_path_factory.mktemp("families")
     prepared = pipeline.prepare(plan, project=Project.here(), settings=settings, work=work)
     inspected = pipeline.inspect_modules(pipeline.build(prepared, settings=settings))
-    return Families(modules={module.planned.recipes[0]: module for module in inspected})
+    return Families(
+        modules={module.planned.recipes[0]: module for module in inspected}, prepared=prepared
+    )
 
 
 def instance(module: Inspected, stage: int) -> tuple[PlannedInstance, KernelFacts]:
@@ -110,6 +116,40 @@ def test_kernels_are_aiters(families: Families, name: str, stage: int) -> None:
     assert f"{len(op)}{op}" in facts.symbol
     assert f"Li{tile.block_size}E" in facts.symbol
     assert f"Li{tile.m}ELi{tile.n}ELi{tile.k}E" in facts.symbol
+
+
+@pytest.fixture(scope="module")
+def with_linkage_as_written(
+    families: Families, tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, tuple[Unit, Unit]]:
+    """Recipe -> stage 1's kernel as shipped, and compiled without the internal linkage."""
+    work, prepared = tmp_path_factory.mktemp("linkage"), families.prepared
+    pairs = {}
+    for module in prepared.modules:
+        shipped = next(unit for name, unit in module.kernels.items() if "_gemm1_" in name)
+        lines = shipped.source.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if not line.startswith("#pragma clang attribute")]
+        assert len(lines) - len(kept) == 2
+        source = work / shipped.source.name
+        source.write_text("".join(kept))
+        key = hashlib.sha256(f"{shipped.key} as written".encode()).hexdigest()
+        other = replace(
+            shipped, source=source, key=key, object=shipped.object.with_name(f"{key}.co")
+        )
+        pairs[module.module.recipes[0]] = (shipped, other)
+    compile_units(
+        [other for _, other in pairs.values()],
+        toolchain=prepared.toolchain, work=work, book=prepared.book,
+    )  # fmt: skip
+    return pairs
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_internal_linkage_leaves_every_byte_of_a_kernel_alone(
+    with_linkage_as_written: Mapping[str, tuple[Unit, Unit]], name: str
+) -> None:
+    shipped, as_written = with_linkage_as_written[name]
+    assert shipped.object.read_bytes() == as_written.object.read_bytes()
 
 
 def arguments(

@@ -74,10 +74,7 @@ class Bench:
                 if chosen:
                     wanted = {kernel.id for kernel in instance.kernels}
                     units = [unit for name, unit in module.kernels.items() if name in wanted]
-                    jobs += [
-                        self._split(prepared, unit)
-                        for unit in (*units, *_launcher(module, instance.name))
-                    ]
+                    jobs += [self._split(prepared, unit) for unit in units]
         return run_jobs(jobs, runs=runs, scratch=self.work / "objects", say=self.say)
 
     def build(self, name: str, plan: Plan, *, limit: float) -> Build:
@@ -134,7 +131,3 @@ class Bench:
         command = [*compiler_command(unit, prepared.toolchain), "-o", str(output)]
         env = {**COMPILER_ENV, **prepared.toolchain.env}
         return Job(name=unit.id, way=SPLIT, command=tuple(command), env=env)
-
-
-def _launcher(module: ModuleUnits, instance: str) -> list[Unit]:
-    return [unit for unit in module.hosts if unit.id == instance]

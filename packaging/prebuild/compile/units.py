@@ -37,7 +37,7 @@ class Unit:
     """One compile: a source, how it is compiled, and the object's place in the cache."""
 
     id: str
-    """What a person calls it: the stem of the source."""
+    """What a person calls it: the stem of the source, with the module's key where all share it."""
     kind: Kind
     source: Path
     include: tuple[Path, ...]
@@ -64,8 +64,8 @@ class _Maker:
     toolchain: Toolchain
     flags: Flags
 
-    def make(self, kind: Kind, source: Path, include: Sequence[Path]) -> Unit:
-        flags = self._flags(kind, source.stem)
+    def make(self, kind: Kind, source: Path, include: Sequence[Path], *, module: str = "") -> Unit:
+        flags = self._flags(kind, source)
         include = (*include, self.csrc)
         content = {
             "kind": kind,
@@ -76,7 +76,7 @@ class _Maker:
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         suffix = "co" if kind == "kernel" else "o"
         return Unit(
-            id=source.stem,
+            id=f"{source.stem}.{module[:8]}" if module else source.stem,
             kind=kind,
             source=source,
             include=include,
@@ -85,14 +85,14 @@ class _Maker:
             object=self.objects / key[:2] / f"{key}.{suffix}",
         )
 
-    def _flags(self, kind: Kind, stem: str) -> tuple[str, ...]:
+    def _flags(self, kind: Kind, source: Path) -> tuple[str, ...]:
         if kind == "kernel":
             device_only = ("-x", "hip", "--cuda-device-only", "--no-gpu-bundle-output")
             return (*device_only, *self.flags.device)
         if kind == "launcher":
             # The unit's id goes into a global symbol: fixed, but one's own.
             host_only = ("-x", "hip", "--cuda-host-only", "--offload-arch=gfx950")
-            symbol = f"-cuid={identity.short_hash(stem)}"
+            symbol = f"-cuid={identity.short_hash(_code(source.read_text(encoding='utf-8')))}"
             return (*host_only, symbol, *self.flags.host, *self.flags.launcher)
         return self.flags.host
 
@@ -116,12 +116,9 @@ def _module_units(maker: _Maker, module: PlannedModule, binding: Sequence[Unit])
         for instance in module.built
         for kernel in instance.kernels
     }
-    launchers = [
-        maker.make("launcher", instances / f"{instance.name}.cu", (instances,))
-        for instance in module.built
-    ]
-    table = maker.make("host", root / "module.cpp", ())
-    return ModuleUnits(module=module, kernels=kernels, hosts=(*launchers, table, *binding))
+    launchers = maker.make("launcher", root / "launchers.cu", (instances,), module=module.key)
+    table = maker.make("host", root / "module.cpp", (), module=module.key)
+    return ModuleUnits(module=module, kernels=kernels, hosts=(launchers, table, *binding))
 
 
 def closure(source: Path, include: Sequence[Path]) -> dict[str, str]:

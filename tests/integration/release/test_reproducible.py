@@ -69,8 +69,7 @@ def host_units(csrc: Path, work: Path, toolchain: Toolchain, settings: Settings)
         toolchain=toolchain,
         flags=resolve_flags(toolchain, settings.cache_dir),
     )
-    launchers = [unit for unit in modules[0].hosts if unit.kind == "launcher"][:1]
-    return [*launchers, *(unit for unit in modules[0].hosts if unit.kind == "host")]
+    return list(modules[0].hosts)
 
 
 def test_objects_do_not_depend_on_where_their_sources_lie(

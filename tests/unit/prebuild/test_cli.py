@@ -26,7 +26,7 @@ def test_generate_writes_the_instances(tmp_path: Path) -> None:
     done = runner.invoke(cli.app, [*command, "--out", str(out)])
     assert done.exit_code == 0
     assert not list(out.rglob("moe_ck2stages_gemm2_64x*.cu"))
-    assert len(list(out.glob("*/instances/*.cu"))) == 7
+    assert len(list(out.glob("*/instances/*.hpp"))) == 7
 
 
 def test_the_schema_is_printed() -> None:

@@ -4,13 +4,13 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from prebuild import fileset
+from prebuild import fileset, identity
 from prebuild.generate import generate
 from tests.unit.prebuild.samples import PROJECT, kimi_plan
 
 
 def instances(sources: dict[PurePosixPath, str]) -> set[str]:
-    return {p.stem for p in sources if p.parent.name == "instances" and p.suffix == ".cu"}
+    return {p.stem for p in sources if p.parent.name == "instances"}
 
 
 @pytest.mark.parametrize("tp", [1, 2, 4])
@@ -35,15 +35,24 @@ def test_a_wrong_kernel_has_neither_a_file_nor_a_place_in_its_launcher() -> None
     assert [path.name.split(".")[1] for path in small if path.parent.name == "kernels"] == [
         "nomain_odd"
     ]
-    (launcher,) = [text for path, text in small.items() if path.parent.name == "instances"
-                   and path.suffix == ".cu"]  # fmt: skip
-    assert launcher.count("nullptr") == 3
+    (launchers,) = [text for path, text in sources.items() if path.name == "launchers.cu"]
+    assert launchers.count("nullptr") == 3
 
 
-def test_a_launcher_instantiates_no_kernel() -> None:
+def test_no_launcher_instantiates_a_kernel() -> None:
     sources = generate(kimi_plan(tp=[2]), PROJECT.templates)
     for path, text in sources.items():
         assert ("template __global__" in text) == (path.parent.name == "kernels")
+
+
+def test_a_modules_launchers_stand_in_one_file_that_does_not_name_it() -> None:
+    (module,) = (plan := kimi_plan(tp=[2])).modules
+    sources = generate(plan, PROJECT.templates)
+    (text,) = [text for path, text in sources.items() if path.name == "launchers.cu"]
+    assert module.name not in text
+    for instance in module.built:
+        assert f'#include "{instance.name}.hpp"' in text
+        assert f" {identity.launch_symbol(instance.name)}(" in text
 
 
 def test_sources_are_the_same_every_time() -> None:
