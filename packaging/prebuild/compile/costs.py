@@ -1,6 +1,6 @@
 """What each unit cost when it was last compiled: seconds and peak memory, kept in the cache.
 
-Scheduling and sharding read it; a unit that was never compiled gets the estimate of its kind.
+Scheduling and sharding read it; a unit that was never compiled is estimated.
 """
 
 from __future__ import annotations
@@ -23,12 +23,24 @@ class Cost:
     peak_bytes: int
 
 
-# Measured with clang 22.1.8 and CK 7.2.4 on two cores; docs/compile-time.md has the table.
-ESTIMATES: Mapping[Kind, Cost] = {
-    "kernel": Cost(seconds=40.0, peak_bytes=1200 * MIB),
-    "launcher": Cost(seconds=5.0, peak_bytes=400 * MIB),
+# (fixed, for each accumulator of a thread): a line through the kernels of all families, with clang
+# 22.1.8 and CK 7.2.4 on two cores (seconds correlate by 0.82); the memory's lies above most of them.
+_KERNEL_SECONDS = (9.0, 0.1)
+_KERNEL_BYTES = (700 * MIB, 2.2 * MIB)
+_HOST: Mapping[Kind, Cost] = {
+    "launcher": Cost(seconds=8.0, peak_bytes=500 * MIB),
     "host": Cost(seconds=1.0, peak_bytes=150 * MIB),
 }
+
+
+def estimate(unit: Unit) -> Cost:
+    """The cost of a unit that was never compiled here."""
+    if unit.kind != "kernel":
+        return _HOST[unit.kind]
+    seconds, peak = (
+        fixed + each * unit.accumulators for fixed, each in (_KERNEL_SECONDS, _KERNEL_BYTES)
+    )
+    return Cost(seconds=seconds, peak_bytes=int(peak))
 
 
 class CostBook:
@@ -39,8 +51,8 @@ class CostBook:
         self._costs = _load(path)
 
     def of(self, unit: Unit) -> Cost:
-        """The recorded cost of a unit, else its kind's estimate."""
-        return self._costs.get(unit.id, ESTIMATES[unit.kind])
+        """The recorded cost of a unit, else an estimate."""
+        return self._costs.get(unit.id) or estimate(unit)
 
     def record(self, costs: Mapping[str, Cost]) -> None:
         """Add what was measured and write the book; the last writer wins."""

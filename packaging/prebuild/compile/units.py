@@ -11,13 +11,13 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from prebuild import identity
 from prebuild.compile.flags import Flags
-from prebuild.model import Plan, PlannedModule
+from prebuild.model import Plan, PlannedInstance, PlannedModule
 from prebuild.toolchain import Toolchain
 
 Kind = Literal["kernel", "launcher", "host"]
@@ -44,6 +44,8 @@ class Unit:
     flags: tuple[str, ...]
     key: str
     object: Path
+    accumulators: int = 0
+    """Values that a thread of the kernel accumulates: its unrolled code grows with them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,13 +114,22 @@ def _module_units(maker: _Maker, module: PlannedModule, binding: Sequence[Unit])
     root = maker.generated / module.name
     instances = root / "instances"
     kernels = {
-        kernel.id: maker.make("kernel", root / "kernels" / f"{kernel.id}.cu", (instances,))
+        kernel.id: replace(
+            maker.make("kernel", root / "kernels" / f"{kernel.id}.cu", (instances,)),
+            accumulators=_accumulators(instance),
+        )
         for instance in module.built
         for kernel in instance.kernels
     }
     launchers = maker.make("launcher", root / "launchers.cu", (instances,), module=module.key)
     table = maker.make("host", root / "module.cpp", (), module=module.key)
     return ModuleUnits(module=module, kernels=kernels, hosts=(launchers, table, *binding))
+
+
+def _accumulators(instance: PlannedInstance) -> int:
+    """Of one thread; stage 1 accumulates gate and up side by side."""
+    tile, gemms = instance.tile, 2 if instance.stage == 1 else 1
+    return gemms * tile.m * tile.n // tile.block_size
 
 
 def closure(source: Path, include: Sequence[Path]) -> dict[str, str]:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prebuild.compile.costs import ESTIMATES, Cost, CostBook, longest_first, shard
+from prebuild.compile.costs import Cost, CostBook, estimate, longest_first, shard
 from prebuild.compile.units import Unit
+from tests.unit.prebuild.compile.test_units import units
+from tests.unit.prebuild.samples import kimi_plan
 
 
 def unit(name: str) -> Unit:
@@ -26,14 +29,28 @@ def test_the_longest_goes_first(tmp_path: Path) -> None:
     assert [item.id for item in ordered] == ["b", "c", "a"]
 
 
-def test_a_unit_never_compiled_gets_the_estimate_of_its_kind(tmp_path: Path) -> None:
-    assert book(tmp_path, {}).of(unit("new")) == ESTIMATES["kernel"]
+def test_kernels_never_compiled_go_by_what_a_thread_accumulates(tmp_path: Path) -> None:
+    small, large = unit("a"), replace(unit("b"), accumulators=256)
+    costs = book(tmp_path, {})
+    assert costs.of(small).peak_bytes < costs.of(large).peak_bytes
+    assert longest_first([small, large], costs) == [large, small]
+
+
+def test_planned_kernels_know_what_a_thread_accumulates(tmp_path: Path) -> None:
+    plan = kimi_plan(tp=[2, 8], block_m=[128])
+    found = {item.id: item.accumulators for item in units(tmp_path, plan) if item.kind == "kernel"}
+    by_tile = {name.split("_")[2] + "_" + name.split("_")[3]: n for name, n in found.items()}
+    assert by_tile == {
+        "gemm1_256x128x128x128": 2 * 128 * 128 // 256,
+        "gemm2_256x128x128x128": 128 * 128 // 256,
+        "gemm2_64x128x128x128": 128 * 128 // 64,
+    }
 
 
 def test_a_damaged_book_costs_an_estimate_not_a_build(tmp_path: Path) -> None:
     for text in ("", "{", "[]", '{"a": 3}', '{"a": {"seconds": 1}}'):
         (tmp_path / "costs.json").write_text(text)
-        assert CostBook(tmp_path / "costs.json").of(unit("a")) == ESTIMATES["kernel"]
+        assert CostBook(tmp_path / "costs.json").of(unit("a")) == estimate(unit("a"))
 
 
 @given(st.lists(st.floats(0.1, 100), min_size=1, max_size=40), st.integers(1, 7))
