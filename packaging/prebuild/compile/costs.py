@@ -24,7 +24,7 @@ class Cost:
 
 
 # (fixed, for each accumulator of a thread): a line through the kernels of all families, with clang
-# 22.1.8 and CK 7.2.4 on two cores (seconds correlate by 0.82); the memory's lies above most of them.
+# 22.1.8 and CK 7.2.4 on two cores (seconds correlate by 0.82); memory's lies above most of them.
 _KERNEL_SECONDS = (9.0, 0.1)
 _KERNEL_BYTES = (700 * MIB, 2.2 * MIB)
 _HOST: Mapping[Kind, Cost] = {
