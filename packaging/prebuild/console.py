@@ -6,9 +6,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 OnDone = Callable[[int, int, str], None]
 out = Console(soft_wrap=True, highlight=False)
@@ -46,6 +49,9 @@ def short(unit: str) -> str:
 
 
 def _bar() -> Progress:
+    # Here and not above: most commands, and most builds of a log, draw no bar.
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("{task.description:<40}"),
         BarColumn(),

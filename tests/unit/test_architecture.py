@@ -15,8 +15,8 @@ BUILD = sorted((ROOT / "packaging" / "prebuild").rglob("*.py"))
 SHARED_LEAVES = tuple(f"aiter_prebuilt.{leaf}" for leaf in ("manifest", "dispatch", "routing"))
 STAGES = ("recipe", "plan", "generate", "compile", "link", "inspect", "verify", "wheel")
 COMPOSERS = {"cli", "pipeline", "make"}
-# settings.py and the build's CLI read it; the others only hand it on to child processes.
-ENVIRONMENT_READERS = {"settings.py", "cli.py", "make.py", "proc.py", "measure.py"}
+# settings.py and the commands of the build read it; the others only hand it on to child processes.
+ENVIRONMENT_READERS = {"settings.py", "cli.py", "building.py", "make.py", "proc.py", "measure.py"}
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -84,6 +84,13 @@ def test_the_environment_is_read_in_few_places(path: Path) -> None:
 @pytest.mark.parametrize("path", BUILD, ids=name)
 def test_one_door_for_subprocesses(path: Path) -> None:
     assert path.name == "proc.py" or "subprocess" not in set(imports(path))
+
+
+@pytest.mark.parametrize("path", BUILD, ids=name)
+def test_modules_are_imported_by_name_in_the_command_table_alone(path: Path) -> None:
+    """What is imported by a text escapes the tests above; the table's texts do no harm."""
+    found = "import_module" in path.read_text() or "__import__" in path.read_text()
+    assert not found or name(path) == "packaging/prebuild/cli.py"
 
 
 @pytest.mark.parametrize("path", [*BUILD, *RUNTIME], ids=name)

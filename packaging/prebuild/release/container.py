@@ -13,7 +13,7 @@ from prebuild import proc
 from prebuild.project import Project
 from prebuild.release.engine import ContainerError, Engine, network_arguments, require
 from prebuild.settings import Settings
-from prebuild.toolchain.debian import mirrors_of
+from prebuild.toolchain.sources import mirrors_of
 
 IMAGE = "localhost/aiter-prebuilt:debian"
 BASE = "localhost/aiter-prebuilt-base"

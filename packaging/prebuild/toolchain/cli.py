@@ -14,10 +14,11 @@ from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeEla
 from rich.progress import Progress as Bars
 
 from prebuild.settings import Settings
-from prebuild.toolchain import debian, setup
+from prebuild.toolchain import setup
 from prebuild.toolchain.lock import LOCK_FILE, read_components
 from prebuild.toolchain.model import Progress, Toolchain
 from prebuild.toolchain.relock import relock
+from prebuild.toolchain.sources import mirrors_of
 
 app = typer.Typer(help="The gfx950 compiler: set up, show, pin.", no_args_is_help=True)
 
@@ -150,7 +151,7 @@ def lock() -> None:
     settings = Settings.from_environ(os.environ)
     made = relock(
         read_components(),
-        debian.mirrors_of(settings),
+        mirrors_of(settings),
         lambda text: print(f"lock: {text}", file=sys.stderr),
     )
     LOCK_FILE.write_text(made.dumps(), encoding="utf-8")

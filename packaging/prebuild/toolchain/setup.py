@@ -6,7 +6,6 @@ from prebuild.settings import Settings, ToolchainChoice
 from prebuild.toolchain import debian, rocm
 from prebuild.toolchain.ck import with_ck
 from prebuild.toolchain.model import Progress, Silent, Toolchain
-from prebuild.toolchain.selfcheck import check
 
 
 def choose(settings: Settings) -> ToolchainChoice:
@@ -31,10 +30,14 @@ def install(
 
     What is returned has compiled and linked a small module for gfx950.
     """
+    # Here and not above: a build loads a toolchain and installs none.
+    from prebuild.toolchain import debian_setup
+    from prebuild.toolchain.selfcheck import check
+
     say = progress or Silent()
     if choose(settings) is ToolchainChoice.ROCM:
         toolchain = rocm.load(settings)
         say.step(f"checking ROCm in {toolchain.root}")
         check(toolchain)
         return toolchain
-    return debian.install(settings, say, force=force)
+    return debian_setup.install(settings, say, force=force)

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from prebuild.errors import ToolchainError
+from prebuild.settings import Settings
 from prebuild.toolchain.deb822 import paragraphs
 
 APT_ETC = Path("/etc/apt")
@@ -96,6 +98,17 @@ def debian_mirrors(sources: Iterable[Source]) -> tuple[str, ...]:
             for real in _mirror_list(uri):
                 found.setdefault(real.rstrip("/"))
     return tuple(found)
+
+
+def mirrors_of(settings: Settings) -> tuple[str, ...]:
+    """The mirrors to ask, from the settings or the machine's apt; raises where there is none."""
+    mirrors = settings.debian_mirrors or debian_mirrors(read_sources())
+    if not mirrors:
+        raise ToolchainError(
+            "no mirror of Debian is known:",
+            ["the machine's apt sources name none; set PREBUILD_DEBIAN_MIRROR to one"],
+        )
+    return mirrors
 
 
 def _mirror_list(uri: str) -> Iterator[str]:

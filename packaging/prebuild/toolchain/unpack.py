@@ -20,11 +20,10 @@ from elftools.elf.elffile import ELFFile
 
 from prebuild import proc
 from prebuild.errors import ToolchainError
+from prebuild.toolchain.debian import LIBRARY_FOLDERS, LOADER
 from prebuild.toolchain.lock import Component
 
-LIBRARY_FOLDERS = (Path("usr/lib/x86_64-linux-gnu"), Path("usr/lib/llvm-22/lib"))
 PROGRAM_FOLDERS = (Path("usr/bin"), Path("usr/lib/llvm-22/bin"))
-LOADER = Path("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
 
 # The archive goes through a pipe: composable kernel's is 2 GB unpacked, of which 20 MB are kept.
 _EXTRACT = """\

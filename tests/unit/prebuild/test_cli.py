@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-import json
+import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from typer.testing import CliRunner
@@ -13,45 +15,61 @@ from tests.unit.prebuild.samples import write_recipe
 runner = CliRunner()
 
 
-def test_plan_prints_json(tmp_path: Path) -> None:
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """As in a new process: nothing of the build tool has been imported."""
+    kept = _loaded()
+    for name in kept:
+        del sys.modules[name]
+    yield
+    for name in _loaded():
+        del sys.modules[name]
+    sys.modules.update(kept)
+
+
+def _loaded() -> dict[str, ModuleType]:
+    return {name: part for name, part in sys.modules.items() if name.split(".")[0] == "prebuild"}
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
+    for package in packages:
+        monkeypatch.setitem(sys.modules, package, None)  # an import of it raises
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_start_and_a_plan_import_nothing_heavy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbid(monkeypatch, "numpy", "cyclonedx", "elftools", "jinja2", "rich.progress")
     path = write_recipe(tmp_path / "r.yaml")
-    done = runner.invoke(cli.app, ["plan", str(path), "--json"])
+    started = importlib.import_module("prebuild.cli")
+    for command in (["--help"], ["plan", str(path)], ["check", str(path)]):
+        done = runner.invoke(started.app, command)
+        assert done.exit_code == 0, done.exception
+    assert "prebuild.pipeline" not in sys.modules
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_build_imports_neither_the_executor_nor_the_wheel_s_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    forbid(monkeypatch, "numpy", "cyclonedx")
+    importlib.import_module("prebuild.building")
+    assert "prebuild.toolchain.apt" not in sys.modules
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_command_is_listed_with_its_own_help(name: str) -> None:
+    command = cli.load(name)
+    assert command.name == name
+    assert (command.help or "").splitlines()[0] == cli.COMMANDS[name].help
+
+
+def test_commands_of_commands_are_reached() -> None:
+    done = runner.invoke(cli.app, ["toolchain", "lock", "--help"])
     assert done.exit_code == 0
-    assert json.loads(done.stdout)["modules"]
-
-
-def test_generate_writes_the_instances(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    command = ["generate", "kimi-k2.5-mxfp4", "--tp", "2", "--coverage", "deployed"]
-    done = runner.invoke(cli.app, [*command, "--out", str(out)])
-    assert done.exit_code == 0
-    assert not list(out.rglob("moe_ck2stages_gemm2_64x*.cu"))
-    assert len(list(out.glob("*/instances/*.hpp"))) == 7
-
-
-def test_the_schema_is_printed() -> None:
-    schema = json.loads(runner.invoke(cli.app, ["schema"]).stdout)
-    assert "moe_inter_dim" in schema["properties"]
-
-
-def test_check_reads_every_recipe() -> None:
-    done = runner.invoke(cli.app, ["check"])
-    assert done.exit_code == 0
-    assert "kimi-k2.5-mxfp4" in done.stdout
-
-
-@pytest.mark.parametrize("part", ["0/2", "3/2", "1", "a/b", "1/0"])
-def test_a_wrong_shard_is_refused(part: str) -> None:
-    done = runner.invoke(cli.app, ["shard", part, "--dry-run"])
-    assert done.exit_code == 2
-
-
-def test_a_shard_takes_every_narrowing_of_a_build() -> None:
-    """It has to compile what the wheel's build looks for, so both read the same options."""
-    for command in ("build", "shard"):
-        shown = runner.invoke(cli.app, [command, "--help"]).stdout
-        for option in ("--tp", "--block-m", "--coverage"):
-            assert option in shown, command
+    assert "toolchain lock" in done.stdout
+    assert runner.invoke(cli.app, ["absent"]).exit_code == 2
 
 
 def test_errors_of_ours_come_without_a_traceback(

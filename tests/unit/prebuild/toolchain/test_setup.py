@@ -128,13 +128,3 @@ def test_relink_keeps_links_inside(tmp_path: Path) -> None:
     unpack.relink(tmp_path)
     assert link.readlink() == Path("../lib/x/ld-2.31.so")
     assert beside.readlink() == Path("ld.so")
-
-
-def test_no_mirror_is_an_error_that_names_the_variable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(debian, "read_sources", lambda: ())
-    with pytest.raises(ToolchainError, match="PREBUILD_DEBIAN_MIRROR"):
-        debian.mirrors_of(Settings(cache_dir=tmp_path))
-    chosen = Settings(cache_dir=tmp_path, debian_mirrors=("https://a.example/debian",))
-    assert debian.mirrors_of(chosen) == ("https://a.example/debian",)

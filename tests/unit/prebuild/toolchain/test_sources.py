@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from prebuild.errors import ToolchainError
+from prebuild.settings import Settings
+from prebuild.toolchain import sources
 from prebuild.toolchain.sources import (
     Source,
     debian_mirrors,
@@ -103,3 +106,13 @@ def test_a_mirror_list_file_is_read(tmp_path: Path) -> None:
     file.write_text("# mirrors\nhttps://a.example/debian\tpriority:1\n\nhttps://b.example/debian\n")
     source = Source(uris=(f"mirror+file://{file}",), suites=("trixie",))
     assert debian_mirrors([source]) == ("https://a.example/debian", "https://b.example/debian")
+
+
+def test_no_mirror_is_an_error_that_names_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "read_sources", lambda: ())
+    with pytest.raises(ToolchainError, match="PREBUILD_DEBIAN_MIRROR"):
+        sources.mirrors_of(Settings(cache_dir=tmp_path))
+    chosen = Settings(cache_dir=tmp_path, debian_mirrors=("https://a.example/debian",))
+    assert sources.mirrors_of(chosen) == ("https://a.example/debian",)
