@@ -14,8 +14,8 @@ from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeEla
 from rich.progress import Progress as Bars
 
 from prebuild.settings import Settings
-from prebuild.toolchain import setup
-from prebuild.toolchain.lock import LOCK_FILE, read_components
+from prebuild.toolchain import extras, setup
+from prebuild.toolchain.lock import COMPONENTS_FILE, LOCK_FILE, read_components
 from prebuild.toolchain.model import Progress, Toolchain
 from prebuild.toolchain.relock import relock
 from prebuild.toolchain.sources import mirrors_of
@@ -146,17 +146,30 @@ def describe(toolchain: Toolchain) -> dict[str, Any]:
 
 
 @app.command()
-def lock() -> None:
+def extra(
+    name: Annotated[str, typer.Argument(help="rocthrust: what torch's headers include.")],
+) -> None:
+    """Fetch optional headers (where no ROCm installation has them), print their folder."""
+    print(extras.install(Settings.from_environ(os.environ), name, PlainProgress()))
+
+
+@app.command()
+def lock(
+    only_extras: Annotated[
+        bool, typer.Option("--extras", help="The optional packages instead: no identity changes.")
+    ] = False,
+) -> None:
     """Pin Debian's packages of today (writes the lock file beside the sources)."""
-    settings = Settings.from_environ(os.environ)
+    source = extras.EXTRAS_FILE if only_extras else COMPONENTS_FILE
+    target = extras.EXTRAS_LOCK if only_extras else LOCK_FILE
     made = relock(
-        read_components(),
-        mirrors_of(settings),
+        read_components(source),
+        mirrors_of(Settings.from_environ(os.environ)),
         lambda text: print(f"lock: {text}", file=sys.stderr),
     )
-    LOCK_FILE.write_text(made.dumps(), encoding="utf-8")
+    target.write_text(made.dumps(), encoding="utf-8")
     megabytes = sum(package.size for package in made.packages) / 1e6
-    print(f"{LOCK_FILE.name}: {len(made.packages)} packages, {megabytes:.0f} MB")
+    print(f"{target.name}: {len(made.packages)} packages, {megabytes:.0f} MB")
 
 
 if __name__ == "__main__":  # an image sets the compiler up with nothing but this package

@@ -16,13 +16,22 @@ from prebuild.toolchain.lock import Lock, LockedPackage
 from prebuild.toolchain.model import Progress
 
 _POLL_SECONDS = 0.5
+RELOCK = "prebuild toolchain lock"
 
 
-def fetch(lock: Lock, folder: Path, mirrors: Sequence[str], progress: Progress) -> dict[str, Path]:
+def fetch(
+    lock: Lock,
+    folder: Path,
+    mirrors: Sequence[str],
+    progress: Progress,
+    *,
+    relock: str = RELOCK,
+) -> dict[str, Path]:
     """Have every package of ``lock`` in ``folder``; return the files by sha256.
 
-    The hash in the lock stands for apt's signatures: it was written from signed lists.  Raises
-    :class:`ToolchainError` with every package that no mirror has.
+    The hash in the lock stands for apt's signatures: it was written from signed lists.  ``relock``
+    is the command that writes this lock.  Raises :class:`ToolchainError` with every package that
+    no mirror has.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = {package.sha256: folder / _file_name(package) for package in lock.packages}
@@ -39,7 +48,7 @@ def fetch(lock: Lock, folder: Path, mirrors: Sequence[str], progress: Progress) 
                 jobs = [(uri_of(mirror, part), files[part.sha256], part.sha256) for part in lacking]
                 complaints.append(apt.download(jobs))
     if lacking := _lacking(wanted.values(), files):
-        raise _unavailable(lacking, mirrors, "\n".join(filter(None, complaints)))
+        raise _unavailable(lacking, mirrors, "\n".join(filter(None, complaints)), relock)
     return files
 
 
@@ -96,7 +105,7 @@ def folder_size(folder: Path) -> int:
 
 
 def _unavailable(
-    packages: Sequence[LockedPackage], mirrors: Sequence[str], complaints: str
+    packages: Sequence[LockedPackage], mirrors: Sequence[str], complaints: str, relock: str
 ) -> ToolchainError:
     try:
         there = _versions_there(packages, mirrors)
@@ -105,11 +114,15 @@ def _unavailable(
             f"{len(packages)} packages could not be fetched, nor the mirror be asked why:",
             [*_lines(complaints), *_lines(_reason(error))],
         )
-    return gone_error(packages, there, complaints)
+    return gone_error(packages, there, complaints, relock=relock)
 
 
 def gone_error(
-    packages: Sequence[LockedPackage], there: dict[str, str], complaints: str
+    packages: Sequence[LockedPackage],
+    there: dict[str, str],
+    complaints: str,
+    *,
+    relock: str = RELOCK,
 ) -> ToolchainError:
     """The error for packages whose pinned version cannot be had; ``there``: name to version."""
     gone = [part for part in packages if there.get(part.name) != part.version]
@@ -118,7 +131,7 @@ def gone_error(
             "packages could not be fetched, though the mirror lists them:", _lines(complaints)
         )
     return ToolchainError(
-        "pinned packages are gone from the mirror; run `prebuild toolchain lock` for those of "
+        f"pinned packages are gone from the mirror; run `{relock}` for those of "
         "today, or name a mirror that still has them in PREBUILD_DEBIAN_MIRROR:",
         [
             f"{part.name}: pinned is {part.version} ({part.suite}), "

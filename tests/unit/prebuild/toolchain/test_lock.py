@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from prebuild.errors import ToolchainError
-from prebuild.toolchain.lock import Lock, read_components, read_lock
+from prebuild.toolchain.extras import EXTRAS_FILE, EXTRAS_LOCK
+from prebuild.toolchain.lock import (
+    COMPONENTS_FILE,
+    LOCK_FILE,
+    Lock,
+    read_components,
+    read_lock,
+)
 
 PACKAGE = {
     "name": "libz3-4",
@@ -38,8 +45,11 @@ def test_the_locked_file_is_what_dumps_writes(tmp_path: Path) -> None:
     assert read_lock(write(tmp_path, lock.dumps())) == lock
 
 
-def test_the_lock_and_the_components_fit() -> None:
-    components, lock = read_components(), read_lock()
+@pytest.mark.parametrize(
+    ("source", "locked_in"), [(COMPONENTS_FILE, LOCK_FILE), (EXTRAS_FILE, EXTRAS_LOCK)]
+)
+def test_the_lock_and_the_components_fit(source: Path, locked_in: Path) -> None:
+    components, lock = read_components(source), read_lock(locked_in)
     assert [part.name for part in lock.components] == [part.name for part in components]
     for component, locked in zip(components, lock.components, strict=True):
         names = {package.name for package in locked.packages}
