@@ -11,6 +11,8 @@ COVERAGE ?=
 LAUNCHER ?=
 VERIFY ?=
 BENCH ?=
+TORCH ?=
+TORCH_VENV ?= $(VENV)-torch
 comma := ,
 CONFIG = $(foreach r,$(subst $(comma), ,$(RECIPE)),-C recipe=$(r)) $(if $(TP),-C tp=$(TP)) \
 	$(if $(BLOCK_M),-C block-m=$(BLOCK_M)) $(if $(COVERAGE),-C coverage=$(COVERAGE)) \
@@ -80,8 +82,16 @@ verify-kernels: toolchain ## Run every kernel of WHEEL (default: those in dist/)
 	@for wheel in $(or $(WHEEL),$(wildcard dist/*.whl)); do $(BIN)/prebuild verify-kernels $$wheel || exit; done
 
 .PHONY: bench
-bench: toolchain ## Compare with the build that this replaces (BENCH="--runs 3 --stock --torch ...")
-	$(BIN)/prebuild bench $(BENCH)
+bench: toolchain $(if $(TORCH),$(TORCH_VENV)/.ready) ## Compare with AITER's way; TORCH=1 with torch's headers (BENCH="--runs 3 --out F")
+	$(if $(TORCH),$(BIN)/prebuild toolchain extra rocthrust)
+	$(BIN)/prebuild bench $(if $(TORCH),--torch $(TORCH_VENV)) $(BENCH)
+
+# An environment of its own: the project's own never imports torch, and 1 GB is for this alone.
+$(TORCH_VENV)/.ready: pyproject.toml | $(VENV)/.ready
+	$(PYTHON) -m venv $(TORCH_VENV)
+	$(TORCH_VENV)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(TORCH_VENV)/bin/python -m pip install --quiet --group torch
+	@touch $@
 
 .PHONY: lint
 lint: setup ## Check style, types, containers and workflows

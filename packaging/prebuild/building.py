@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from prebuild import console, pipeline
+from prebuild.bench.cold import elsewhere
 from prebuild.compile.costs import shard
 from prebuild.model import Plan
 from prebuild.plan import make_plan
@@ -28,10 +29,15 @@ def build(
     work: WorkDir = None,
     launcher: Annotated[str | None, typer.Option(help="ccache or sccache.")] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1)] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Objects and modules here, not in the shared cache.")
+    ] = None,
 ) -> None:
     """Compile, link and inspect the modules of recipes."""
     made = make_plan(chosen_recipes(recipes, tp, block_m, coverage))
     prepared, settings = _prepared(made, work)
+    if cache is not None:
+        prepared, settings = elsewhere(prepared, settings, cache.absolute())
     with console.compile_progress() as on_done:
         built = pipeline.build(
             prepared, settings=settings, launcher=launcher, jobs=jobs, on_done=on_done

@@ -28,13 +28,19 @@ def build_in(
     order of the compiles is that of a usual build.
     """
     prepared = pipeline.prepare(plan, project=project, settings=settings, work=work)
-    moved = replace(
-        prepared, modules=tuple(move_objects(module, cache) for module in prepared.modules)
-    )
-    moved = replace(moved, book=_book(settings, cache))
-    built = pipeline.build(moved, settings=replace(settings, cache_dir=cache), on_done=on_done)
+    moved, own = elsewhere(prepared, settings, cache)
+    built = pipeline.build(moved, settings=own, on_done=on_done)
     pipeline.inspect_modules(built)
     return built
+
+
+def elsewhere(
+    prepared: pipeline.Prepared, settings: Settings, cache: Path
+) -> tuple[pipeline.Prepared, Settings]:
+    """Return the same build with objects, modules and costs below ``cache``."""
+    modules = tuple(move_objects(module, cache) for module in prepared.modules)
+    moved = replace(prepared, modules=modules, book=_book(settings, cache))
+    return moved, replace(settings, cache_dir=cache)
 
 
 def move_objects(module: ModuleUnits, cache: Path) -> ModuleUnits:

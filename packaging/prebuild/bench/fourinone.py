@@ -33,19 +33,23 @@ class TorchHeaders:
     include: tuple[Path, ...]
 
     @classmethod
-    def find(cls, site_packages: Path, extra: Sequence[Path] = ()) -> TorchHeaders:
-        """Look below the ``site-packages`` that holds torch; nothing is imported.
+    def find(cls, place: Path, extra: Sequence[Path] = ()) -> TorchHeaders:
+        """Look in a Python environment with torch, or a ``site-packages``; nothing is imported.
 
         ``extra`` are folders for what torch's HIP code includes itself, such as rocThrust's
         headers.  Raises :class:`TorchHeadersError` where a folder is missing.
         """
-        base = site_packages / "torch" / "include"
+        inside = sorted(place.glob("lib/python3*/site-packages/torch"))
+        base = (inside[0] if inside else place / "torch") / "include"
         python = Path(sysconfig.get_path("include"))
         folders = (base, base / "torch" / "csrc" / "api" / "include", *extra, python)
         missing = [str(folder) for folder in folders if not folder.is_dir()]
         if missing:
-            msg = f"no torch headers: {', '.join(missing)} do not exist; expected is the "
-            raise TorchHeadersError(f"{msg}site-packages folder of an installed torch")
+            msg = (
+                f"no torch headers: {', '.join(missing)} do not exist; expected is an environment "
+            )
+            msg += "with torch or its site-packages; `make bench TORCH=1` makes one"
+            raise TorchHeadersError(msg)
         return cls(include=folders)
 
 

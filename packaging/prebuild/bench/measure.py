@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,8 @@ class Job:
     """How: ``four-in-one+torch``, ``four-in-one`` or ``split``."""
     command: tuple[str, ...]
     env: Mapping[str, str]
+    once: bool = False
+    """Measured in the first round alone, because it takes long and no ratio of its own is made."""
 
     @property
     def key(self) -> str:
@@ -39,24 +41,6 @@ class Sample:
     peak_bytes: int
 
 
-def run_jobs(
-    jobs: Sequence[Job], *, runs: int, scratch: Path, say: Callable[[str], None]
-) -> dict[str, list[Sample]]:
-    """Run every job ``runs`` times, round by round, one process at a time.
-
-    Rounds rather than repetitions, so that a machine that grows slower over time slows all ways
-    of compiling alike.
-    """
-    scratch.mkdir(parents=True, exist_ok=True)
-    samples: dict[str, list[Sample]] = {job.key: [] for job in jobs}
-    for number in range(runs):
-        for job in jobs:
-            sample = _run(job, scratch / "cost.json")
-            samples[job.key].append(sample)
-            say(f"run {number + 1}/{runs}  {sample.cpu_seconds:7.1f} CPU s  {job.key}")
-    return samples
-
-
 def median(samples: Sequence[Sample]) -> Sample:
     """The median of each figure by itself."""
     return Sample(
@@ -66,7 +50,10 @@ def median(samples: Sequence[Sample]) -> Sample:
     )
 
 
-def _run(job: Job, cost: Path) -> Sample:
+def run_job(job: Job, scratch: Path) -> Sample:
+    """Run one job through the script that measures a build's compiles, too."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    cost = scratch / "cost.json"
     program = str(Path(wrapper.__file__))
     proc.run([sys.executable, "-S", program, str(cost), *job.command], env=job.env)
     raw = json.loads(cost.read_text())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from prebuild.bench.bench import PLAIN, SPLIT, TORCH, Build
 from prebuild.bench.measure import Sample, median
 from prebuild.errors import PrebuildError
 
-SCHEMA = 1
+SCHEMA = 2
+STOCK_SCHEMA = 1
 
 
 class StockError(PrebuildError):
@@ -34,7 +36,7 @@ class Stock:
 
     def write(self, file: Path) -> None:
         """Keep it for later runs."""
-        content = {"schema": SCHEMA, **asdict(self), "recorded": None}
+        content = {"schema": STOCK_SCHEMA, **asdict(self), "recorded": None}
         file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -47,7 +49,7 @@ class Stock:
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             msg = f"{file} holds no stock figure ({error}); measure one with --stock"
             raise StockError(msg) from error
-        if schema != SCHEMA or found.compiler != compiler:
+        if schema != STOCK_SCHEMA or found.compiler != compiler:
             msg = f"{file} was measured with {found.compiler}, here is {compiler}; use --stock"
             raise StockError(msg)
         return found
@@ -59,108 +61,152 @@ class Ratio:
 
     name: str
     value: float
-    limit: float
+    limit: float | None
+    """None where nothing is promised."""
     how: str
 
     @property
-    def kept(self) -> bool:
+    def kept(self) -> bool | None:
         """Whether it is within its limit."""
-        return self.value <= self.limit
+        return None if self.limit is None else self.value <= self.limit
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One run of the bench."""
+    """One run of the bench, as far as it has come."""
 
     compiler: str
     cores: int
-    load: float
-    """Load average of the last minute when it began: on a busy machine seconds are too high."""
+    load: tuple[float, float]
+    """Load averages of the last minute, when it began and now: on a busy machine seconds are too
+    high."""
     runs: int
+    """Rounds asked for; each figure holds as many samples as it has."""
+    complete: bool
     samples: Mapping[str, Sequence[Sample]]
-    """``way/name`` -> one sample a run."""
-    builds: Sequence[Build]
+    """``way/name`` -> one sample a round."""
+    builds: Mapping[str, Sequence[Build]]
+    """A case's name -> one build a round."""
     stock: Stock | None
 
     def ratios(self) -> tuple[Ratio, ...]:
         """All ratios for which both sides were measured."""
-        return (*self._critical(), *self._builds())
+        return (*self._instances(), *self._builds())
 
-    def _critical(self) -> Iterator[Ratio]:
-        """CPU seconds of an instance's longest split unit by those of its four-in-one unit."""
-        middle = {key: median(samples) for key, samples in self.samples.items()}
+    def middle(self) -> dict[str, Sample]:
+        """The medians of what was measured at least once."""
+        return {key: median(samples) for key, samples in self.samples.items() if samples}
+
+    def _instances(self) -> Iterator[Ratio]:
+        """An instance's split kernels, the longest and all of them, by its four-in-one unit."""
+        middle = self.middle()
         for key, four in middle.items():
             way, _, instance = key.partition("/")
-            split = [
-                sample.cpu_seconds
-                for other, sample in middle.items()
-                if other.startswith(f"{SPLIT}/{instance}")
-            ]
-            if way in (TORCH, PLAIN) and split:
+            names = [other for other in self.samples if other.startswith(f"{SPLIT}/{instance}.")]
+            split = [middle[name].cpu_seconds for name in names if name in middle]
+            if way not in (TORCH, PLAIN) or not split or len(split) < len(names):
+                continue
+            for what, seconds in (("critical path", max(split)), ("all kernels", sum(split))):
+                promised = way == TORCH and what == "critical path"
                 yield Ratio(
-                    name=f"critical path, {_short(instance)}, against {way}",
-                    value=max(split) / four.cpu_seconds,
-                    limit=0.25 if way == TORCH else 1.0,
-                    how=f"{max(split):.1f} / {four.cpu_seconds:.1f} CPU s",
+                    name=f"{what}, {_short(instance)}, against {way}",
+                    value=seconds / four.cpu_seconds,
+                    limit=0.25 if promised else None,
+                    how=f"{seconds:.1f} / {four.cpu_seconds:.1f} CPU s",
                 )
 
     def _builds(self) -> Iterator[Ratio]:
-        for build in self.builds:
-            if self.stock and build.limit:
-                note = f", recorded in {self.stock.recorded}" if self.stock.recorded else ""
+        for build in map(middle_build, filter(None, self.builds.values())):
+            if self.stock:
+                yield _against_stock(build, self.stock)
+            for how, seconds in (
+                ("in the same process", build.warm_seconds),
+                ("as a whole process", build.again.seconds),
+            ):
                 yield Ratio(
-                    name=f"CPU seconds, {build.name}, against the stock module",
-                    value=build.cpu_seconds / self.stock.cpu_seconds,
-                    limit=build.limit,
-                    how=(
-                        f"{build.cpu_seconds:.1f} / {self.stock.cpu_seconds:.1f} CPU s"
-                        f" ({self.stock.units} {self.stock.way} units{note})"
-                    ),
+                    name=f"second build {how}, {build.name}, against the first",
+                    value=seconds / build.cold_seconds,
+                    limit=0.02,
+                    how=f"{seconds:.2f} / {build.cold_seconds:.1f} s",
                 )
-            yield Ratio(
-                name=f"second build, {build.name}, against the first",
-                value=build.warm_seconds / build.cold_seconds,
-                limit=0.02,
-                how=f"{build.warm_seconds:.2f} / {build.cold_seconds:.1f} s",
-            )
+
+
+def middle_build(builds: Sequence[Build]) -> Build:
+    """The median of each figure by itself."""
+
+    middle = statistics.median
+    return replace(
+        builds[0],
+        again=median([build.again for build in builds]),
+        cold_seconds=middle(build.cold_seconds for build in builds),
+        cpu_seconds=middle(build.cpu_seconds for build in builds),
+        longest_cpu_seconds=middle(build.longest_cpu_seconds for build in builds),
+        warm_seconds=middle(build.warm_seconds for build in builds),
+    )
+
+
+def _against_stock(build: Build, stock: Stock) -> Ratio:
+    note = f", recorded in {stock.recorded}" if stock.recorded else ""
+    return Ratio(
+        name=f"CPU seconds, {build.name}, against the stock module",
+        value=build.cpu_seconds / stock.cpu_seconds,
+        limit=build.limit,
+        how=f"{build.cpu_seconds:.1f} / {stock.cpu_seconds:.1f} CPU s"
+        f" ({stock.units} {stock.way} units{note})",
+    )
 
 
 def as_json(result: Result) -> dict[str, Any]:
     """Return JSON values; ``schema`` rises when a reader would have to change."""
     return {
         "schema": SCHEMA,
+        "complete": result.complete,
         "compiler": result.compiler,
         "cores": result.cores,
-        "load": result.load,
+        "load": list(result.load),
         "runs": result.runs,
         "jobs": {
-            key: {"median": asdict(median(samples)), "runs": [asdict(item) for item in samples]}
-            for key, samples in result.samples.items()
+            key: {
+                "median": asdict(middle),
+                "runs": [asdict(item) for item in result.samples[key]],
+            }
+            for key, middle in result.middle().items()
         },
-        "builds": [asdict(build) for build in result.builds],
+        "builds": {
+            name: {"median": asdict(middle_build(found)), "runs": [asdict(item) for item in found]}
+            for name, found in result.builds.items()
+            if found
+        },
         "stock": asdict(result.stock) if result.stock else None,
         "ratios": [{**asdict(ratio), "kept": ratio.kept} for ratio in result.ratios()],
     }
 
 
 def as_text(result: Result) -> str:
-    """Return tables for a terminal."""
-    lines = [f"{result.compiler}, {result.cores} cores, load {result.load:.1f}, {result.runs} runs"]
+    """Return tables for a terminal; ``n`` is the number of samples behind a median."""
+    before, now = result.load
+    rounds = f"medians of {result.runs} rounds{'' if result.complete else ', NOT COMPLETE'}"
+    load = f"load {before:.1f} to {now:.1f}"
+    lines = [f"{result.compiler}, {result.cores} cores, {load}, {rounds}"]
     lines += [
-        f"  {middle.cpu_seconds:7.1f} CPU s  {middle.peak_bytes >> 20:5d} MiB  {_short(key)}"
-        for key, middle in ((key, median(item)) for key, item in result.samples.items())
+        f"  {middle.cpu_seconds:7.1f} CPU s  {middle.peak_bytes >> 20:5d} MiB  "
+        f"n={len(result.samples[key])}  {_short(key)}"
+        for key, middle in result.middle().items()
     ]
     lines += [
         f"  {build.cpu_seconds:7.1f} CPU s  longest {build.longest_cpu_seconds:.1f} CPU s, "
-        f"{build.cold_seconds:.1f} s, again {build.warm_seconds:.2f} s  {build.name}"
-        for build in result.builds
+        f"{build.cold_seconds:.1f} s; again {build.warm_seconds:.2f} s, as a process "
+        f"{build.again.seconds:.2f} s, {build.again.cpu_seconds:.2f} CPU s  n={count}  {build.name}"
+        for build, count in (
+            (middle_build(found), len(found)) for found in result.builds.values() if found
+        )
     ]
-    lines += [
-        f"  {ratio.value:7.3f} {'<=' if ratio.kept else '> '} {ratio.limit:<5} "
-        f"{ratio.name}: {ratio.how}"
-        for ratio in result.ratios()
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *map(_ratio_line, result.ratios())])
+
+
+def _ratio_line(ratio: Ratio) -> str:
+    signs = {True: f"<= {ratio.limit}", False: f">  {ratio.limit}", None: "no limit"}
+    return f"  {ratio.value:7.3f} {signs[ratio.kept]:<8} {ratio.name}: {ratio.how}"
 
 
 def _short(key: str) -> str:

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from prebuild import fileset, pipeline
 from prebuild.bench import bench as benching
-from prebuild.bench.bench import PLAIN, SPLIT, TORCH, Bench
+from prebuild.bench.bench import PLAIN, SPLIT, TORCH, Bench, BenchError, Case
 from prebuild.bench.fourinone import TorchHeaders
-from prebuild.bench.measure import Job
+from prebuild.bench.measure import Job, Sample
 from prebuild.compile.build import COMPILER_ENV
 from prebuild.compile.costs import CostBook
 from prebuild.compile.units import plan_units
@@ -51,38 +53,62 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     )
 
 
-@pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
-    seen: list[Job] = []
-
-    def run(found: Sequence[Job], **_rest: Any) -> dict[str, list[Any]]:
-        seen.extend(found)
-        return {}
-
-    monkeypatch.setattr(benching, "run_jobs", run)
-    return seen
+def full() -> Plan:
+    return kimi_plan(tp=[2], coverage="full")
 
 
-def test_a_chosen_instance_is_compiled_in_every_way(bench: Bench, jobs: list[Job]) -> None:
-    bench.compare(kimi_plan(tp=[2], coverage="full"), instances=[CHOSEN], stock=False, runs=1)
+def test_a_chosen_instance_is_compiled_in_every_way(bench: Bench) -> None:
+    jobs = bench.jobs(full(), instances=[CHOSEN], stock=False)
     assert [job.way for job in jobs] == [TORCH, PLAIN] + [SPLIT] * 4
     assert all(CHOSEN in job.name for job in jobs)
+    assert not any(job.once for job in jobs)
     variants = {job.name.partition(".")[2] for job in jobs if job.way == SPLIT}
     assert variants == {"main_odd", "main_even", "nomain_odd", "nomain_even"}
 
 
-def test_only_the_split_ways_get_the_settings_of_this_project(
-    bench: Bench, jobs: list[Job]
-) -> None:
-    bench.compare(kimi_plan(tp=[2], coverage="full"), instances=[CHOSEN], stock=False, runs=1)
-    for job in jobs:
+def test_only_the_split_ways_get_the_settings_of_this_project(bench: Bench) -> None:
+    for job in bench.jobs(full(), instances=[CHOSEN], stock=False):
         assert (job.env == COMPILER_ENV) == (job.way == SPLIT)
         assert any("torch" in part for part in job.command) == (job.way == TORCH)
 
 
-def test_stock_is_all_ten_units_with_torch(bench: Bench, jobs: list[Job]) -> None:
-    bench.compare(kimi_plan(tp=[2], coverage="full"), instances=[], stock=True, runs=1)
+def test_stock_is_all_ten_units_with_torch_in_one_round(bench: Bench) -> None:
+    jobs = bench.jobs(full(), instances=[], stock=True)
     assert len(jobs) == 10
     assert {job.way for job in jobs} == {TORCH}
+    assert all(job.once for job in jobs)
     text = next((bench.work / "four_in_one").glob(f"*{CHOSEN}*")).read_text()
     assert "<torch/all.h>" in text
+
+
+def test_a_name_of_no_instance_is_refused_with_those_there_are(bench: Bench) -> None:
+    with pytest.raises(BenchError, match=r"(?s)gemm3.*gemm1_256x128x"):
+        bench.jobs(full(), instances=[CHOSEN, "gemm3"], stock=False)
+
+
+def test_a_build_is_measured_cold_warm_and_as_a_whole_process(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.accumulate(itertools.chain([0, 50, 0, 1, 0, 3, 0, 2]))
+    processes: list[Job] = []
+
+    def build_in(_cache: Path, _plan: Plan, *, work: Path, **_rest: Any) -> Any:
+        (work / "costs").mkdir(parents=True, exist_ok=True)
+        for number, seconds in enumerate((20.0, 5.0)):
+            cost = {"seconds": seconds, "cpu_seconds": seconds, "peak_bytes": 1}
+            (work / "costs" / f"{number}.json").write_text(json.dumps(cost))
+        return SimpleNamespace(prepared=SimpleNamespace(units=(1, 2)))
+
+    def run_job(job: Job, _scratch: Path) -> Sample:
+        processes.append(job)
+        return Sample(seconds=float(len(processes)), cpu_seconds=0.5, peak_bytes=1)
+
+    monkeypatch.setattr(benching, "build_in", build_in)
+    monkeypatch.setattr(benching, "run_job", run_job)
+    monkeypatch.setattr(benching, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    case = Case(name="case", recipe="r", tp=(1, 2), block_m=(128,), limit=0.06)
+    found = bench.build(case, full())
+    assert (found.cold_seconds, found.warm_seconds, found.again.seconds) == (50.0, 2.0, 2.0)
+    assert (found.cpu_seconds, found.longest_cpu_seconds) == (25.0, 20.0)
+    command = " ".join(processes[0].command)
+    assert "prebuild build r --tp 1 --tp 2 --block-m 128 --cache" in command

@@ -45,10 +45,18 @@ def test_torch_headers_are_found_or_all_missing_folders_named(tmp_path: Path) ->
         TorchHeaders.find(tmp_path, [tmp_path / "thrust"])
     assert "thrust" in str(caught.value)
     assert "csrc/api/include" in str(caught.value)
-    (tmp_path / "torch/include/torch/csrc/api/include").mkdir(parents=True)
+    assert "make bench TORCH=1" in str(caught.value)
+
+
+@pytest.mark.parametrize("inside", ["", "lib/python3.11/site-packages"])
+def test_torch_headers_are_found_in_an_environment_and_in_its_site_packages(
+    tmp_path: Path, inside: str
+) -> None:
+    base = tmp_path / inside / "torch" / "include"
+    (base / "torch/csrc/api/include").mkdir(parents=True)
     try:
         found = TorchHeaders.find(tmp_path).include
     except TorchHeadersError as error:  # an interpreter without its headers
         assert "torch/include" not in str(error).replace("api/include", "")  # noqa: PT017
     else:
-        assert found[0] == tmp_path / "torch" / "include"
+        assert found[0] == base
