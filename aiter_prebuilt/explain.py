@@ -178,30 +178,35 @@ def _choose(
 ) -> _Choice:
     kernel_name = shape.kernel_1 if stage == 1 else shape.kernel_2
     if row is not None:
-        name = row.kernel_1 if stage == 1 else row.kernel_2
-        other = name and not name.startswith(tuned.CK_PREFIX)
-        elsewhere = f"the tuned table takes {name[:40]}, which is no CK2stages kernel"
-        return _Choice(
-            block_m=row.block_m,
-            kernel_name=name,
-            by=row.table,
-            features=features,
-            elsewhere=elsewhere if other else "",
-        )
+        return _tuned_choice(stage, features, row)
     route = routing.heuristic_route(
         features, _sizes(shape), version=aiter_at.version, flydsl=aiter_at.flydsl
     )
     block_m = shape.block_m or route.block_m
     if shape.block_m is not None or kernel_name:
         return _Choice(block_m=block_m, kernel_name=kernel_name, by="given", features=features)
-    backend = route.stage1 if stage == 1 else route.stage2
-    splits = stage == 1 and features.quant == "per_1x128" and route.split_k > 1
+    backend = route.backend(stage)
+    splits = routing.takes_split_k(features.quant, stage, route.split_k)
     return _Choice(
         block_m=block_m,
         kernel_name="",
         by="heuristic",
         features=dataclasses.replace(features, splitk=splits),
         elsewhere="" if backend == "ck2stages" else f"AITER takes {backend} ({route.rule})",
+    )
+
+
+def _tuned_choice(stage: Literal[1, 2], features: ModuleKey, row: tuned.Row) -> _Choice:
+    name = row.kernel_1 if stage == 1 or row.one_stage else row.kernel_2
+    other = row.one_stage or (name and not name.startswith(tuned.CK_PREFIX))
+    elsewhere = f"the tuned table takes {name[:40]}, which is no CK2stages kernel"
+    splits = routing.takes_split_k(features.quant, stage, row.split_k, name)
+    return _Choice(
+        block_m=row.block_m,
+        kernel_name=name,
+        by=row.table,
+        features=dataclasses.replace(features, splitk=splits),
+        elsewhere=elsewhere if other else "",
     )
 
 
