@@ -38,7 +38,9 @@ def report(
     found = collect(folder, toolchain, settings.cache_dir / "costs.json")
     other = comparing.compare(collect(compare, toolchain), found) if compare else None
     if html:
-        html.write_text(as_html(found, title=f"Build {folder.resolve().name}"), encoding="utf-8")
+        html.write_text(
+            as_html(found, title=f"Build in {folder.resolve().name}/"), encoding="utf-8"
+        )
     if trace:
         trace.write_text(json.dumps(as_trace(found)), encoding="utf-8")
     if as_json_:
