@@ -103,7 +103,7 @@ def _listing(plan: Plan, inter_dim: int, templates: Path) -> Listing:
             sorted(
                 (path.name, len(text.encode()))
                 for path, text in sources.items()
-                if path.parent == folder and path.suffix == ".cu"
+                if path.parent == folder and path.suffix == ".hpp"
             )
         ),
         dispatch=tuple(_dispatch(module, inter_dim)),
