@@ -22,6 +22,7 @@ from prebuild.release.version import check_version, section
 from prebuild.settings import Settings
 from prebuild.toolchain import load as load_toolchain
 from prebuild.wheel.make import SIZE_BUDGET, project_version
+from prebuild.wheelfile import check_wheel
 
 container = typer.Typer(help="Build wheels in a container.", no_args_is_help=True)
 
@@ -160,6 +161,8 @@ def sums(
     wheels: Annotated[list[Path], typer.Argument(help="Finished wheels, of one folder.")],
 ) -> None:
     """Write SHA256SUMS beside wheels."""
+    for wheel in wheels:
+        check_wheel(wheel)
     lines = [f"{file_sha256(wheel)}  {wheel.name}\n" for wheel in sorted(wheels)]
     target = wheels[0].with_name("SHA256SUMS")
     target.write_text("".join(lines), encoding="utf-8")
