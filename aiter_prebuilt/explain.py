@@ -259,8 +259,10 @@ def shape_of(raw: Mapping[str, Any], where: str) -> Shape:
         for name, field in known.items()
         if field.default is dataclasses.MISSING and raw.get(name) in (None, "")
     ]
-    if unknown or missing:
-        raise ShapeError(f"{where}: unknown fields {unknown}, missing fields {missing}")
+    wrong = [f"{name} is missing" for name in missing]
+    wrong += [f"{name} is no field of a shape" for name in unknown]
+    if wrong:
+        raise ShapeError(f"{where}: {', '.join(wrong)}")
     values: dict[str, Any] = {}
     for name, value in raw.items():
         if value not in (None, ""):
