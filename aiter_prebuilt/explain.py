@@ -60,21 +60,6 @@ class Answer:
     note: str
 
 
-def stock_name(features: ModuleKey) -> str:
-    """Return AITER's module name for the features of a call."""
-    parts = [
-        "module_moe_ck2stages",
-        features.a_dtype,
-        features.b_dtype,
-        f"preshuffle_{'on' if features.preshuffle else 'off'}",
-        features.c_dtype,
-        features.activation,
-        features.quant,
-        f"mulWeightStage{features.routed_weight_stage}",
-    ]
-    return "_".join([*parts, "splitk"] if features.splitk else parts)
-
-
 @value_class(frozen=True, kw_only=True)
 class AiterAt:
     """The AITER that is asked about."""
@@ -135,7 +120,7 @@ def _row(shape: Shape, features: ModuleKey, root: Path | None) -> tuned.Row | No
 
 
 def _answer(shape: Shape, stage: Literal[1, 2], choice: _Choice, installed: list[Module]) -> Answer:
-    name = stock_name(choice.features)
+    name = choice.features.stock_name
     modules = [module for module in installed if module.stock_name == name]
     block_m, kernel_name = choice.block_m, choice.kernel_name
     k = shape.model_dim if stage == 1 else shape.inter_dim

@@ -90,7 +90,7 @@ def make_plan(recipes: Sequence[Recipe]) -> Plan:
             if family is None:
                 problems.append(_no_family(recipe, features))
                 continue
-            missing = rules.unavailable(family, features, identity.stock_module_name(features))
+            missing = rules.unavailable(family, features, features.stock_name)
             if missing:
                 unavailable[features] = missing
                 continue
@@ -221,7 +221,7 @@ def _module(features: ModuleKey, needs: _ModuleNeeds) -> PlannedModule:
         _instance(features, needs, position, facts)
         for position, facts in enumerate(needs.family.instances)
     )
-    stock = identity.stock_module_name(features)
+    stock = features.stock_name
     kernels = [kernel.id for instance in instances for kernel in instance.kernels]
     coverage = _coverage(needs)
     key = identity.module_key(stock, kernels, coverage=coverage)

@@ -50,7 +50,7 @@ class Use:
     @property
     def module(self) -> str:
         """AITER's name of the module."""
-        return _module(self.features)
+        return self.features.stock_name
 
     @property
     def facts(self) -> InstanceFacts | None:
@@ -84,10 +84,6 @@ class Verdict:
     notes: tuple[str, ...]
 
 
-def _module(features: ModuleKey) -> str:
-    return identity.stock_module_name(features)
-
-
 def judge(entries: Iterable[Entry]) -> tuple[Verdict, ...]:
     """Return the verdict on every row, in order."""
     return tuple(_judge(entry) for entry in entries)
@@ -102,7 +98,7 @@ def _judge(entry: Entry) -> Verdict:
         return _verdict(entry, _named_backends(row), [features])
     if entry.kind == "untuned":
         if find_family(features) is None:
-            return _verdict(entry, ("none", "none"), [f"no family is {_module(features)}"])
+            return _verdict(entry, ("none", "none"), [f"no family is {features.stock_name}"])
         return _heuristic(entry, features)
     backends = _named_backends(row)
     notes = [] if row.tag in ("", "flydsl_fallback") else [
@@ -171,7 +167,7 @@ def _named_use(entry: Entry, features: ModuleKey, stage: Stage) -> tuple[Use, li
     position = None
     named = False
     if family is None:
-        notes.append(f"stage {stage}: no family is {_module(own)}")
+        notes.append(f"stage {stage}: no family is {own.stock_name}")
     else:
         position = _position(family, own, stage, name)
         named = position is not None

@@ -82,7 +82,7 @@ def test_explain_tells_weights_with_and_without_their_mark_apart() -> None:
     found = [answer for key in features for answer in explain.explain(shapes, key, (), at)]
     text = show.answers(found, ()).splitlines()
     heads = [line for line in text if line.startswith("module_")]
-    assert heads == [f"{explain.stock_name(key)}:" for key in features]
+    assert heads == [f"{key.stock_name}:" for key in features]
     assert show.answers(found[:6], ()).startswith("tokens")
     first = text[1 : text.index(heads[1])]
     assert "\n".join(first) == show.answers(found[:6], ())

@@ -28,7 +28,7 @@ def _ask(
 
 
 def test_aiters_names_of_modules() -> None:
-    assert explain.stock_name(samples.FEATURES) == samples.STOCK
+    assert samples.FEATURES.stock_name == samples.STOCK
 
 
 def test_both_stages_of_a_covered_shape() -> None:
