@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from aiter_prebuilt import dispatch, routing, store, tuned
 from aiter_prebuilt.errors import PrebuiltError
-from aiter_prebuilt.manifest import COVERAGES, Instance, Module, ModuleKey
+from aiter_prebuilt.manifest import COVERAGES, Instance, Kernel, Module, ModuleKey
 from aiter_prebuilt.values import value_class
 
 
@@ -148,8 +148,8 @@ def _answer(shape: Shape, stage: Literal[1, 2], choice: _Choice, installed: list
         instance = dispatch.select_instance(
             module.instances, stage, block_m, shape.inter_dim, kernel_name
         )
-        if instance is not None and dispatch.select_kernel(instance, k) is not None:
-            return _covered(blank, module, instance, k)
+        if instance is not None and (kernel := dispatch.select_kernel(instance, k)) is not None:
+            return _covered(blank, module, instance, kernel)
     note = "no installed module covers this call" if modules else "no wheel has this module"
     return dataclasses.replace(blank, compiles=True, note=note)
 
@@ -205,17 +205,15 @@ def _sizes(shape: Shape) -> routing.Shape:
     )
 
 
-def _covered(blank: Answer, module: Module, instance: Instance, k: int) -> Answer:
-    main_loop, tail = dispatch.loop_of(instance, k)
-    kernel = dispatch.select_kernel(instance, k)
+def _covered(blank: Answer, module: Module, instance: Instance, kernel: Kernel) -> Answer:
     return dataclasses.replace(
         blank,
         module=module.name,
         coverage=module.coverage,
         instance=instance.name,
-        kernel=kernel.symbol if kernel is not None else None,
-        main_loop=main_loop,
-        tail=tail,
+        kernel=kernel.symbol,
+        main_loop=kernel.main_loop,
+        tail=kernel.tail,
         seconds_saved=module.aiter_seconds,
     )
 

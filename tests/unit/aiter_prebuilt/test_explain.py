@@ -95,6 +95,12 @@ def test_a_kernel_that_is_left_out_as_wrong_is_aiters_to_compile() -> None:
     assert (one.coverage, one.compiles) == (None, True)
 
 
+def test_a_kernel_for_odd_and_even_steps_keeps_its_name() -> None:
+    whole = samples.instance("one", kernels=(samples.kernel(tail="full"),))
+    one, _ = _ask(SHAPE, _entry(instances=(whole,)))
+    assert (one.main_loop, one.tail, one.kernel) == (True, "full", "kernel_True_full")
+
+
 def test_a_given_block_m() -> None:
     one, _ = _ask(explain.Shape(**{**vars(SHAPE), "block_m": 64}), _entry())
     assert (one.block_m, one.choice, one.compiles) == (64, "given", True)
