@@ -42,6 +42,11 @@ class CostBook:
         """The recorded cost of a unit, else its kind's estimate."""
         return self._costs.get(unit.id, ESTIMATES[unit.kind])
 
+    @property
+    def recorded(self) -> Mapping[str, Cost]:
+        """What was measured, by unit id."""
+        return self._costs
+
     def record(self, costs: Mapping[str, Cost]) -> None:
         """Add what was measured and write the book; the last writer wins."""
         if not costs:

@@ -103,13 +103,14 @@ def matrix(
 ) -> None:
     """Print the jobs of the wheel workflow."""
     made = jobs(read_matrix(Project.here().root / "packaging" / "matrix.toml"))
-    if only is not None and only not in made:
-        raise typer.BadParameter(f"{only!r} is no stage; there are {', '.join(made)}")
+    stages = [name for name, value in made.items() if isinstance(value, dict)]
+    if only is not None and only not in stages:
+        raise typer.BadParameter(f"{only!r} is no stage; there are {', '.join(stages)}")
     if as_json:
         typer.echo(json.dumps(made if only is None else made[only], sort_keys=True))
         return
-    for stage, value in made.items():
-        for job in value["include"] if isinstance(value, dict) else ():
+    for stage in stages:
+        for job in made[stage]["include"]:
             typer.echo(f"{stage:8} " + "  ".join(f"{key}={text}" for key, text in job.items()))
 
 
