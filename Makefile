@@ -61,7 +61,7 @@ wheels shard: COVERAGE := $(or $(COVERAGE),full)
 cibuildwheel reproduce: COVERAGE := $(or $(COVERAGE),$(if $(RECIPE),,full))
 
 .PHONY: wheels
-wheels: setup ## Build the wheel of all recipes (or RECIPE), COVERAGE full, in CONTAINER=IMAGE if named
+wheels: setup ## Build the published wheel: all recipes (or RECIPE), whole modules
 ifeq ($(CONTAINER),)
 	$(MAKE) wheel $(PASSED)
 else
@@ -69,7 +69,7 @@ else
 endif
 
 .PHONY: shard
-shard: setup ## Compile part SHARD=I/N into the object cache, in CONTAINER=IMAGE if one is named
+shard: setup ## Compile part SHARD=I/N of what wheels builds into the object cache
 	$(if $(CONTAINER),$(INSIDE) shard SHARD="$(SHARD)" $(PASSED),\
 		$(BIN)/prebuild shard $(SHARD) $(subst $(comma), ,$(RECIPE)) $(NARROWED))
 
@@ -78,7 +78,7 @@ test: toolchain ## Run every test
 	$(BIN)/python -m pytest
 
 .PHONY: verify-kernels
-verify-kernels: toolchain ## Run every kernel of WHEEL (default: those in dist/) on a CPU, compare
+verify-kernels: toolchain ## Run the kernels of WHEEL (default: dist/) on a CPU, compare
 	@for wheel in $(or $(WHEEL),$(wildcard dist/*.whl)); do $(BIN)/prebuild verify-kernels $$wheel || exit; done
 
 .PHONY: bench
@@ -129,7 +129,7 @@ matrix: setup ## Print the wheel workflow's jobs, a line a stage
 		echo "$$stage=$$($(BIN)/prebuild matrix --json --only $$stage)"; done
 
 .PHONY: cibuildwheel
-cibuildwheel: setup ## Build, repair and test HEAD's wheel of RECIPE with cibuildwheel in CONTAINER
+cibuildwheel: setup ## Build, repair and test the wheel of HEAD with cibuildwheel
 	$(BIN)/prebuild container cibuildwheel --image $(or $(CONTAINER),$(LOCAL_CONTAINER)) \
 		--out $(WHEELHOUSE) $(CONFIG)
 
@@ -138,11 +138,11 @@ judge: setup ## Judge the wheels in wheelhouse/: symbols, bytes, SBOM, abi3, siz
 	$(if $(CONTAINER),$(INSIDE) judge,$(BIN)/prebuild judge $(WHEELHOUSE)/*.whl)
 
 .PHONY: smoke
-smoke: setup ## Install the wheels in wheelhouse/ in clean environments of several CPythons
+smoke: setup ## Install the wheels in wheelhouse/ in several CPythons, load them
 	$(if $(CONTAINER),$(INSIDE) smoke,$(BIN)/prebuild smoke $(WHEELHOUSE)/*.whl)
 
 .PHONY: reproduce
-reproduce: setup ## Build HEAD's wheel of RECIPE here and in the container, compare the bytes
+reproduce: setup ## Build HEAD's wheel here and in the container, compare bytes
 	$(BIN)/prebuild reproduce $(CONFIG)
 
 .PHONY: sums

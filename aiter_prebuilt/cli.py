@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.metadata
 import json
 import sys
 from collections.abc import Sequence
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="aiter-prebuilt",
         description="Prebuilt CK2stages MoE modules of AITER: look after them.",
     )
+    parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, text, extend in (
         ("list", _list, "list the installed modules", None),
@@ -61,12 +63,19 @@ def _parser() -> argparse.ArgumentParser:
         ("explain", _explain, "say which kernel a call takes", _explain_options),
         ("seed", _seed, "place full modules in a JIT directory", _seed_options),
     ):
-        command = commands.add_parser(name, help=text, description=f"{text.capitalize()}.")
+        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         command.add_argument("--json", action="store_true", help="print JSON instead of tables")
         command.set_defaults(run=run, command=name)
         if extend is not None:
             extend(command)
     return parser
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("aiter-prebuilt-gfx950")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _verify_options(command: argparse.ArgumentParser) -> None:

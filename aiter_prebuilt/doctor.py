@@ -63,6 +63,7 @@ def examine(asked: Settings, pid: int | None = None) -> Report:
         modules=tuple(_state(name, shelves, asked, jit) for name in names),
         problems=(
             *_finder_problems(),
+            *_process_problems(maps),
             *_shelf_problems(shelves),
             *_setting_problems(asked),
             *_jit_problems(jit),
@@ -126,6 +127,15 @@ def _finder_problems() -> list[Reason]:
         "not read (python -S, PYTHONPATH, pip --target); call aiter_prebuilt.install() before AITER"
     )
     return [Reason(code="inactive", message=message)]
+
+
+def _process_problems(maps: Path) -> list[Reason]:
+    try:
+        maps.open("rb").close()
+    except OSError as error:
+        message = f"{maps} cannot be read ({error.strerror}): its HIP runtimes are not known"
+        return [Reason(code="process", message=message)]
+    return []
 
 
 def _shelf_problems(shelves: tuple[store.Shelf, ...]) -> list[Reason]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from aiter_prebuilt import dispatch, routing, store, tuned
 from aiter_prebuilt.errors import PrebuiltError
-from aiter_prebuilt.manifest import COVERAGES, Instance, Module, ModuleKey
+from aiter_prebuilt.manifest import COVERAGES, Instance, Kernel, Module, ModuleKey
 from aiter_prebuilt.values import value_class
 
 
@@ -58,21 +58,6 @@ class Answer:
     seconds_saved: float | None
     """CPU seconds that AITER's own build of this module took where it was measured."""
     note: str
-
-
-def stock_name(features: ModuleKey) -> str:
-    """Return AITER's module name for the features of a call."""
-    parts = [
-        "module_moe_ck2stages",
-        features.a_dtype,
-        features.b_dtype,
-        f"preshuffle_{'on' if features.preshuffle else 'off'}",
-        features.c_dtype,
-        features.activation,
-        features.quant,
-        f"mulWeightStage{features.routed_weight_stage}",
-    ]
-    return "_".join([*parts, "splitk"] if features.splitk else parts)
 
 
 @value_class(frozen=True, kw_only=True)
@@ -135,7 +120,7 @@ def _row(shape: Shape, features: ModuleKey, root: Path | None) -> tuned.Row | No
 
 
 def _answer(shape: Shape, stage: Literal[1, 2], choice: _Choice, installed: list[Module]) -> Answer:
-    name = stock_name(choice.features)
+    name = choice.features.stock_name
     modules = [module for module in installed if module.stock_name == name]
     block_m, kernel_name = choice.block_m, choice.kernel_name
     k = shape.model_dim if stage == 1 else shape.inter_dim
@@ -163,8 +148,8 @@ def _answer(shape: Shape, stage: Literal[1, 2], choice: _Choice, installed: list
         instance = dispatch.select_instance(
             module.instances, stage, block_m, shape.inter_dim, kernel_name
         )
-        if instance is not None and dispatch.select_kernel(instance, k) is not None:
-            return _covered(blank, module, instance, k)
+        if instance is not None and (kernel := dispatch.select_kernel(instance, k)) is not None:
+            return _covered(blank, module, instance, kernel)
     note = "no installed module covers this call" if modules else "no wheel has this module"
     return dataclasses.replace(blank, compiles=True, note=note)
 
@@ -178,30 +163,35 @@ def _choose(
 ) -> _Choice:
     kernel_name = shape.kernel_1 if stage == 1 else shape.kernel_2
     if row is not None:
-        name = row.kernel_1 if stage == 1 else row.kernel_2
-        other = name and not name.startswith(tuned.CK_PREFIX)
-        elsewhere = f"the tuned table takes {name[:40]}, which is no CK2stages kernel"
-        return _Choice(
-            block_m=row.block_m,
-            kernel_name=name,
-            by=row.table,
-            features=features,
-            elsewhere=elsewhere if other else "",
-        )
+        return _tuned_choice(stage, features, row)
     route = routing.heuristic_route(
         features, _sizes(shape), version=aiter_at.version, flydsl=aiter_at.flydsl
     )
     block_m = shape.block_m or route.block_m
     if shape.block_m is not None or kernel_name:
         return _Choice(block_m=block_m, kernel_name=kernel_name, by="given", features=features)
-    backend = route.stage1 if stage == 1 else route.stage2
-    splits = stage == 1 and features.quant == "per_1x128" and route.split_k > 1
+    backend = route.backend(stage)
+    splits = routing.takes_split_k(features.quant, stage, route.split_k)
     return _Choice(
         block_m=block_m,
         kernel_name="",
         by="heuristic",
         features=dataclasses.replace(features, splitk=splits),
         elsewhere="" if backend == "ck2stages" else f"AITER takes {backend} ({route.rule})",
+    )
+
+
+def _tuned_choice(stage: Literal[1, 2], features: ModuleKey, row: tuned.Row) -> _Choice:
+    name = row.kernel_1 if stage == 1 or row.one_stage else row.kernel_2
+    other = row.one_stage or (name and not name.startswith(tuned.CK_PREFIX))
+    elsewhere = f"the tuned table takes {name[:40]}, which is no CK2stages kernel"
+    splits = routing.takes_split_k(features.quant, stage, row.split_k, name)
+    return _Choice(
+        block_m=row.block_m,
+        kernel_name=name,
+        by=row.table,
+        features=dataclasses.replace(features, splitk=splits),
+        elsewhere=elsewhere if other else "",
     )
 
 
@@ -215,17 +205,15 @@ def _sizes(shape: Shape) -> routing.Shape:
     )
 
 
-def _covered(blank: Answer, module: Module, instance: Instance, k: int) -> Answer:
-    main_loop, tail = dispatch.loop_of(instance, k)
-    kernel = dispatch.select_kernel(instance, k)
+def _covered(blank: Answer, module: Module, instance: Instance, kernel: Kernel) -> Answer:
     return dataclasses.replace(
         blank,
         module=module.name,
         coverage=module.coverage,
         instance=instance.name,
-        kernel=kernel.symbol if kernel is not None else None,
-        main_loop=main_loop,
-        tail=tail,
+        kernel=kernel.symbol,
+        main_loop=kernel.main_loop,
+        tail=kernel.tail,
         seconds_saved=module.aiter_seconds,
     )
 
@@ -254,8 +242,10 @@ def shape_of(raw: Mapping[str, Any], where: str) -> Shape:
         for name, field in known.items()
         if field.default is dataclasses.MISSING and raw.get(name) in (None, "")
     ]
-    if unknown or missing:
-        raise ShapeError(f"{where}: unknown fields {unknown}, missing fields {missing}")
+    wrong = [f"{name} is missing" for name in missing]
+    wrong += [f"{name} is no field of a shape" for name in unknown]
+    if wrong:
+        raise ShapeError(f"{where}: {', '.join(wrong)}")
     values: dict[str, Any] = {}
     for name, value in raw.items():
         if value not in (None, ""):

@@ -111,6 +111,21 @@ class ModuleKey:
     routed_weight_stage: Literal[1, 2]
     splitk: bool = False
 
+    @property
+    def stock_name(self) -> str:
+        """AITER's name of the module that holds all instances for these features."""
+        parts = [
+            "module_moe_ck2stages",
+            self.a_dtype,
+            self.b_dtype,
+            "preshuffle_on" if self.preshuffle else "preshuffle_off",
+            self.c_dtype,
+            self.activation,
+            "per_1x128" if self.quant == "per_128x128" else self.quant,
+            f"mulWeightStage{self.routed_weight_stage}",
+        ]
+        return "_".join([*parts, "splitk"] if self.splitk else parts)
+
 
 @value_class(frozen=True, kw_only=True)
 class Harvest:

@@ -50,7 +50,11 @@ class Route:
     rule: str
     block_m: int
     split_k: int
-    """Split of K in stage 1; above 1 AITER asks for the ``_splitk`` module in stage 1 only."""
+    """Split of K in stage 1, of which :func:`takes_split_k` makes a module."""
+
+    def backend(self, stage: Literal[1, 2]) -> Backend:
+        """Return the back end of one stage."""
+        return self.stage1 if stage == 1 else self.stage2
 
 
 def heuristic_route(
@@ -84,6 +88,18 @@ def split_k(quant: str, padded: int, shape: Shape, cu_count: int = CU_COUNT_GFX9
         if shape.model_dim % (parts * _K_TILE) == 0:
             return parts
     return 0
+
+
+def takes_split_k(quant: str, stage: Literal[1, 2], parts: int, kernel_name: str = "") -> bool:
+    """Whether a stage asks for the ``_splitk`` module: stage 1 alone.
+
+    The name of its kernel says so where a tuned row has one, else the parts that K is split into.
+    """
+    if stage == 2:  # noqa: PLR2004
+        return False
+    if kernel_name:
+        return "Splitk" in kernel_name
+    return quant == "per_1x128" and parts > 1
 
 
 def padded_counts(low: int, high: int) -> tuple[int, ...]:
@@ -123,10 +139,8 @@ def reached_block_ms(
 
 
 def _calls(route: Route, features: ModuleKey, stage: Literal[1, 2]) -> bool:
-    if stage == 2:  # noqa: PLR2004
-        return route.stage2 == "ck2stages" and not features.splitk
-    splits = features.quant == "per_1x128" and route.split_k > 1
-    return route.stage1 == "ck2stages" and splits == features.splitk
+    splits = takes_split_k(features.quant, stage, route.split_k)
+    return route.backend(stage) == "ck2stages" and splits == features.splitk
 
 
 def _backends(

@@ -53,29 +53,36 @@ class Wish:
 def seed(wish: Wish, shelves: tuple[store.Shelf, ...] | None = None) -> tuple[Step, ...]:
     """Place every full module; returns a step for each module.  Raises SeedError."""
     entries = store.entries(shelves if shelves is not None else store.read_all())
-    with _locked(wish) as folder:
+    with _locked(wish, create=any(e.module.coverage == "full" for e in entries)) as folder:
         steps = [_seed_one(wish, folder, entry) for entry in entries]
     return tuple(steps)
 
 
 def remove(wish: Wish) -> tuple[Step, ...]:
     """Remove exactly the files that were placed and are still the same.  Raises SeedError."""
-    with _locked(wish) as folder:
+    with _locked(wish, create=False) as folder:
         noted = _read_note(folder)
         steps = tuple(_remove_one(wish, folder, name, digest) for name, digest in noted.items())
         if not wish.dry_run:
             with contextlib.suppress(FileNotFoundError):
                 (folder / NOTE).unlink()
-            _sync(folder)
+                _sync(folder)
     return steps
 
 
 @contextlib.contextmanager
-def _locked(wish: Wish) -> Iterator[Path]:
-    """Hold the directory itself, so that no lock file can be left behind."""
+def _locked(wish: Wish, *, create: bool) -> Iterator[Path]:
+    """Hold the directory itself, so that no lock file can be left behind.
+
+    One that is not there holds nothing; it is made where something is to be placed (``create``).
+    """
     folder = wish.jit_dir
+    create = create and not wish.dry_run
+    if not create and not folder.exists():
+        yield folder
+        return
     try:
-        if not wish.dry_run:
+        if create:
             folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:

@@ -30,7 +30,7 @@ def modules(shelves: tuple[store.Shelf, ...]) -> str:
     if rows:
         head = ("coverage", "gpu", "instances", "size", "key", "module")
         lines.append(table(head, rows))
-    lines.append(f"{len(rows)} modules")
+    lines.append(f"{len(rows)} module{'' if len(rows) == 1 else 's'}")
     return "\n".join(lines)
 
 
@@ -83,13 +83,30 @@ def provenance(entry: provenance_facts.Provenance) -> str:
 def doctor(report: examination.Report) -> str:
     """Return the text of ``doctor``: the host, the modules, what needs attention."""
     lines = [table(("host", "found"), _host_rows(report)), ""]
-    rows = [(module.state, module.stock_name, module.detail) for module in report.modules]
-    lines.append(table(("state", "module", "detail"), rows) if rows else "no modules are installed")
+    lines += _states(report.modules) or ["no modules are installed"]
     notes = [note.message for module in report.modules for note in module.notes]
     problems = [f"{problem.message} ({problem.code})" for problem in report.problems]
     if notes or problems:
         lines += ["", "needs attention:", *(f"  {line}" for line in (*problems, *notes))]
     return "\n".join(lines)
+
+
+def _states(states: Sequence[examination.ModuleState]) -> list[str]:
+    """What would happen to modules and why, once for all that share their reasons."""
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for state in states:
+        whys = tuple(reason.message for reason in state.reasons)
+        why = whys if state.state == "declined" else (state.detail,)
+        groups.setdefault((state.state, why), []).append(state.stock_name)
+    return [
+        line
+        for (state_name, why), names in groups.items()
+        for line in (
+            f"{state_name}:",
+            *(f"  {name}" for name in names),
+            *(f"    - {text}" for text in why),
+        )
+    ]
 
 
 def _host_rows(report: examination.Report) -> list[tuple[str, str]]:
@@ -133,7 +150,7 @@ def _future_runtime(report: examination.Report) -> str:
 
 def answers(found: Sequence[explain.Answer], states: Sequence[examination.ModuleState]) -> str:
     """Return the text of ``explain``: a table for each module that AITER may ask for."""
-    head = ("tokens", "inter_dim", "stage", "block_m", "choice", "loop/tail", "compiles", "takes")
+    head = ("tokens", "inter_dim", "stage", "block_m", "choice", "compiles", "takes")
     lines: list[str] = []
     names = dict.fromkeys(_asked_for(answer) for answer in found)
     for name in names:
@@ -142,8 +159,7 @@ def answers(found: Sequence[explain.Answer], states: Sequence[examination.Module
         lines.append(table(head, _merged(rows)))
     saved = {answer.module: answer.seconds_saved for answer in found if answer.seconds_saved}
     lines += [f"{name} saves {seconds:.0f} CPU s of compiling" for name, seconds in saved.items()]
-    lines += [f"this host: {state.stock_name} is {state.state}: {state.detail}" for state in states]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(["", "on this host:", *_states(states)] if states else [])])
 
 
 def _asked_for(answer: explain.Answer) -> str:
@@ -167,22 +183,25 @@ def _merged(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
 
 
 def _answer_row(answer: explain.Answer) -> tuple[object, ...]:
-    loop = "-"
-    if answer.main_loop is not None:
-        loop = f"{'main' if answer.main_loop else 'no main'}/{answer.tail}"
     takes = answer.note
     if answer.instance is not None:
-        takes = f"{answer.coverage} {answer.instance}"
+        loop = "main" if answer.main_loop else "nomain"
+        takes = f"{answer.coverage} {_short(answer.instance)}.{loop}_{answer.tail}"
     return (
         answer.shape.tokens,
         answer.shape.inter_dim,
         answer.stage,
         answer.block_m,
         answer.choice,
-        loop,
         "yes" if answer.compiles else "no",
         takes,
     )
+
+
+def _short(instance: str) -> str:
+    """Stage, tile, waves and pipeline: what tells instances of one module apart."""
+    parts = instance.split("_")  # moe_ck2stages_gemm1_<tile>_<waves>_<element op>_<pipeline>_...
+    return "_".join([*parts[2:5], parts[6]]) if len(parts) > 6 else instance  # noqa: PLR2004
 
 
 def steps(found: Sequence[seed.Step], wish: seed.Wish) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -30,6 +31,9 @@ class Row:
     block_m: int
     kernel_1: str
     kernel_2: str
+    split_k: int
+    one_stage: bool
+    """Whether one assembly kernel does the whole call; it is ``kernel_1`` then."""
     table: str
 
 
@@ -41,7 +45,8 @@ def lookup(
 ) -> Row | None:
     """Return the fastest row for a shape (token, model_dim, inter_dim, expert, topk), or None.
 
-    A file that cannot be read is one without rows.
+    A file that cannot be read is one without rows.  Rows with the tag ``flydsl_fallback`` are not
+    in the table that AITER looks into first.
     """
     wanted = {name: str(value) for name, value in {**shape, "cu_num": cu_count}.items()}
     wanted |= {
@@ -56,14 +61,17 @@ def lookup(
         (_float(row.get("us")), table, row)
         for table, row in _rows(aiter_root / "configs")
         if all(row.get(name) == value for name, value in wanted.items())
+        and row.get("_tag") != "flydsl_fallback"
     ]
     if not found:
         return None
     _, table, row = min(found, key=lambda item: (item[0], item[1]))
     return Row(
-        block_m=int(_float(row.get("block_m"))),
+        block_m=_whole(row.get("block_m")),
         kernel_1=(row.get("kernelName1") or "").strip(),
         kernel_2=(row.get("kernelName2") or "").strip(),
+        split_k=_whole(row.get("ksplit")),
+        one_stage=_whole(row.get("run_1stage")) != 0,
         table=table,
     )
 
@@ -79,6 +87,11 @@ def _rows(configs: Path) -> Iterator[tuple[str, dict[str, str]]]:
                     yield path.name, row
         except (OSError, ValueError, csv.Error):
             continue
+
+
+def _whole(text: str | None) -> int:
+    value = _float(text)
+    return int(value) if math.isfinite(value) else 0
 
 
 def _float(text: str | None) -> float:

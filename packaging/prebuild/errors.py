@@ -43,3 +43,8 @@ class ToolchainError(ProblemsError):
     """No usable gfx950 toolchain, or one whose parts do not fit."""
 
     exit_code = 4
+
+
+def why(error: Exception) -> str:
+    """What an exception says, for a message that names the file already."""
+    return getattr(error, "strerror", None) or str(error)

@@ -56,11 +56,15 @@ def _instance_lines(instance: PlannedInstance, *, explain: bool) -> Iterator[str
     if not explain:
         return
     for kernel in instance.kernels:
-        loop = "main loop" if kernel.main_loop else "no main loop"
-        yield f"      + {loop}, {kernel.tail} tail: {'; '.join(kernel.why)}"
+        yield f"      + {_last(kernel.id)}: {'; '.join(kernel.why)}"
     for exclusion in instance.excluded:
-        what = "" if exclusion.what == instance.name else f"{exclusion.what.rsplit('.', 1)[-1]}: "
+        what = "" if exclusion.what == instance.name else f"{_last(exclusion.what)}: "
         yield f"      - {what}{exclusion.rule}: {exclusion.reason}"
+
+
+def _last(kernel: str) -> str:
+    """A kernel's own part of its id: main loop and tail."""
+    return kernel.rpartition(".")[2]
 
 
 def _module_json(module: PlannedModule) -> dict[str, Any]:

@@ -31,21 +31,6 @@ CK_ACTIVATIONS = {"gelu": 0, "silu": 1, "swiglu": 3}
 """CK's ActivationOp, as the kernels are instantiated."""
 
 
-def stock_module_name(features: ModuleKey) -> str:
-    """Return AITER's name of the module that holds all instances for these call features."""
-    parts = [
-        "module_moe_ck2stages",
-        features.a_dtype,
-        features.b_dtype,
-        "preshuffle_on" if features.preshuffle else "preshuffle_off",
-        features.c_dtype,
-        features.activation,
-        "per_1x128" if features.quant == "per_128x128" else features.quant,
-        f"mulWeightStage{features.routed_weight_stage}",
-    ]
-    return "_".join([*parts, "splitk"] if features.splitk else parts)
-
-
 def mul_routed_weight(features: ModuleKey, stage: Stage) -> bool:
     """Whether the kernels of ``stage`` multiply by the routed weight."""
     return features.routed_weight_stage == stage

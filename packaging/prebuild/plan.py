@@ -74,10 +74,12 @@ class _ModuleNeeds:
 def make_plan(recipes: Sequence[Recipe]) -> Plan:
     """Return the plan for these recipes.
 
-    What AITER has and the composable kernel at hand has not becomes an exclusion.
+    What AITER has and the composable kernel at hand has not becomes an exclusion, and so does a
+    module of which no call takes a kernel.
 
     Raises :class:`PlanError` where a recipe's dtypes belong to no family, a named kernel's tile
-    cannot divide its shape, or a stage of a deployment can use no kernel; all problems at once.
+    cannot divide its shape, a stage of a deployment can use no kernel, or nothing is left to build;
+    all problems at once.
     """
     modules: dict[ModuleKey, _ModuleNeeds] = {}
     problems: list[str] = []
@@ -88,7 +90,7 @@ def make_plan(recipes: Sequence[Recipe]) -> Plan:
             if family is None:
                 problems.append(_no_family(recipe, features))
                 continue
-            missing = rules.unavailable(family, features, identity.stock_module_name(features))
+            missing = rules.unavailable(family, features, features.stock_name)
             if missing:
                 unavailable[features] = missing
                 continue
@@ -98,12 +100,17 @@ def make_plan(recipes: Sequence[Recipe]) -> Plan:
             problems += _collect(recipe, features, module)
     if problems:
         raise PlanError("no plan can be made:", problems)
-    planned = tuple(_module(features, needs) for features, needs in modules.items())
+    every = tuple(_module(features, needs) for features, needs in modules.items())
+    planned = tuple(module for module in every if module.built)
+    empty = [rules.no_kernel(module.stock_name) for module in every if not module.built]
+    if empty and not planned:
+        raise PlanError("no plan can be made:", [f"{e.what}: {e.reason}" for e in empty])
     return Plan(
         modules=planned,
         recipes={recipe.name: recipe.digest() for recipe in recipes},
         exclusions=(
             *unavailable.values(),
+            *empty,
             *(
                 exclusion
                 for module in planned
@@ -214,7 +221,7 @@ def _module(features: ModuleKey, needs: _ModuleNeeds) -> PlannedModule:
         _instance(features, needs, position, facts)
         for position, facts in enumerate(needs.family.instances)
     )
-    stock = identity.stock_module_name(features)
+    stock = features.stock_name
     kernels = [kernel.id for instance in instances for kernel in instance.kernels]
     coverage = _coverage(needs)
     key = identity.module_key(stock, kernels, coverage=coverage)

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aiter_prebuilt.manifest import ModuleKey
-from prebuild.errors import ProblemsError
+from prebuild.errors import ProblemsError, why
 
 Positive = Annotated[int, Field(gt=0)]
 Dtype = Literal["f16", "b16", "f8", "i8", "fp4x2", "i4"]
@@ -187,7 +187,7 @@ def _load(path: Path) -> tuple[list[Recipe], list[str]]:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        return [], [f"{path}: cannot be read: {error}"]
+        return [], [f"{path}: cannot be read: {why(error)}"]
     except yaml.YAMLError as error:
         return [], [f"{path}: is not YAML: {' '.join(str(error).split())}"]
     if not isinstance(raw, dict):

@@ -66,7 +66,7 @@ def wrong_numbers(facts: InstanceFacts, variant: Variant, kernel: str) -> Exclus
     reason = facts.wrong.get(variant)
     if reason is None:
         return None
-    text = f"wrong numbers, {reason} (docs/numerics.md); AITER's own build takes such a call"
+    text = f"{reason} (docs/numerics.md); AITER's own build takes such a call"
     return Exclusion(what=kernel, rule="wrong-numbers", reason=text)
 
 
@@ -92,6 +92,12 @@ def not_divisible(name: str, shape: str, problem: str) -> Exclusion:
         rule="not-divisible",
         reason=f"{shape}: {problem}; AITER's own module refuses this call as well",
     )
+
+
+def no_kernel(module: str) -> Exclusion:
+    """The exclusion of a module that would hold nothing."""
+    reason = "no call of the recipes takes a kernel of it at the sizes asked for"
+    return Exclusion(what=module, rule="no-kernel", reason=reason)
 
 
 def not_reached(name: str, facts: InstanceFacts, inter_dims: Sequence[int]) -> Exclusion:

@@ -54,6 +54,11 @@ class CostBook:
         """The recorded cost of a unit, else an estimate."""
         return self._costs.get(unit.id) or estimate(unit)
 
+    @property
+    def recorded(self) -> Mapping[str, Cost]:
+        """What was measured, by unit id."""
+        return self._costs
+
     def record(self, costs: Mapping[str, Cost]) -> None:
         """Add what was measured and write the book; the last writer wins."""
         if not costs:

@@ -22,6 +22,7 @@ from prebuild.release.version import check_version, section
 from prebuild.settings import Settings
 from prebuild.toolchain import load as load_toolchain
 from prebuild.wheel.make import SIZE_BUDGET, project_version
+from prebuild.wheelfile import check_wheel
 
 container = typer.Typer(help="Build wheels in a container.", no_args_is_help=True)
 
@@ -102,13 +103,14 @@ def matrix(
 ) -> None:
     """Print the jobs of the wheel workflow."""
     made = jobs(read_matrix(Project.here().root / "packaging" / "matrix.toml"))
-    if only is not None and only not in made:
-        raise typer.BadParameter(f"{only!r} is no stage; there are {', '.join(made)}")
+    stages = [name for name, value in made.items() if isinstance(value, dict)]
+    if only is not None and only not in stages:
+        raise typer.BadParameter(f"{only!r} is no stage; there are {', '.join(stages)}")
     if as_json:
         typer.echo(json.dumps(made if only is None else made[only], sort_keys=True))
         return
-    for stage, value in made.items():
-        for job in value["include"] if isinstance(value, dict) else ():
+    for stage in stages:
+        for job in made[stage]["include"]:
             typer.echo(f"{stage:8} " + "  ".join(f"{key}={text}" for key, text in job.items()))
 
 
@@ -160,6 +162,8 @@ def sums(
     wheels: Annotated[list[Path], typer.Argument(help="Finished wheels, of one folder.")],
 ) -> None:
     """Write SHA256SUMS beside wheels."""
+    for wheel in wheels:
+        check_wheel(wheel)
     lines = [f"{file_sha256(wheel)}  {wheel.name}\n" for wheel in sorted(wheels)]
     target = wheels[0].with_name("SHA256SUMS")
     target.write_text("".join(lines), encoding="utf-8")

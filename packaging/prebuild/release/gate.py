@@ -18,6 +18,7 @@ from prebuild.inspect.elf import ElfFacts, elf_facts
 from prebuild.release.symbols import Bound, bound_symbols, offered
 from prebuild.wheel.judges import HIP_RUNTIME, WheelError, audit_abi3, check_size
 from prebuild.wheel.sbom import SBOM_NAME, SbomError, validate
+from prebuild.wheelfile import check_wheel
 
 PACKAGE = "aiter_prebuilt"
 # Symbol versions whose floor is a promise; the rest of GNU's libraries is auditwheel's.
@@ -47,8 +48,9 @@ def judge_wheel(wheel: Path, *, runtimes: Sequence[Path], budget: int) -> Judged
     """Judge a finished wheel file.
 
     ``runtimes`` are real ``libamdhip64.so.7`` files of the supported ROCm releases.  Raises
-    :class:`WheelError` with all findings.
+    :class:`WheelError` with all findings, :class:`NoWheelError` where it is no wheel at all.
     """
+    check_wheel(wheel)
     check_size(wheel, budget)
     audit_abi3(wheel)
     with tempfile.TemporaryDirectory(prefix="prebuild-judge-") as scratch:
@@ -60,6 +62,8 @@ def judge_wheel(wheel: Path, *, runtimes: Sequence[Path], budget: int) -> Judged
 
 def _judge(wheel: Path, root: Path, runtimes: Sequence[Path]) -> Judged:
     package = root / PACKAGE
+    if not (package / MANIFEST_NAME).is_file():
+        raise WheelError(f"{wheel.name} cannot be judged:", [f"no {PACKAGE}/{MANIFEST_NAME} in it"])
     manifest = parse((package / MANIFEST_NAME).read_text(encoding="utf-8"))
     facts = {module.file: elf_facts(package / module.file) for module in manifest.modules}
     bound = {module.file: bound_symbols(package / module.file) for module in manifest.modules}

@@ -14,6 +14,7 @@ from prebuild import proc
 from prebuild.errors import CommandError, ProblemsError
 from prebuild.recording.recorder import Recorder, build_runtime
 from prebuild.toolchain import Toolchain
+from prebuild.wheelfile import check_wheel
 
 _FOLDER = "import aiter_prebuilt; print(aiter_prebuilt.__path__[0])"
 # The hook stands in sys.meta_path, and start-up loaded neither torch nor aiter.
@@ -51,6 +52,7 @@ def smoke(
 
     Raises :class:`SmokeError` with the findings of all of them.
     """
+    check_wheel(wheel)
     done: list[Smoked] = []
     problems: list[str] = []
     with tempfile.TemporaryDirectory(prefix="prebuild-smoke-") as scratch:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from prebuild import console
-from prebuild.errors import ToolchainError
+from prebuild.errors import PrebuildError, ToolchainError, why
 from prebuild.project import Project
 from prebuild.report import compare as comparing
 from prebuild.report.collect import collect
@@ -38,9 +38,9 @@ def report(
     found = collect(folder, toolchain, settings.cache_dir / "costs.json")
     other = comparing.compare(collect(compare, toolchain), found) if compare else None
     if html:
-        html.write_text(as_html(found, title=f"Build {folder.resolve().name}"), encoding="utf-8")
+        _write(html, as_html(found, title=f"Build in {folder.resolve().name}/"))
     if trace:
-        trace.write_text(json.dumps(as_trace(found)), encoding="utf-8")
+        _write(trace, json.dumps(as_trace(found)))
     if as_json_:
         joined = as_json(found) | ({"compare": comparing.as_json(other)} if other else {})
         typer.echo(json.dumps(joined, indent=1))
@@ -50,6 +50,13 @@ def report(
         console.out.print(as_kernels(found))
     if other:
         console.out.print(as_comparison(other, top=top))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise PrebuildError(f"{path} cannot be written: {why(error)}") from error
 
 
 def _toolchain(settings: Settings) -> Toolchain | None:

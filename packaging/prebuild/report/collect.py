@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from prebuild.compile.build import read_costs
+from prebuild.compile.costs import CostBook
 from prebuild.inspect.codeobject import CodeObjectError
 from prebuild.inspect.known import known_facts
 from prebuild.report import ninja_log, record
@@ -22,17 +22,9 @@ def collect(work: Path, toolchain: Toolchain | None, book: Path | None = None) -
     """
     found = record.read(work)
     registers = _registers(found, toolchain) if toolchain else {}
-    known = _known(book) if book else {}
+    costs = CostBook(book).recorded if book else {}
+    known = {unit: cost.seconds for unit, cost in costs.items()}
     return make_report(found, ninja_log.read(work), read_costs(work / "costs"), registers, known)
-
-
-def _known(book: Path) -> dict[str, float]:
-    """Wall seconds by unit id, as ``prebuild.compile.costs`` notes them; none is no fault."""
-    try:
-        raw = json.loads(book.read_text(encoding="utf-8"))
-        return {unit: float(cost["seconds"]) for unit, cost in raw.items()}
-    except (OSError, ValueError, TypeError, AttributeError, KeyError):
-        return {}
 
 
 def _registers(found: record.BuildRecord, toolchain: Toolchain) -> dict[str, Registers]:

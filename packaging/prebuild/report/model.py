@@ -48,6 +48,11 @@ class Row:
         """Wall seconds; 0 for a unit from the cache."""
         return 0.0 if self.start is None or self.end is None else self.end - self.start
 
+    @property
+    def last_seconds(self) -> float | None:
+        """Wall seconds of this build's compile, else of the last one; None where unknown."""
+        return self.known_seconds if self.cached else self.seconds
+
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
@@ -154,7 +159,7 @@ def total(rows: Sequence[Row]) -> Total:
     """Add up the kernels of a module or an instance."""
     found = [row.registers for row in rows if row.registers is not None]
     return Total(
-        seconds=round(sum(row.seconds or row.known_seconds or 0.0 for row in rows), 3),
+        seconds=round(sum(row.last_seconds or 0.0 for row in rows), 3),
         vgprs=max((item.vgprs for item in found), default=0),
         spilling=sum(item.vgpr_spills + item.sgpr_spills > 0 for item in found),
         lds_bytes=max((item.lds_bytes for item in found), default=0),

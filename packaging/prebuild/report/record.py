@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from prebuild.errors import PrebuildError
+from prebuild.errors import PrebuildError, why
 
 SCHEMA = 2
 FILE = "build.json"
@@ -77,7 +77,7 @@ def read(work: Path) -> BuildRecord:
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        msg = f"{file} cannot be read ({error}); run `prebuild build --work {work}` first"
+        msg = f"{file} cannot be read ({why(error)}); run `prebuild build --work {work}` first"
         raise RecordError(msg) from error
     if not isinstance(raw, dict) or raw.pop("schema", None) != SCHEMA:
         msg = f"{file} is of another version, expected schema {SCHEMA}; build again"

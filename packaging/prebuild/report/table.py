@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from rich.console import Group, RenderableType
@@ -23,26 +24,28 @@ KERNEL_COLUMNS = (
 )  # fmt: skip
 """Short heads: the table fits 80 columns.  LDS and code in KiB, scratch in bytes a work-item."""
 _PREFIX = "moe_ck2stages_"
+_BYTES_WIDTH = len("99,999,999")
 
 
 def as_table(report: Report, *, top: int) -> RenderableType:
     """Return the summary, the modules and the ``top`` slowest compiles."""
-    units = _table(UNIT_COLUMNS)
+    units = _names_last(UNIT_COLUMNS)
     for row in report.rows[:top]:
-        units.add_row(*cells(row))
+        name, *figures = cells(row)
+        units.add_row(*figures, name)
     lines = [Text(line) for line in summary(report)]
     rest = len(report.rows) - top
     more = [Text(f"... and {rest} more")] if rest > 0 else []
-    modules: list[RenderableType] = [_modules(report), Text("")] if report.modules else []
-    return Group(*lines, Text(""), *modules, units, *more)
+    return Group(*lines, Text(""), *_modules(report), units, *more)
 
 
 def as_kernels(report: Report) -> RenderableType:
     """Return every kernel of the build, below the full name of its instance."""
     parts: list[RenderableType] = []
     for instance, rows in groupby(report.kernels, key=lambda row: row.unit.partition(".")[0]):
-        table = _table(KERNEL_COLUMNS)
-        table.columns[0].min_width = len("nomain_even")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column(KERNEL_COLUMNS[0], no_wrap=True, min_width=len("nomain_even"))
+        _add_figures(table, KERNEL_COLUMNS[1:])
         for row in rows:
             table.add_row(row.unit.partition(".")[2], *kernel_cells(row)[1:])
         parts += [Text(""), Text(instance), table]
@@ -62,23 +65,29 @@ def label(unit: str) -> str:
     return f"{text}{dot}{variant}"
 
 
-def _modules(report: Report) -> Table:
-    """The long names stand last and fold where the terminal is narrow."""
+def _modules(report: Report) -> Iterator[RenderableType]:
+    """A line of figures a module, its long name and its recipes below: nothing is cut or folded."""
+    for position, (*figures, name, recipes) in enumerate(module_cells(report)):
+        table = Table(box=None, pad_edge=False, header_style="bold", show_header=position == 0)
+        _add_figures(table, MODULE_COLUMNS[:-2])
+        table.columns[MODULE_COLUMNS.index("bytes")].min_width = _BYTES_WIDTH
+        table.add_row(*figures)
+        yield from (table, Text(f"  {name}"), Text(f"  {recipes}"))
+    if report.modules:
+        yield Text("")
+
+
+def _names_last(columns: Sequence[str]) -> Table:
+    """The first column, names, stands last: where the terminal is narrow, it folds and no other."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in MODULE_COLUMNS[:-2]:
-        table.add_column(name, no_wrap=True, min_width=len(name))
-    table.add_column("module, and its recipes", overflow="fold")
-    for *figures, name, recipes in module_cells(report):
-        table.add_row(*figures, f"{name}\n  {recipes}")
+    _add_figures(table, columns[1:])
+    table.add_column(columns[0], overflow="fold")
     return table
 
 
-def _table(columns: tuple[str, ...]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(columns[0], no_wrap=True, overflow="ellipsis")
-    for name in columns[1:]:
+def _add_figures(table: Table, names: Sequence[str]) -> None:
+    for name in names:
         table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
-    return table
 
 
 def summary(report: Report) -> list[str]:
@@ -110,7 +119,7 @@ def cells(row: Row) -> list[str]:
         "" if row.peak_bytes is None else f"{row.peak_bytes / _MIB:.0f}",
         "" if found is None else str(found.vgprs),
         "" if found is None else str(found.vgpr_spills + found.sgpr_spills),
-        "" if found is None else f"{found.lds_bytes / 1024:.0f}",
+        "" if found is None else f"{found.lds_bytes / _KIB:.0f}",
     ]
 
 
@@ -125,7 +134,7 @@ def module_cells(report: Report) -> list[list[str]]:
                 module.coverage,
                 f"{module.instances} of {module.instances_of}",
                 str(len(module.kernels)),
-                str(module.bytes),
+                f"{module.bytes:,}",
                 f"{sums.seconds:.0f}",
                 str(sums.spilling) if any(row.registers for row in rows) else "",
                 module.name.removeprefix("module_moe_ck2stages_"),
@@ -137,8 +146,8 @@ def module_cells(report: Report) -> list[list[str]]:
 
 def kernel_cells(row: Row) -> list[str]:
     """Return a kernel's resources as texts; what is not known is empty."""
-    seconds = row.known_seconds if row.cached else row.seconds
-    head = [row.unit.removeprefix(_PREFIX), "" if seconds is None else f"{seconds:.1f}"]
+    seconds = row.last_seconds
+    head = [label(row.unit), "" if seconds is None else f"{seconds:.1f}"]
     found = row.registers
     if found is None:
         return [*head, *("" for _ in KERNEL_COLUMNS[len(head) :])]
@@ -157,16 +166,13 @@ def kernel_cells(row: Row) -> list[str]:
 
 def as_comparison(found: Comparison, *, top: int) -> RenderableType:
     """Return two builds side by side."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("unit", no_wrap=True, overflow="ellipsis")
-    for name in ("CPU s before", "after", "ratio"):
-        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+    table = _names_last(("unit", "CPU s before", "after", "ratio"))
     for change in found.changes[:top]:
         table.add_row(
-            label(change.unit),
             f"{change.cpu_before:.1f}",
             f"{change.cpu_after:.1f}",
             f"{change.cpu_ratio:.2f}",
+            label(change.unit),
         )
     lines = [
         f"CPU {found.cpu_before:.1f} s -> {found.cpu_after:.1f} s",

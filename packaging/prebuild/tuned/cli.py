@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,11 +100,25 @@ def _import_lines(
     table: Table, verdicts: Sequence[Verdict], found: compare.Comparison, *, every: bool
 ) -> list[str]:
     lines = [*table.bad, *table.repeated]
-    lines += [note for verdict in verdicts for note in verdict.notes if _is_odd(verdict) or every]
+    lines += _grouped(
+        note for verdict in verdicts for note in verdict.notes if _is_odd(verdict) or every
+    )
     if every:
         lines += [line for verdict in verdicts for line in _use_lines(verdict)]
     lines += compare.as_lines(found)
     return [*lines, *_counts(table, verdicts)]
+
+
+def _grouped(notes: Iterable[str]) -> Iterator[str]:
+    """One line for all rows of a table that have the same note."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for note in notes:
+        where, _, text = note.partition(": ")
+        table, _, line = where.rpartition(":")
+        lines.setdefault((table, text), []).append(line)
+    for (table, text), found in lines.items():
+        rows = f" to {found[-1]} ({len(found)} rows)" if len(found) > 1 else ""
+        yield f"{table}:{found[0]}{rows}: {text}"
 
 
 def _is_odd(verdict: Verdict) -> bool:

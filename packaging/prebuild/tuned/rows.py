@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from prebuild.errors import ProblemsError
+from prebuild.errors import ProblemsError, why
 
 GFX_OF_CU_NUM = {80: "gfx942", 304: "gfx942", 256: "gfx950"}
 """AITER's own backfill for tables without a gfx column (gfx_from_cu_num)."""
@@ -163,7 +163,7 @@ def read_tables(paths: Sequence[Path]) -> Table:
         try:
             header, lines = _lines(path)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            problems.append(f"{path}: cannot be read: {error}")
+            problems.append(f"{path}: cannot be read: {why(error)}")
             continue
         missing = _missing_columns(header)
         if missing:

@@ -50,7 +50,7 @@ class Use:
     @property
     def module(self) -> str:
         """AITER's name of the module."""
-        return _module(self.features)
+        return self.features.stock_name
 
     @property
     def facts(self) -> InstanceFacts | None:
@@ -84,10 +84,6 @@ class Verdict:
     notes: tuple[str, ...]
 
 
-def _module(features: ModuleKey) -> str:
-    return identity.stock_module_name(features)
-
-
 def judge(entries: Iterable[Entry]) -> tuple[Verdict, ...]:
     """Return the verdict on every row, in order."""
     return tuple(_judge(entry) for entry in entries)
@@ -102,7 +98,7 @@ def _judge(entry: Entry) -> Verdict:
         return _verdict(entry, _named_backends(row), [features])
     if entry.kind == "untuned":
         if find_family(features) is None:
-            return _verdict(entry, ("none", "none"), [f"no family is {_module(features)}"])
+            return _verdict(entry, ("none", "none"), [f"no family is {features.stock_name}"])
         return _heuristic(entry, features)
     backends = _named_backends(row)
     notes = [] if row.tag in ("", "flydsl_fallback") else [
@@ -161,25 +157,17 @@ def _backend(row: Row, kernel: str, stage: Stage) -> str:
     return "asm" if stage == 1 and row.q_dtype_w == "torch.int8" else "ck2stages"
 
 
-def _splits(row: Row, stage: Stage) -> bool:
-    """Whether a stage takes the ``_splitk`` module: stage 1 alone, by name or by ksplit."""
-    if stage == 2:  # noqa: PLR2004
-        return False
-    if row.kernel1:
-        return "Splitk" in row.kernel1
-    return row.quant == "per_1x128" and row.ksplit > 1
-
-
 def _named_use(entry: Entry, features: ModuleKey, stage: Stage) -> tuple[Use, list[str]]:
     row = entry.row
-    own = dataclasses.replace(features, splitk=_splits(row, stage))
+    splits = routing.takes_split_k(features.quant, stage, row.ksplit, row.kernel1)
+    own = dataclasses.replace(features, splitk=splits)
     family = find_family(own)
     name = row.kernel1 if stage == 1 else row.kernel2
     notes: list[str] = []
     position = None
     named = False
     if family is None:
-        notes.append(f"stage {stage}: no family is {_module(own)}")
+        notes.append(f"stage {stage}: no family is {own.stock_name}")
     else:
         position = _position(family, own, stage, name)
         named = position is not None
@@ -263,11 +251,11 @@ def heuristic_uses(
 def _route_uses(
     where: str, features: ModuleKey, shape: routing.Shape, route: routing.Route
 ) -> Iterator[Use]:
-    splits = features.quant == "per_1x128" and route.split_k > 1
-    for stage, backend in zip(STAGES, (route.stage1, route.stage2), strict=True):
-        if backend != "ck2stages":
+    for stage in STAGES:
+        if route.backend(stage) != "ck2stages":
             continue
-        own = dataclasses.replace(features, splitk=splits and stage == 1)
+        splits = routing.takes_split_k(features.quant, stage, route.split_k)
+        own = dataclasses.replace(features, splitk=splits)
         family = find_family(own)
         position = None
         if family is not None:

@@ -13,6 +13,7 @@ from prebuild.errors import PrebuildError, ProblemsError
 from prebuild.recording import Recorder
 from prebuild.verify.capture import with_launches
 from prebuild.verify.subject import Found, Subject, subjects_in
+from prebuild.wheelfile import check_wheel
 
 _SUFFIXES = (".so", ".co", ".o")
 
@@ -21,8 +22,11 @@ _SUFFIXES = (".so", ".co", ".o")
 def opened(path: Path) -> Iterator[Path]:
     """Give the directory or file to look into; a wheel is unpacked for the time being."""
     if path.suffix != ".whl":
+        if not path.exists():
+            raise PrebuildError(f"{path}: there is no such file or folder")
         yield path
         return
+    check_wheel(path)
     with TemporaryDirectory() as scratch, zipfile.ZipFile(path) as wheel:
         for name in wheel.namelist():
             if name.endswith((*_SUFFIXES, MANIFEST_NAME)):

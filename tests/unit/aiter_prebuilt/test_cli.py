@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aiter_prebuilt import cli, doctor, explain, jitdir, settings, show, store, tables
+from aiter_prebuilt import cli, doctor, explain, jitdir, match, settings, show, store, tables
 from aiter_prebuilt.manifest import Deployment
 from tests.unit.aiter_prebuilt import samples
 
@@ -82,7 +82,7 @@ def test_explain_tells_weights_with_and_without_their_mark_apart() -> None:
     found = [answer for key in features for answer in explain.explain(shapes, key, (), at)]
     text = show.answers(found, ()).splitlines()
     heads = [line for line in text if line.startswith("module_")]
-    assert heads == [f"{explain.stock_name(key)}:" for key in features]
+    assert heads == [f"{key.stock_name}:" for key in features]
     assert show.answers(found[:6], ()).startswith("tokens")
     first = text[1 : text.index(heads[1])]
     assert "\n".join(first) == show.answers(found[:6], ())
@@ -91,7 +91,7 @@ def test_explain_tells_weights_with_and_without_their_mark_apart() -> None:
 @pytest.mark.usefixtures("installed")
 def test_explain_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["explain", "--tokens", "64"]) == cli.FAILED
-    assert "inter_dim" in capsys.readouterr().err
+    assert "model_dim is missing, inter_dim is missing" in capsys.readouterr().err
     assert cli.main(["explain", "--recipe", "other"]) == cli.FAILED
     assert "known are: kimi" in capsys.readouterr().err
 
@@ -104,6 +104,51 @@ def test_seed_reports_a_module_that_it_cannot_place(
     (step,) = _json(capsys)["steps"]  # type: ignore[misc]
     assert step["action"] == "fail"
     assert list((tmp_path / "jit").iterdir()) == []
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(("option", "code"), [("--dry-run", cli.OK), ("--remove", cli.OK)])
+def test_seed_makes_no_directory_without_a_file_to_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, code: int
+) -> None:
+    assert cli.main(["seed", "--jit-dir", str(tmp_path / "jit"), "--json", option]) == code
+    steps = _json(capsys)["steps"]
+    actions = [step["action"] for step in steps]  # type: ignore[attr-defined]
+    assert actions == (["place"] if option == "--dry-run" else [])
+    assert not (tmp_path / "jit").exists()
+
+
+def test_modules_of_one_fate_share_their_reasons() -> None:
+    reasons = tuple(match.Reason(code=text, message=text) for text in ("no GPU", "no HIP"))
+    states = [
+        doctor.ModuleState(stock_name=name, state="declined", detail="", reasons=why, notes=())
+        for name, why in (("a", reasons), ("b", reasons[:1]), ("c", reasons))
+    ]
+    served = dataclasses.replace(states[0], stock_name="d", state="served", detail="full, d.so")
+    assert show._states([*states, served]) == [
+        "declined:", "  a", "  c", "    - no GPU", "    - no HIP",
+        "declined:", "  b", "    - no GPU",
+        "served:", "  d", "    - full, d.so",
+    ]  # fmt: skip
+
+
+def test_an_answer_names_its_kernel_as_the_plan_does() -> None:
+    name = "moe_ck2stages_gemm1_64x32x32x128_1x1_MulABScaleShuffled_v3_Nswizzle0_Quant3_silu_B16"
+    assert show._short(name) == "gemm1_64x32x32x128_1x1_v3"
+    assert show._short("one") == "one"
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_process_that_is_not_there_needs_attention(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor", "--pid", str(1 << 30)]) == cli.FOUND
+    assert f"/proc/{1 << 30}/maps cannot be read" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == cli.OK
+    assert capsys.readouterr().out.strip()
 
 
 def test_usage() -> None:

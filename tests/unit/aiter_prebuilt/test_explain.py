@@ -28,7 +28,7 @@ def _ask(
 
 
 def test_aiters_names_of_modules() -> None:
-    assert explain.stock_name(samples.FEATURES) == samples.STOCK
+    assert samples.FEATURES.stock_name == samples.STOCK
 
 
 def test_both_stages_of_a_covered_shape() -> None:
@@ -95,27 +95,74 @@ def test_a_kernel_that_is_left_out_as_wrong_is_aiters_to_compile() -> None:
     assert (one.coverage, one.compiles) == (None, True)
 
 
+def test_a_kernel_for_odd_and_even_steps_keeps_its_name() -> None:
+    whole = samples.instance("one", kernels=(samples.kernel(tail="full"),))
+    one, _ = _ask(SHAPE, _entry(instances=(whole,)))
+    assert (one.main_loop, one.tail, one.kernel) == (True, "full", "kernel_True_full")
+
+
 def test_a_given_block_m() -> None:
     one, _ = _ask(explain.Shape(**{**vars(SHAPE), "block_m": 64}), _entry())
     assert (one.block_m, one.choice, one.compiles) == (64, "given", True)
 
 
+def _write_table(root: Path, *rows: dict[str, object]) -> None:
+    """Write AITER's table with a row of A4W4 for each of ``rows``, which says what differs."""
+    columns = {
+        "cu_num": 256, "token": 64, "model_dim": 7168, "inter_dim": 1024, "expert": 384, "topk": 8,
+        "act_type": "ActivationType.Silu", "dtype": "torch.bfloat16",
+        "q_dtype_a": "torch.float4_e2m1fn_x2", "q_dtype_w": "torch.float4_e2m1fn_x2",
+        "q_type": "QuantType.per_1x32", "doweight_stage1": 0, "block_m": 64, "ksplit": 0, "us": 20,
+        "kernelName1": "moe_ck2stages_none", "kernelName2": "moe_ck2stages_none",
+        "run_1stage": 0, "_tag": "",
+    }  # fmt: skip
+    lines = [",".join(columns)]
+    lines += [",".join(map(str, {**columns, **row}.values())) for row in rows]
+    (root / "configs").mkdir()
+    (root / "configs" / "tuned_fmoe.csv").write_text("\n".join(lines))
+
+
 def test_a_tuned_row_comes_before_the_heuristic(tmp_path: Path) -> None:
-    (tmp_path / "configs").mkdir()
-    head = (
-        "cu_num,token,model_dim,inter_dim,expert,topk,act_type,dtype,q_dtype_a,q_dtype_w,q_type,"
-        "doweight_stage1,block_m,us,kernelName1,kernelName2"
-    )
-    row = (
-        "256,64,7168,1024,384,8,ActivationType.Silu,torch.bfloat16,torch.float4_e2m1fn_x2,"
-        "torch.float4_e2m1fn_x2,QuantType.per_1x32,0,{block_m},{us},{one},moe_ck2stages_none"
-    )
-    rows = [row.format(block_m=128, us=50, one="x"), row.format(block_m=64, us=20, one="flydsl_y")]
-    (tmp_path / "configs" / "tuned_fmoe.csv").write_text("\n".join([head, *rows]))
+    slow = {"block_m": 128, "us": 50, "kernelName1": "x"}
+    _write_table(tmp_path, slow, {"kernelName1": "flydsl_y"})
     one, two = _ask(SHAPE, _entry(), root=tmp_path)
     assert (one.block_m, one.choice, one.compiles) == (64, "tuned_fmoe.csv", False)
     assert "no CK2stages kernel" in one.note
     assert two.block_m == 64
+
+
+def test_a_row_of_one_stage_asks_ck2stages_for_neither(tmp_path: Path) -> None:
+    _write_table(tmp_path, {"kernelName1": "_ZN5aiter3one", "kernelName2": "", "run_1stage": 1})
+    for answer in _ask(SHAPE, root=tmp_path):
+        assert (answer.compiles, answer.module) == (False, None)
+        assert "takes _ZN5aiter3one," in answer.note
+
+
+def test_a_row_that_only_replaces_flydsl_is_none(tmp_path: Path) -> None:
+    _write_table(tmp_path, {"_tag": "flydsl_fallback"})
+    assert {answer.choice for answer in _ask(SHAPE, _entry(), root=tmp_path)} == {"heuristic"}
+
+
+@pytest.mark.parametrize(
+    ("name", "ksplit", "splits"),
+    [
+        ("", 0, False),
+        ("", 2, True),
+        ("moe_ck2stages_Splitk", 2, True),
+        ("moe_ck2stages_x", 2, False),
+    ],
+)
+def test_a_row_that_splits_k_asks_for_the_split_module(
+    tmp_path: Path, name: str, ksplit: int, splits: bool
+) -> None:
+    f8 = "torch.float8_e4m3fn"
+    row = {"q_dtype_a": f8, "q_dtype_w": f8, "q_type": "QuantType.per_1x128", "ksplit": ksplit}
+    _write_table(tmp_path, {**row, "kernelName1": name, "kernelName2": ""})
+    blockscale = dataclasses.replace(
+        samples.FEATURES, a_dtype="f8", b_dtype="f8", quant="per_1x128"
+    )
+    found = explain.explain([SHAPE], blockscale, (), explain.AiterAt(root=tmp_path))
+    assert [answer.stock_name.endswith("_splitk") for answer in found] == [splits, False]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ KIMI = ModuleKey(
     ],
 )
 def test_module_names_are_aiters(changes: dict[str, object], name: str) -> None:
-    assert identity.stock_module_name(dataclasses.replace(KIMI, **changes)) == name  # type: ignore[arg-type]
+    assert dataclasses.replace(KIMI, **changes).stock_name == name  # type: ignore[arg-type]
 
 
 def test_instance_names_are_those_of_the_issue() -> None:

@@ -160,3 +160,14 @@ def test_recipes_of_the_same_features_share_a_module() -> None:
     (module,) = plan.modules
     assert module.recipes == ("kimi-k2.5-mxfp4", "other")
     assert len(module.built) == 10
+
+
+def test_a_module_without_kernels_is_left_out_and_a_plan_without_modules_is_an_error() -> None:
+    with pytest.raises(PlanError, match=f"{STOCK}: no call of the recipes takes a kernel of it"):
+        kimi_plan(block_m=[33])
+    recipes = load_recipes(
+        find_recipes(["kimi-k2.5-mxfp4", "qwen3-235b-fp8-weight1"], PROJECT.recipes)
+    )
+    plan = make_plan([narrow(recipe, block_m=[16]) for recipe in recipes])
+    assert {module.features.quant for module in plan.modules} == {"per_1x128"}
+    assert [e.what for e in plan.exclusions if e.rule == "no-kernel"] == [STOCK]

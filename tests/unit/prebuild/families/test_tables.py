@@ -33,7 +33,7 @@ def test_modules_and_instances_have_aiters_names(facts: dict[str, Any]) -> None:
     features = key(**facts["features"])
     family = find_family(features)
     assert family is not None
-    assert identity.stock_module_name(features) == facts["module"]
+    assert features.stock_name == facts["module"]
     own = {identity.instance_name(family, features, i.stage, i.tile) for i in family.instances}
     assert sorted(own) == facts["instances"]
 
@@ -60,13 +60,11 @@ def test_every_variant_has_aiters_names(family: Family) -> None:
             identity.instance_name(family, features, i.stage, i.tile) for i in family.instances
         )
         digest = hashlib.sha256("\n".join(own).encode()).hexdigest()
-        assert DIGESTS[identity.stock_module_name(features)] == [len(own), digest]
+        assert DIGESTS[features.stock_name] == [len(own), digest]
 
 
 def test_no_variant_of_aiters_is_forgotten() -> None:
-    found = [
-        identity.stock_module_name(f) for one in load_families().values() for f in variants(one)
-    ]
+    found = [f.stock_name for one in load_families().values() for f in variants(one)]
     assert sorted(found) == sorted(DIGESTS)
 
 

@@ -8,6 +8,7 @@ import typer
 from rich.console import RenderableType
 from typer.testing import CliRunner
 
+from prebuild.errors import PrebuildError
 from prebuild.report import cli, record
 from tests.unit.prebuild.report import samples
 
@@ -75,3 +76,12 @@ def test_a_folder_without_a_build_is_an_error(
 ) -> None:
     done = runner.invoke(app, ["--work", str(tmp_path)])
     assert isinstance(done.exception, record.RecordError)
+
+
+def test_a_page_that_cannot_be_written_is_one_line(
+    tmp_path: Path, runner: CliRunner, app: typer.Typer
+) -> None:
+    work = write_build(tmp_path / "w")
+    done = runner.invoke(app, ["--work", str(work), "--html", str(tmp_path / "none" / "b.html")])
+    assert isinstance(done.exception, PrebuildError)
+    assert str(done.exception).endswith("b.html cannot be written: No such file or directory")

@@ -40,7 +40,7 @@ def test_each_compile_and_the_link_has_a_bar_in_scale() -> None:
 def test_page_has_the_modules_and_every_kernel() -> None:
     page = as_html(report(), title="x")
     modules, kernels = page.split("<h2>Timeline</h2>")[0], page.split('<table id="kernels">')[1]
-    assert "<tr><td>deployed</td><td>2 of 10</td><td>2</td><td>123456</td>" in modules
+    assert "<tr><td>deployed</td><td>2 of 10</td><td>2</td><td>123,456</td>" in modules
     assert "<td>module_x__deployed_0</td><td>one, two</td></tr>" in modules
     body = kernels.split("</table>")[0]
     assert body.count("<tr title=") == 2

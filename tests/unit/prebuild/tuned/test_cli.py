@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from prebuild.recipe import load_recipes
-from prebuild.tuned.cli import coverage, import_tuned
+from prebuild.tuned.cli import _grouped, coverage, import_tuned
 from prebuild.tuned.rows import TableError
 from tests.unit.prebuild.samples import write_recipe
 from tests.unit.prebuild.tuned.samples import STAGE1, STAGE2, row, write
@@ -34,6 +34,15 @@ def test_import_says_what_every_row_takes(tmp_path: Path, recipe: str) -> None:
     assert STAGE1 in result.stdout
     assert "t.csv:3: is for gfx942" in result.stdout
     assert "2  rows" in result.stdout.splitlines()[-1]
+
+
+def test_rows_with_the_same_note_are_one_line() -> None:
+    notes = ["t.csv:2: odd: very", "t.csv:3: other", "t.csv:9: odd: very", "u.csv:1: other"]
+    assert list(_grouped(notes)) == [
+        "t.csv:2 to 9 (2 rows): odd: very",
+        "t.csv:3: other",
+        "u.csv:1: other",
+    ]
 
 
 def test_import_as_json(tmp_path: Path, recipe: str) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiter_prebuilt import routing
-from prebuild.plan import make_plan
+from prebuild.plan import PlanError, make_plan
 from prebuild.recipe import Recipe
 from prebuild.tuned.coverage import Point, as_json, as_text, cover, recipe_uses
 from prebuild.tuned.rows import read_tables
@@ -120,7 +120,11 @@ def test_deployed_coverage_holds_for_any_token_count(deployment: tuple[Recipe, i
         experts=recipe.experts,
         topk=recipe.top_k,
     )
-    plan = make_plan([recipe])
+    try:
+        plan = make_plan([recipe])
+    except PlanError:  # every call goes to another back end: no module has a kernel to hold
+        assert recipe_uses([recipe]) == ()
+        return
     for features in recipe.features():
         found = cover(plan, heuristic_uses("call", features, shape, (tokens, tokens)))
         assert {point.status for point in found} <= {"hit", "unavailable"}
