@@ -26,12 +26,15 @@ class Late:
     attribute: str
     help: str
     """The first line of its own help, so that a list of commands imports none."""
+    panel: str = "Build"
+    """Under which heading the list has it."""
 
     def load(self) -> object:
         """Import it."""
         return getattr(import_module(self.module), self.attribute)
 
 
+_AITER, _RELEASE = "Beside AITER", "Release"
 COMMANDS = {
     "plan": Late(
         "prebuild.planning", "plan", "Print modules, instances and kernels; nothing is built."
@@ -81,45 +84,59 @@ COMMANDS = {
         "prebuild.tuned.cli",
         "import_tuned",
         "Say what rows of AITER's tables ask of CK2stages, and where recipes differ from them.",
+        panel=_AITER,
     ),
     "coverage": Late(
         "prebuild.tuned.cli",
         "coverage",
         "Say whether the recipes' plan answers each row of the tables and each heuristic call.",
+        panel=_AITER,
     ),
     "harvest": Late(
         "prebuild.harvest.cli",
         "command",
         "Pack modules that an installed AITER has compiled into a wheel.",
+        panel=_AITER,
     ),
-    "repro": Late("prebuild.repro.cli", "app", "The two reproductions of ROCm/aiter#3566."),
-    "container": Late("prebuild.release.cli", "container", "Build wheels in a container."),
-    "matrix": Late("prebuild.release.cli", "matrix", "Print the jobs of the wheel workflow."),
+    "repro": Late(
+        "prebuild.repro.cli", "app", "The two reproductions of ROCm/aiter#3566.", panel=_AITER
+    ),
+    "container": Late(
+        "prebuild.release.cli", "container", "Build wheels in a container.", panel=_RELEASE
+    ),
+    "matrix": Late(
+        "prebuild.release.cli", "matrix", "Print the jobs of the wheel workflow.", panel=_RELEASE
+    ),
     "judge": Late(
         "prebuild.release.cli",
         "judge",
         "Judge finished wheels: symbols against real HIP runtimes, bytes, SBOM, abi3, size.",
+        panel=_RELEASE,
     ),
     "smoke": Late(
         "prebuild.release.cli",
         "smoke_command",
         "Install a wheel in clean environments of several CPythons, load what is in it.",
+        panel=_RELEASE,
     ),
     "reproduce": Late(
         "prebuild.release.cli",
         "reproduce_command",
         "Build HEAD's wheel here and in a container, compare byte for byte.",
+        panel=_RELEASE,
     ),
-    "sums": Late("prebuild.release.cli", "sums", "Write SHA256SUMS beside wheels."),
+    "sums": Late("prebuild.release.cli", "sums", "Write SHA256SUMS beside wheels.", panel=_RELEASE),
     "release-version": Late(
         "prebuild.release.cli",
         "release_version",
         "Check that tag, version and CHANGELOG.md say the same.",
+        panel=_RELEASE,
     ),
     "release-notes": Late(
         "prebuild.release.cli",
         "notes",
         "Print the newest section of CHANGELOG.md, for the release page.",
+        panel=_RELEASE,
     ),
 }
 
@@ -161,7 +178,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for _name, _late in COMMANDS.items():
-    app.command(_name, help=_late.help)(_nothing)
+    app.command(_name, help=_late.help, rich_help_panel=_late.panel)(_nothing)
 
 
 @app.callback()
