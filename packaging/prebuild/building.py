@@ -38,7 +38,7 @@ def build(
     prepared, settings = _prepared(made, work)
     if cache is not None:
         prepared, settings = elsewhere(prepared, settings, cache.absolute())
-    with console.compile_progress() as on_done:
+    with console.progress("compiling") as on_done:
         built = pipeline.build(
             prepared, settings=settings, launcher=launcher, jobs=jobs, on_done=on_done
         )
@@ -65,7 +65,7 @@ def shard_command(
     for unit in units:
         typer.echo(f"{prepared.book.of(unit).seconds:7.1f} s  {unit.id}")
     if not dry_run:
-        with console.compile_progress() as on_done:
+        with console.progress("compiling") as on_done:
             pipeline.build(prepared, settings=settings, only=units, on_done=on_done)
 
 

@@ -26,12 +26,12 @@ err = Console(
 
 
 @contextmanager
-def compile_progress() -> Iterator[OnDone]:
-    """Yield the callback that shows each finished compile."""
+def progress(label: str) -> Iterator[OnDone]:
+    """Yield the callback that shows each finished step (a compile, a kernel that was run)."""
     if err.is_terminal:
-        with _bar() as progress:
-            task = progress.add_task("compiling", total=None)
-            yield lambda done, total, unit: progress.update(
+        with _bar() as bar:
+            task = bar.add_task(label, total=None)
+            yield lambda done, total, unit: bar.update(
                 task, completed=done, total=total, description=short(unit)
             )
     else:

@@ -57,7 +57,7 @@ def compile(  # noqa: A001  the command's name
     with tempfile.TemporaryDirectory(prefix="prebuild-repro-") as name:
         folder = Path(name)
         began = time.monotonic()
-        with console.compile_progress() as on_done:
+        with console.progress("compiling") as on_done:
             build_in(
                 folder / "cache",
                 plan,

@@ -8,9 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Required, TypedDict, Unpack
 
 import typer
-from rich.console import Console
 
-from prebuild.console import err
+from prebuild import console
 from prebuild.recording import Recorder, build_runtime
 from prebuild.settings import Settings
 from prebuild.toolchain import load as load_toolchain
@@ -31,7 +30,6 @@ class Options(TypedDict, total=False):
     jobs: int | None
     only: str
     fresh: bool
-    console: Console | None
 
 
 def run(path: Path, *, failures: Path | None = None, **options: Unpack[Options]) -> list[Verdict]:
@@ -53,14 +51,12 @@ def examine(
     jobs: int | None = None,
     only: str = "",
     fresh: bool = False,
-    console: Console | None = None,
 ) -> list[Verdict]:
     """Run the kernels below ``path`` whose name holds ``only``, print and return the verdicts.
 
     With ``objdump`` given no toolchain is needed, and launches are derived, not recorded.
     """
-    console = console or err
-    with opened(path) as place, TemporaryDirectory() as scratch, report.progress(console) as bar:
+    with opened(path) as place, TemporaryDirectory() as scratch:
         recorder, tool = None, objdump
         if tool is None:
             toolchain = load_toolchain(settings)
@@ -68,23 +64,23 @@ def examine(
             recorder = Recorder(runtime=build_runtime(toolchain, Path(scratch)))
         found = collect(place, recorder)
         subjects = [subject for subject in found.subjects if only in subject.facts.name()]
-        task = bar.add_task("kernels", total=len(subjects))
-        verdicts = verify(
-            subjects,
-            objdump=tool,
-            cache=None if fresh else settings.cache_dir / "verified",
-            jobs=jobs,
-            on_done=lambda verdict: bar.update(task, advance=1, description=verdict.kernel),
-        )
-    console.print(report.table(verdicts))
+        with console.progress("running kernels") as on_done:
+            verdicts = verify(
+                subjects,
+                objdump=tool,
+                cache=None if fresh else settings.cache_dir / "verified",
+                jobs=jobs,
+                on_done=on_done,
+            )
+    console.err.print(report.table(verdicts))
     figures = report.summarise(verdicts)
-    console.print(
+    console.err.print(
         f"{figures.kernels} kernels ({figures.cached} from the cache), {figures.wrong} wrong;"
         f" {figures.instructions:,} instructions of {figures.opcodes} kinds,"
         f" {figures.elements:,} elements, largest error {figures.max_error:.3f} of its bound"
     )
     if found.unknown:
-        console.print(
+        console.err.print(
             f"[yellow]{len(found.unknown)} kernels were not run: no problem is known for them[/]"
         )
     return verdicts

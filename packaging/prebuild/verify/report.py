@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from prebuild.verify.verdict import Verdict
@@ -70,17 +68,6 @@ def table(verdicts: Sequence[Verdict]) -> Table:
             f"{verdict.seconds:.1f}",
         )
     return drawn
-
-
-def progress(console: Console) -> Progress:
-    """Return the progress bar of a run."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-    )
 
 
 def write_failures(verdicts: Sequence[Verdict], directory: Path) -> list[Path]:

@@ -18,7 +18,8 @@ from prebuild.verify.verdict import Verdict
 
 PROBLEMS_VERSION = "2"
 """Raised whenever the problems or the reference change: part of the cache key of a verdict."""
-OnDone = Callable[[Verdict], None]
+OnDone = Callable[[int, int, str], None]
+"""(finished, total, kernel) after each kernel."""
 
 
 def verify(
@@ -27,7 +28,7 @@ def verify(
     objdump: Path,
     cache: Path | None = None,
     jobs: int | None = None,
-    on_done: OnDone = lambda verdict: None,  # noqa: ARG005
+    on_done: OnDone = lambda _finished, _total, _kernel: None,
 ) -> list[Verdict]:
     """Return a verdict a kernel, in the order of ``subjects``.
 
@@ -41,11 +42,11 @@ def verify(
             missing.append(subject)
         else:
             verdicts[subject.symbol, subject.sha256] = known
-            on_done(known)
+            on_done(len(verdicts), len(subjects), known.kernel)
     for verdict in _run(missing, objdump, jobs or os.cpu_count() or 1):
         verdicts[verdict.symbol, verdict.code_object] = verdict
         _store(cache, verdict, missing)
-        on_done(verdict)
+        on_done(len(verdicts), len(subjects), verdict.kernel)
     return [verdicts[subject.symbol, subject.sha256] for subject in subjects]
 
 

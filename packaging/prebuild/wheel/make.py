@@ -42,7 +42,7 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
     recipes = chosen_recipes(config, project)
     plan = make_plan(recipes)
     prepared = pipeline.prepare(plan, project=project, settings=settings, work=project.build)
-    with console.compile_progress() as on_done:
+    with console.progress("compiling") as on_done:
         built = pipeline.build(
             prepared, settings=settings, launcher=config.launcher, on_done=on_done
         )

@@ -1,8 +1,9 @@
-"""Packed float32 instructions: two operations on pairs of registers."""
+"""Packed 32-bit instructions: two operations on pairs of registers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,13 @@ from prebuild.gfx950.disassembly import Instruction, Operand
 from prebuild.gfx950.floats import flush, fma32
 from prebuild.gfx950.isa.registry import Run, instruction
 from prebuild.gfx950.isa.single import result_float
-from prebuild.gfx950.isa.sources import bits32, lane_shadow, vector_destination
+from prebuild.gfx950.isa.sources import (
+    bits32,
+    byte_shadow,
+    lane_shadow,
+    plain32,
+    vector_destination,
+)
 from prebuild.gfx950.wave import Wave
 
 _FUNCTIONS: dict[str, tuple[Callable[..., F32], int]] = {
@@ -80,3 +87,34 @@ def _packed(found: Instruction) -> Run:
             wave.put_f32(register + offset, data, undefined)
 
     return run
+
+
+@instruction("v_pk_mov_b32", modifiers="op_sel")
+def _moves(found: Instruction) -> Run:
+    """Copy a half of the first source, then one of the second; op_sel picks each source's half."""
+    register = vector_destination(found, 2)
+    parts = [
+        _part(found, operand, high)
+        for operand, high in zip(found.operands[1:3], _bits(found, "op_sel", 0, 2), strict=True)
+    ]
+    moves = [(plain32(found, part), byte_shadow(part)) for part in parts]
+
+    def run(wave: Wave) -> None:
+        # Copied before the first write: a pair may be its own source, halves exchanged.
+        values = [(read(wave).copy(), shadow(wave)) for read, shadow in moves]
+        for offset, (data, shadow) in enumerate(values):
+            wave.put(register + offset, data, 0)
+            wave.mark(register + offset, shadow)
+
+    return run
+
+
+def _part(found: Instruction, operand: Operand, high: int) -> Operand:
+    """One half of a 64-bit source as an operand of its own."""
+    if operand.kind not in ("v", "s"):
+        if high:
+            raise found.unsupported("high half of a constant is not modelled")
+        return operand
+    if operand.count != 2:
+        raise found.unsupported(f"packed source {operand.text}")
+    return replace(operand, index=operand.index + high, count=1)

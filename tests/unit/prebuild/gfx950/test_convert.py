@@ -81,6 +81,21 @@ def test_a_constant_is_the_low_half_of_a_packed_source(bench: Any) -> None:
         bench.run("v_pk_add_f32 v[6:7], v[2:3], 1.0")
 
 
+def test_a_packed_move_takes_a_half_of_each_source(bench: Any) -> None:
+    for register, value in ((2, 0x11), (3, 0x80000001), (4, 0x33), (5, 0x44)):  # a denormal stays
+        bench.set(register, value)
+    bench.run("v_pk_mov_b32 v[6:7], v[2:3], v[4:5] op_sel:[1,0]")
+    assert (bench.ints(6)[0], bench.ints(7)[0]) == (0x80000001, 0x33)
+    bench.run("v_pk_mov_b32 v[6:7], v[2:3], v[4:5] op_sel:[0,1]")
+    assert (bench.ints(6)[0], bench.ints(7)[0]) == (0x11, 0x44)
+    bench.run("v_pk_mov_b32 v[4:5], v[4:5], v[4:5] op_sel:[1,0]")
+    assert (bench.ints(4)[0], bench.ints(5)[0]) == (0x44, 0x33)
+    bench.run("v_pk_mov_b32 v[6:7], v[2:3], 7")
+    assert (bench.ints(6)[0], bench.ints(7)[0]) == (0x11, 7)
+    with pytest.raises(UnsupportedInstruction):
+        bench.run("v_pk_mov_b32 v[6:7], 7, v[2:3] op_sel:[1,0]")
+
+
 def test_int4_are_sixteenths(bench: Any) -> None:
     bench.set(1, np.arange(64) * 0x01000001)
     bench.run("v_cvt_off_f32_i4_e32 v2, v1")

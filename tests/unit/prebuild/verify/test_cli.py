@@ -34,16 +34,17 @@ def patched(subject: Subject, verdict: Verdict, monkeypatch: pytest.MonkeyPatch)
 
 
 def start(tmp_path: Path, **options: Any) -> tuple[list[Verdict], str]:
-    console = Console(record=True, width=120, file=io.StringIO())
-    verdicts = cli.run(
-        tmp_path,
-        settings=Settings(cache_dir=tmp_path / "cache"),
-        objdump=Path("objdump"),
-        failures=tmp_path / "failures",
-        console=console,
-        **options,
-    )
-    return verdicts, console.export_text()
+    text = io.StringIO()
+    with pytest.MonkeyPatch.context() as context:
+        context.setattr(cli.console, "err", Console(width=120, file=text))
+        verdicts = cli.run(
+            tmp_path,
+            settings=Settings(cache_dir=tmp_path / "cache"),
+            objdump=Path("objdump"),
+            failures=tmp_path / "failures",
+            **options,
+        )
+    return verdicts, text.getvalue()
 
 
 def test_figures_are_printed(patched: dict[str, Any], tmp_path: Path) -> None:
