@@ -161,6 +161,7 @@ class Guard:
 
 
 _TOKENS = re.compile(r"\btokens = \d+")
+_LONGEST = 200  # characters of an argument; a kernel's name has up to 130
 _ALIAS = {"use_non_temporal_load": "non_temporal_load"}
 
 
@@ -173,6 +174,6 @@ def _literal(text: str) -> Any:  # noqa: ANN401  a default value
 def _show(value: Any) -> str:  # noqa: ANN401  an argument
     shape = getattr(value, "shape", None)
     if shape is None:
-        return repr(value)[:120]
+        return repr(value)[:_LONGEST]
     kind = str(getattr(value, "dtype", type(value).__name__)).removeprefix("torch.")
     return f"{kind}[{', '.join(map(str, shape))}]"
