@@ -40,12 +40,9 @@ def _half(
 ) -> tuple[Callable[[Wave], F32], tuple[Operand, ...]]:
     """Return the reader of one half of a pair, and the operand part that it reads."""
     sign = np.float32(-1 if negate else 1)
-    if operand.kind in ("v", "s"):
-        if operand.count != 2:
-            raise found.unsupported(f"packed source {operand.text}")
-        index = operand.index + high
-        part = Operand(kind=operand.kind, text=operand.text, index=index)
-        scalar = operand.kind == "s"
+    part = _part(found, operand, high)
+    if part.kind in ("v", "s"):
+        index, scalar = part.index, part.kind == "s"
 
         def read(wave: Wave) -> F32:
             data: F32 = (
@@ -57,8 +54,6 @@ def _half(
             return signed
 
         return read, (part,)
-    if high:
-        raise found.unsupported("high half of a constant is not modelled")
     constant = np.uint32(bits32(found, operand)).view(np.float32)
     scaled = np.full(64, sign * constant, np.float32)
     return (lambda wave: scaled), ()
