@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from prebuild.model import OnDone
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-OnDone = Callable[[int, int, str], None]
 out = Console(soft_wrap=True, highlight=False)
 # A log has no width of its own; tables shall not be folded there.
 _LOG_WIDTH = 140

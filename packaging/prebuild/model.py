@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,8 @@ Stage = Literal[1, 2]
 Tail = Literal["odd", "even", "full"]
 Variant = tuple[bool, Tail]
 """One of an instance's kernels: (has the main K loop, tail)."""
+OnDone = Callable[[int, int, str], None]
+"""Told of each finished step of long work: (finished, total, what it was)."""
 
 
 @dataclass(frozen=True, kw_only=True)

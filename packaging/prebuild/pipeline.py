@@ -6,7 +6,7 @@ Only this module and the CLI compose stages.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,14 +22,12 @@ from prebuild.inspect.findings import InspectionError, judge, load_policy
 from prebuild.inspect.known import known_facts
 from prebuild.link import LinkedModule, link_module
 from prebuild.manifest_writer import Inspected
-from prebuild.model import Plan
+from prebuild.model import OnDone, Plan
 from prebuild.project import Project
 from prebuild.report import record
 from prebuild.settings import Settings
 from prebuild.toolchain import Toolchain
 from prebuild.toolchain import load as load_toolchain
-
-OnDone = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from prebuild import pipeline
 from prebuild.compile.costs import CostBook
 from prebuild.compile.units import ModuleUnits, Unit
-from prebuild.model import Plan
+from prebuild.model import OnDone, Plan
 from prebuild.project import Project
 from prebuild.settings import Settings
 
@@ -20,7 +20,7 @@ def build_in(
     project: Project,
     settings: Settings,
     work: Path,
-    on_done: pipeline.OnDone = lambda _finished, _total, _unit: None,
+    on_done: OnDone = lambda _finished, _total, _unit: None,
 ) -> pipeline.Built:
     """Compile, link and inspect ``plan`` with objects, modules and costs below ``cache``.
 

@@ -11,7 +11,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from prebuild.compile.launcher import Launcher, find_launcher
 from prebuild.compile.memory import available_bytes, job_count
 from prebuild.compile.units import Unit
 from prebuild.errors import ProblemsError
+from prebuild.model import OnDone
 from prebuild.toolchain import Toolchain
 
 _STATUS = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")
@@ -32,9 +33,6 @@ _MEASURE = Path(__file__).with_name("measure.py")
 # Transparent huge pages for the compiler's heap: fewer page faults and TLB misses in a process
 # that touches 1 to 3 GB; docs/compile-time.md has the figures.
 COMPILER_ENV = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-
-OnDone = Callable[[int, int, str], None]
-"""(finished, total, unit id) after each compile."""
 
 
 class CompileError(ProblemsError):

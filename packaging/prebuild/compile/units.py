@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -66,7 +66,15 @@ class _Maker:
     toolchain: Toolchain
     flags: Flags
 
-    def make(self, kind: Kind, source: Path, include: Sequence[Path], *, module: str = "") -> Unit:
+    def make(
+        self,
+        kind: Kind,
+        source: Path,
+        include: Sequence[Path],
+        *,
+        module: str = "",
+        accumulators: int = 0,
+    ) -> Unit:
         flags = self._flags(kind, source)
         include = (*include, self.csrc)
         content = {
@@ -85,6 +93,7 @@ class _Maker:
             flags=flags,
             key=key,
             object=self.objects / key[:2] / f"{key}.{suffix}",
+            accumulators=accumulators,
         )
 
     def _flags(self, kind: Kind, source: Path) -> tuple[str, ...]:
@@ -114,8 +123,10 @@ def _module_units(maker: _Maker, module: PlannedModule, binding: Sequence[Unit])
     root = maker.generated / module.name
     instances = root / "instances"
     kernels = {
-        kernel.id: replace(
-            maker.make("kernel", root / "kernels" / f"{kernel.id}.cu", (instances,)),
+        kernel.id: maker.make(
+            "kernel",
+            root / "kernels" / f"{kernel.id}.cu",
+            (instances,),
             accumulators=_accumulators(instance),
         )
         for instance in module.built

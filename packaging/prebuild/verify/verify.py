@@ -5,21 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
 from prebuild.gfx950 import EXECUTOR_VERSION
 from prebuild.gfx950.launch import Launch
+from prebuild.model import OnDone
 from prebuild.verify.runner import run_subject
 from prebuild.verify.subject import Subject, shapes
 from prebuild.verify.verdict import Verdict
 
 PROBLEMS_VERSION = "2"
 """Raised whenever the problems or the reference change: part of the cache key of a verdict."""
-OnDone = Callable[[int, int, str], None]
-"""(finished, total, kernel) after each kernel."""
 
 
 def verify(
