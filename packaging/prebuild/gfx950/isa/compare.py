@@ -69,11 +69,15 @@ def _build(found: Instruction) -> Run:
         raise found.unsupported(f"comparison into {target.text}")
     left, right = _reader(found, 0, kind), _reader(found, 1, kind)
     shadow = lane_shadow(found.operands[1:3])
-    index = EXEC if verb == "cmpx" else target.index
+    index = target.index
+    narrows = verb == "cmpx"
 
     def run(wave: Wave) -> None:
-        bits = every_lane(test(left(wave), right(wave)))
-        wave.set_pair(index, mask_of(bits) & wave.exec, shadow(wave) & wave.exec)
+        bits = mask_of(every_lane(test(left(wave), right(wave)))) & wave.exec
+        undefined = shadow(wave) & wave.exec
+        wave.set_pair(index, bits, undefined)
+        if narrows:
+            wave.set_pair(EXEC, bits, undefined)
 
     return run
 

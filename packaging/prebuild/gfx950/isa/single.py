@@ -1,4 +1,4 @@
-"""Vector float32 arithmetic, the division helpers and the transcendental functions.
+"""Vector float32 arithmetic and the transcendental functions.
 
 Arithmetic is rounded once, to nearest even, with MODE's denormal handling on sources and results.
 The transcendental instructions are modelled as correctly rounded and flush denormals; the hardware
@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from prebuild.gfx950.arrays import F32, F64, Any32, every_lane, lanes_of, mask_of
-from prebuild.gfx950.disassembly import VCC, Instruction
-from prebuild.gfx950.floats import exponent, flush, fma32
+from prebuild.gfx950.arrays import F32, F64
+from prebuild.gfx950.disassembly import Instruction
+from prebuild.gfx950.floats import flush, fma32
 from prebuild.gfx950.isa.registry import Run, instruction
 from prebuild.gfx950.isa.sources import (
     float32_of,
@@ -25,7 +25,6 @@ from prebuild.gfx950.isa.sources import (
 from prebuild.gfx950.wave import Wave
 
 Function = Callable[..., F32]
-_BIAS = 127
 
 
 def _maximum(left: F32, right: F32) -> F32:
@@ -140,121 +139,3 @@ def _ldexp(found: Instruction) -> Run:
         wave.put_f32(register, result_float(wave, found, data), shadow(wave))
 
     return run
-
-
-@instruction("v_div_scale_f32")
-def _div_scale(found: Instruction) -> Run:
-    """Prepare a division: scale source 0 (numerator or denominator) out of the extremes.
-
-    By the ISA document; what the helper after it, v_div_fmas, does with VCC is there described
-    wrongly (see there).
-    """
-    register = vector_destination(found)
-    flag = found.operands[1].index
-    reads = [float32_of(found, operand, 0) for operand in found.operands[2:5]]
-    shadow = lane_shadow(found.operands[2:5])
-
-    def run(wave: Wave) -> None:
-        data, condition = div_scale(*[every_lane(read(wave)) for read in reads])
-        undefined = shadow(wave)
-        wave.put_f32(register, result_float(wave, found, data), undefined)
-        wave.set_pair(flag, mask_of(condition) & wave.exec, undefined & wave.exec)
-
-    return run
-
-
-def div_scale(chosen: F32, denominator: F32, numerator: F32) -> tuple[F32, Any32]:
-    """Return the scaled source and the condition flag of each lane."""
-    top, bottom = exponent(numerator), exponent(denominator)
-    if _plain(top, bottom):
-        return chosen, np.zeros(64, np.bool_)
-    is_denominator = chosen.view(np.uint32) == denominator.view(np.uint32)
-    is_numerator = chosen.view(np.uint32) == numerator.view(np.uint32)
-    up = np.ldexp(chosen, 64)
-    down = np.ldexp(chosen, -64)
-    quotient = np.abs(numerator.astype(np.float64) / denominator.astype(np.float64))
-    reciprocal = np.abs(1.0 / denominator.astype(np.float64))
-    small_quotient = quotient < 2.0**-126
-    small_reciprocal = reciprocal < 2.0**-126
-    undefined = (numerator == 0) | (denominator == 0)
-    cases = [
-        (undefined, np.full(64, np.nan, np.float32), False),
-        (top - bottom >= 96, np.where(is_denominator, up, chosen), True),
-        ((bottom == 0), up, False),
-        (small_reciprocal & small_quotient, np.where(is_denominator, up, chosen), True),
-        (small_reciprocal, down, False),
-        (small_quotient, np.where(is_numerator, up, chosen), True),
-        (top <= 23, up, False),
-    ]
-    conditions = [case[0] for case in cases]
-    data = np.select(conditions, [case[1] for case in cases], chosen).astype(np.float32)
-    flags = np.select(conditions, [np.full(64, case[2]) for case in cases], False)
-    return data, flags
-
-
-def _plain(top: Any32, bottom: Any32) -> bool:
-    """Whether no lane is near an extreme: both normal, far from overflow and underflow."""
-    normal = (top > 23) & (top < 255) & (bottom > 0) & (bottom < 253)
-    return bool((normal & (np.abs(top - bottom) < 96)).all())
-
-
-@instruction("v_div_fmas_f32")
-def _div_fmas(found: Instruction) -> Run:
-    """Last step of a division: fused multiply-add, scaled back where VCC says so.
-
-    The ISA document gives 2**32 as the factor; the hardware takes 2**64 or 2**-64 by the size of
-    the estimate (source 2), as tinygrad's emulator, checked against hardware, records.
-    """
-    register = vector_destination(found)
-    reads = [lanes_f32(found, position) for position in range(3)]
-    shadow = lane_shadow(found.operands[1:])
-
-    def run(wave: Wave) -> None:
-        left, right, addend = (read(wave) for read in reads)
-        data = fma32(left, right, addend)
-        bits = wave.get64(VCC)
-        if bits & wave.exec:
-            power = np.where(exponent(addend) > _BIAS, 64, -64)
-            data = np.where(lanes_of(bits), np.ldexp(data, power), data)
-        undefined = shadow(wave) | wave.su[VCC] | wave.su[VCC + 1] << 32
-        wave.put_f32(register, result_float(wave, found, data), undefined)
-
-    return run
-
-
-@instruction("v_div_fixup_f32")
-def _div_fixup(found: Instruction) -> Run:
-    """Put the special cases of a division right; source 0 is the quotient."""
-    register = vector_destination(found)
-    reads = [lanes_f32(found, position) for position in range(3)]
-    shadow = lane_shadow(found.operands[1:])
-
-    def run(wave: Wave) -> None:
-        quotient, bottom, top = (every_lane(read(wave)) for read in reads)
-        data = div_fixup(quotient, bottom, top)
-        wave.put_f32(register, result_float(wave, found, data), shadow(wave))
-
-    return run
-
-
-def div_fixup(quotient: F32, bottom: F32, top: F32) -> F32:
-    """Return the quotient with NaN, infinity, zero, overflow and sign put right."""
-    sign = np.signbit(bottom) ^ np.signbit(top)
-    plain = np.where(sign, -np.abs(quotient), np.abs(quotient))
-    if _plain(exponent(top), exponent(bottom)) and not np.isnan(quotient).any():
-        return plain
-    zero = np.where(sign, np.float32(-0.0), np.float32(0.0))
-    infinite = np.where(sign, np.float32(-np.inf), np.float32(np.inf))
-    distance = exponent(top) - exponent(bottom)
-    nan = np.float32(np.nan)
-    conditions = [
-        np.isnan(top) | np.isnan(bottom),
-        ((top == 0) & (bottom == 0)) | (np.isinf(top) & np.isinf(bottom)),
-        (bottom == 0) | np.isinf(top),
-        np.isinf(bottom) | (top == 0),
-        distance < -150,
-        distance > 254,
-        np.isnan(quotient),
-    ]
-    results = [np.full(64, nan), np.full(64, nan), infinite, zero, zero, infinite, infinite]
-    return np.select(conditions, results, plain).astype(np.float32)
