@@ -43,6 +43,10 @@ class Descriptor:
     denormals_f32: int
     """FLOAT_DENORM_MODE_32: 0 flushes sources and results, 3 flushes nothing."""
     denormals_f16_f64: int
+    rounding: int
+    """FLOAT_ROUND_MODE of f32 and of f16, f64, two bits each: 0 is nearest even."""
+    dx10_clamp: bool
+    ieee: bool
     user_sgprs: int
     properties: int
     """kernel_code_properties: which user SGPRs the dispatch sets up, in the documented order."""
@@ -129,6 +133,9 @@ def _descriptor(name: str, address: int, size: int, segments: tuple[Segment, ...
         accum_offset=((rsrc3 & 0x3F) + 1) * 4,
         denormals_f32=(rsrc1 >> 16) & 3,
         denormals_f16_f64=(rsrc1 >> 18) & 3,
+        rounding=(rsrc1 >> 12) & 15,
+        dx10_clamp=bool(rsrc1 >> 21 & 1),
+        ieee=bool(rsrc1 >> 23 & 1),
         user_sgprs=(rsrc2 >> 1) & 0x1F,
         properties=properties,
         workgroup_ids=(bool(rsrc2 >> 7 & 1), bool(rsrc2 >> 8 & 1), bool(rsrc2 >> 9 & 1)),

@@ -13,12 +13,12 @@ import numpy as np
 from prebuild.gfx950.arrays import F32, F64, Any32, Lanes, every_lane, lanes_of, mask_of
 from prebuild.gfx950.disassembly import VCC, Instruction
 from prebuild.gfx950.floats import exponent, fma64
-from prebuild.gfx950.isa.registry import Run, instruction
-from prebuild.gfx950.isa.single import result_float
+from prebuild.gfx950.isa.registry import Run, Traits, instruction
+from prebuild.gfx950.isa.shapes import float_put, float_result, per_lane, sources_of
 from prebuild.gfx950.isa.sources import (
-    float32_of,
     lane_shadow,
     lanes_f32,
+    set_scalar64,
     vector_destination,
 )
 from prebuild.gfx950.wave import Wave
@@ -35,15 +35,16 @@ _SCALE = 64
 def _div_scale(found: Instruction) -> Run:
     """Prepare a division: scale source 0 (numerator or denominator) out of the extremes."""
     register = vector_destination(found)
-    flag = found.operands[1].index
-    reads = [float32_of(found, operand, 0) for operand in found.operands[2:5]]
-    shadow = lane_shadow(found.operands[2:5])
+    put_flag = set_scalar64(found, found.operands[1])
+    sources = sources_of(found, 3, first=2)
+    reads = [lanes_f32(found, operand, at) for at, operand in enumerate(sources)]
+    shadow, finish = lane_shadow(sources), float_result(found)
 
     def run(wave: Wave) -> None:
         data, condition = div_scale(*[every_lane(read(wave)) for read in reads])
         undefined = shadow(wave)
-        wave.put_f32(register, result_float(wave, found, data), undefined)
-        wave.set_pair(flag, mask_of(condition) & wave.exec, undefined & wave.exec)
+        wave.put_f32(register, finish(wave, data), undefined)
+        put_flag(wave, mask_of(condition) & wave.exec, undefined & wave.exec)
 
     return run
 
@@ -84,7 +85,7 @@ def _plain(top: Any32, bottom: Any32, distance: Any32) -> bool:
     return bool((normal & (np.abs(distance) < _FAR)).all())
 
 
-@instruction("v_div_fmas_f32")
+@instruction("v_div_fmas_f32", traits=Traits(reads=(VCC, VCC + 1)))
 def _div_fmas(found: Instruction) -> Run:
     """Last step of a division: fused multiply-add, scaled back where VCC says so, rounded once.
 
@@ -92,14 +93,15 @@ def _div_fmas(found: Instruction) -> Run:
     the estimate (source 2), as tinygrad's emulator, checked against hardware, records.
     """
     register = vector_destination(found)
-    reads = [lanes_f32(found, position) for position in range(3)]
-    shadow = lane_shadow(found.operands[1:])
+    sources = sources_of(found, 3)
+    reads = [lanes_f32(found, operand, at) for at, operand in enumerate(sources)]
+    shadow, finish = lane_shadow(sources), float_result(found)
 
     def run(wave: Wave) -> None:
         left, right, addend = (read(wave) for read in reads)
         data = div_fmas(left, right, addend, lanes_of(wave.get64(VCC)))
         undefined = shadow(wave) | wave.su[VCC] | wave.su[VCC + 1] << 32
-        wave.put_f32(register, result_float(wave, found, data), undefined)
+        wave.put_f32(register, finish(wave, data), undefined)
 
     return run
 
@@ -116,16 +118,12 @@ def div_fmas(left: F32, right: F32, addend: F32, scaled: Lanes) -> F32:
 @instruction("v_div_fixup_f32")
 def _div_fixup(found: Instruction) -> Run:
     """Put the special cases of a division right; source 0 is the quotient."""
-    register = vector_destination(found)
-    reads = [lanes_f32(found, position) for position in range(3)]
-    shadow = lane_shadow(found.operands[1:])
 
-    def run(wave: Wave) -> None:
-        quotient, bottom, top = (every_lane(read(wave)) for read in reads)
-        data = div_fixup(quotient, bottom, top)
-        wave.put_f32(register, result_float(wave, found, data), shadow(wave))
+    def fixed(*sources: F32) -> F32:
+        quotient, bottom, top = (every_lane(source) for source in sources)
+        return div_fixup(quotient, bottom, top)
 
-    return run
+    return per_lane(found, fixed, sources_of(found, 3), read=lanes_f32, put=float_put(found))
 
 
 def div_fixup(quotient: F32, bottom: F32, top: F32) -> F32:

@@ -10,7 +10,7 @@ from prebuild.gfx950.arrays import I64, M32, WAVE
 from prebuild.gfx950.disassembly import Instruction, Operand
 from prebuild.gfx950.errors import MemoryFault
 from prebuild.gfx950.isa.lds import arrival
-from prebuild.gfx950.isa.registry import Run, ids, instruction
+from prebuild.gfx950.isa.registry import Run, Traits, family, ids
 from prebuild.gfx950.isa.sources import scalar32
 from prebuild.gfx950.isa.vmem import DWORDS, offset_of, require
 from prebuild.gfx950.wave import Flight, Wave
@@ -46,10 +46,12 @@ def _inside(wave: Wave, index: I64 | int, dwords: int) -> None:
         )
 
 
-@instruction(*(f"scratch_load_{width}" for width in DWORDS), modifiers="offset", queue="vm")
-def _scratch_load(found: Instruction) -> Run:
+@family(
+    {f"scratch_load_{width}": dwords for width, dwords in DWORDS.items()},
+    traits=Traits(modifiers="offset", queue="vm"),
+)
+def _scratch_load(found: Instruction, dwords: int) -> Run:
     """Load dwords of the lane's own scratch."""
-    dwords = DWORDS[found.mnemonic.rsplit("_", 1)[1]]
     target = found.operands[0]
     where = _scratch_where(found, found.operands[1], found.operands[2])
     registers = tuple(ids(target))
@@ -66,10 +68,12 @@ def _scratch_load(found: Instruction) -> Run:
     return run
 
 
-@instruction(*(f"scratch_store_{width}" for width in DWORDS), modifiers="offset")
-def _scratch_store(found: Instruction) -> Run:
+@family(
+    {f"scratch_store_{width}": dwords for width, dwords in DWORDS.items()},
+    traits=Traits(modifiers="offset"),
+)
+def _scratch_store(found: Instruction, dwords: int) -> Run:
     """Store dwords to the lane's own scratch."""
-    dwords = DWORDS[found.mnemonic.rsplit("_", 1)[1]]
     address, data, base = found.operands
     where = _scratch_where(found, address, base)
 

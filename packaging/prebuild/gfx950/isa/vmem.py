@@ -9,7 +9,9 @@ offset) does not end within ``num_records`` reads as zero and is not written.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,11 +20,12 @@ from prebuild.gfx950.disassembly import M0, Instruction, Operand
 from prebuild.gfx950.errors import MemoryFault, UndefinedValue
 from prebuild.gfx950.floats import bf16_bits, bf16_value
 from prebuild.gfx950.isa.lds import arrival, gather_marks, spread, spread_marks
-from prebuild.gfx950.isa.registry import Run, ids, instruction
+from prebuild.gfx950.isa.registry import Run, Traits, family, ids
 from prebuild.gfx950.isa.sources import scalar32, shadow32
 from prebuild.gfx950.memory import AtomicAdd
 from prebuild.gfx950.wave import Flight, Wave, any_byte
 
+T = TypeVar("T")
 DWORDS = {"dword": 1, "dwordx2": 2, "dwordx3": 3, "dwordx4": 4}
 _SMALL = {"ubyte": (1, False), "sbyte": (1, True), "ushort": (2, False), "sshort": (2, True)}
 _CACHE = "sc0 sc1 nt"
@@ -102,12 +105,42 @@ def buffer_where(found: Instruction, operands: tuple[Operand, ...]) -> Where:
     return where
 
 
-def _operands(found: Instruction, data: int) -> tuple[tuple[Operand, ...], Where]:
-    """Split off ``data`` leading data operands and build the addressing of the rest."""
-    rest = found.operands[data:]
-    if found.mnemonic.startswith("buffer_"):
-        return found.operands[:data], buffer_where(found, rest)
-    return found.operands[:data], global_where(found, rest[0], rest[1])
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """How one class of instructions writes data and address down."""
+
+    name: str
+    loads: Callable[[Instruction], tuple[Operand, Where]]
+    """The destination of a load, and its addressing."""
+    stores: Callable[[Instruction], tuple[Operand, Where]]
+    """The data of a store, and its addressing."""
+
+
+def _data_first(found: Instruction) -> tuple[Operand, Where]:
+    return found.operands[0], buffer_where(found, found.operands[1:])
+
+
+def _global_load(found: Instruction) -> tuple[Operand, Where]:
+    target, address, base = found.operands
+    return target, global_where(found, address, base)
+
+
+def _global_store(found: Instruction) -> tuple[Operand, Where]:
+    address, data, base = found.operands
+    return data, global_where(found, address, base)
+
+
+BUFFER = Space(name="buffer", loads=_data_first, stores=_data_first)
+GLOBAL = Space(name="global", loads=_global_load, stores=_global_store)
+
+
+def _in_spaces(verb: str, entries: Mapping[str, T]) -> dict[str, tuple[Space, T]]:
+    """Return the table of the instructions ``verb``: name -> its space and its entry."""
+    return {
+        f"{space.name}_{verb}_{name}": (space, entry)
+        for space in (BUFFER, GLOBAL)
+        for name, entry in entries.items()
+    }
 
 
 def fetch(wave: Wave, where: Where, dwords: int) -> tuple[U32, Any32 | None]:
@@ -126,17 +159,16 @@ def fetch(wave: Wave, where: Where, dwords: int) -> tuple[U32, Any32 | None]:
     return data, marks
 
 
-@instruction(
-    *(f"{kind}_load_{width}" for kind in ("global", "buffer") for width in DWORDS),
-    modifiers=f"offset offen lds {_CACHE}",
-    queue="vm",
+@family(
+    _in_spaces("load", DWORDS),
+    traits=Traits(modifiers=f"offset offen lds {_CACHE}", queue="vm"),
 )
-def _load(found: Instruction) -> Run:
-    """Load one to four dwords a lane."""
-    dwords = DWORDS[found.mnemonic.rsplit("_", 1)[1]]
+def _load(found: Instruction, entry: tuple[Space, int]) -> Run:
+    """Load one to four dwords a lane; with ``lds`` straight there."""
+    space, dwords = entry
     if "lds" in found.modifiers:
-        return _to_lds(found, dwords)
-    (target,), where = _operands(found, 1)
+        return _to_lds(found, buffer_where(found, found.operands), dwords)
+    target, where = space.loads(found)
     if target.kind != "v" or target.count != dwords:
         raise found.unsupported(f"destination {target.text}")
     registers = tuple(ids(target))
@@ -149,14 +181,17 @@ def _load(found: Instruction) -> Run:
     return run
 
 
-@instruction(*(f"global_load_lds_{width}" for width in DWORDS), modifiers=f"offset {_CACHE}")
-def _global_to_lds(found: Instruction) -> Run:
-    return _to_lds(found, DWORDS[found.mnemonic.rsplit("_", 1)[1]])
+@family(
+    {f"global_load_lds_{width}": dwords for width, dwords in DWORDS.items()},
+    traits=Traits(modifiers=f"offset {_CACHE}", reads=(M0,)),
+)
+def _global_to_lds(found: Instruction, dwords: int) -> Run:
+    """Load straight to LDS."""
+    return _to_lds(found, global_where(found, *found.operands), dwords)
 
 
-def _to_lds(found: Instruction, dwords: int) -> Run:
+def _to_lds(found: Instruction, where: Where, dwords: int) -> Run:
     """Load straight to LDS, at M0 + instruction offset + lane * size; EXEC off skips a lane."""
-    _, where = _operands(found, 0)
     constant = offset_of(found)
     steps = np.arange(dwords)[:, None]
 
@@ -179,15 +214,11 @@ def _to_lds(found: Instruction, dwords: int) -> Run:
     return run
 
 
-@instruction(
-    *(f"{kind}_load_{width}" for kind in ("global", "buffer") for width in _SMALL),
-    modifiers=f"offset offen {_CACHE}",
-    queue="vm",
-)
-def _load_small(found: Instruction) -> Run:
+@family(_in_spaces("load", _SMALL), traits=Traits(modifiers=f"offset offen {_CACHE}", queue="vm"))
+def _load_small(found: Instruction, entry: tuple[Space, tuple[int, bool]]) -> Run:
     """Load a byte or a short a lane, zero- or sign-extended."""
-    width, signed = _SMALL[found.mnemonic.rsplit("_", 1)[1]]
-    (target,), where = _operands(found, 1)
+    space, (width, signed) = entry
+    target, where = space.loads(found)
     registers = tuple(ids(target))
     sign = np.uint32(1 << (8 * width - 1))
 
@@ -206,22 +237,11 @@ def _load_small(found: Instruction) -> Run:
     return run
 
 
-def _store_parts(found: Instruction) -> tuple[Operand, Where]:
-    """Return data and addressing: a global store names its address first, a buffer one its data."""
-    if found.mnemonic.startswith("buffer_"):
-        return found.operands[0], buffer_where(found, found.operands[1:])
-    address, data, base = found.operands
-    return data, global_where(found, address, base)
-
-
-@instruction(
-    *(f"{kind}_store_{width}" for kind in ("global", "buffer") for width in DWORDS),
-    modifiers=f"offset offen {_CACHE}",
-)
-def _store(found: Instruction) -> Run:
+@family(_in_spaces("store", DWORDS), traits=Traits(modifiers=f"offset offen {_CACHE}"))
+def _store(found: Instruction, entry: tuple[Space, int]) -> Run:
     """Store one to four dwords a lane."""
-    dwords = DWORDS[found.mnemonic.rsplit("_", 1)[1]]
-    data, where = _store_parts(found)
+    space, dwords = entry
+    data, where = space.stores(found)
     if data.kind != "v" or data.count != dwords:
         raise found.unsupported(f"source {data.text}")
 
@@ -249,14 +269,14 @@ def _write(wave: Wave, addresses: I64, room: I64, part: U32, marks: U32) -> None
             )
 
 
-@instruction(
-    *(f"{kind}_store_{width}" for kind in ("global", "buffer") for width in ("byte", "short")),
-    modifiers=f"offset offen {_CACHE}",
+@family(
+    _in_spaces("store", {"byte": 1, "short": 2}),
+    traits=Traits(modifiers=f"offset offen {_CACHE}"),
 )
-def _store_small(found: Instruction) -> Run:
+def _store_small(found: Instruction, entry: tuple[Space, int]) -> Run:
     """Store the low byte or short of a lane."""
-    width = 1 if found.mnemonic.endswith("byte") else 2
-    data, where = _store_parts(found)
+    space, width = entry
+    data, where = space.stores(found)
 
     def run(wave: Wave) -> None:
         addresses, room = where(wave)
@@ -306,14 +326,11 @@ _ADDITIONS: dict[str, AtomicAdd] = {
 }
 
 
-@instruction(
-    *(f"{kind}_atomic_{name}" for kind in ("global", "buffer") for name in _ADDITIONS),
-    modifiers="offset offen nt sc1",
-)
-def _atomic(found: Instruction) -> Run:
+@family(_in_spaces("atomic", _ADDITIONS), traits=Traits(modifiers="offset offen nt sc1"))
+def _atomic(found: Instruction, entry: tuple[Space, AtomicAdd]) -> Run:
     """Add to memory without returning the old value."""
-    addition = _ADDITIONS[found.mnemonic.split("_atomic_")[1]]
-    data, where = _store_parts(found)
+    space, addition = entry
+    data, where = space.stores(found)
 
     def run(wave: Wave) -> None:
         addresses, room = where(wave)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prebuild.gfx950.errors import UnsupportedInstruction
 from tests.unit.prebuild.gfx950.exact import finite, rounded, value_of
 
 FLOAT_BITS = st.integers(0, 2**32 - 1)
@@ -95,8 +96,13 @@ def test_modifiers(bench: Any) -> None:
     assert bench.floats(0)[0] == -6.0
     bench.run("v_add_f32_e64 v0, |v1|, v2 clamp")
     assert bench.floats(0)[0] == 1.0
-    bench.run("v_add_f32_e64 v0, |v1|, v2 mul:4")
-    assert bench.floats(0)[0] == 20.0
+    bench.run("v_add_f32_e64 v0, -|v1|, v2 clamp")
+    assert bench.floats(0)[0] == 0.0
+
+
+def test_an_output_modifier_that_ieee_mode_ignores_is_refused(bench: Any) -> None:
+    with pytest.raises(UnsupportedInstruction, match="mul"):
+        bench.run("v_add_f32_e64 v0, v1, v2 mul:4")
 
 
 def test_literal_and_inline_constants(bench: Any) -> None:
