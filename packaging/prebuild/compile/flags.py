@@ -9,9 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from aiter_prebuilt.manifest import LeftOut
-from prebuild import proc
-from prebuild.errors import CommandError
+from aiter_prebuilt.wheel.manifest import LeftOut
+from prebuild.core import proc
+from prebuild.core.errors import CommandError
 from prebuild.toolchain import Toolchain
 
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from prebuild import identity
 from prebuild.compile.flags import Flags
-from prebuild.model import Plan, PlannedInstance, PlannedModule
+from prebuild.core import identity
+from prebuild.core.model import Plan, PlannedInstance, PlannedModule
 from prebuild.toolchain import Toolchain
 
 Kind = Literal["kernel", "launcher", "host"]

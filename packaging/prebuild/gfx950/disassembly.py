@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prebuild import proc
+from prebuild.core import proc
 from prebuild.gfx950.errors import CodeObjectError, UnsupportedInstruction
 
 _LINE = re.compile(r"^\t(?P<text>\S.*?)\s*// (?P<address>[0-9A-F]+): (?P<code>[0-9A-F ]+?)\s*(<|$)")

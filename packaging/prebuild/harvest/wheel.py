@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from aiter_prebuilt.manifest import (
+from aiter_prebuilt.wheel.manifest import (
     MANIFEST_NAME,
     SCHEMA_VERSION,
     BuildRecord,

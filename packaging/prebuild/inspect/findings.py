@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
-from prebuild.errors import ProblemsError
+from prebuild.core.errors import ProblemsError
+from prebuild.core.model import PlannedModule
 from prebuild.inspect.codeobject import KernelFacts
 from prebuild.inspect.elf import ElfFacts
-from prebuild.model import PlannedModule
 
 
 class InspectionError(ProblemsError):

@@ -12,8 +12,8 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from prebuild import identity, proc
-from prebuild.errors import PrebuildError
+from prebuild.core import identity, proc
+from prebuild.core.errors import PrebuildError
 from prebuild.toolchain import Toolchain
 
 TARGETS = "host-x86_64-unknown-linux-gnu-,hipv4-amdgcn-amd-amdhsa--gfx950"

@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from prebuild import proc
-from prebuild.project import Project
+from prebuild.core import proc
+from prebuild.core.project import Project
+from prebuild.core.settings import Settings
 from prebuild.release.engine import ContainerError, Engine, network_arguments, require
-from prebuild.settings import Settings
 from prebuild.toolchain.sources import mirrors_of
 
 IMAGE = "localhost/aiter-prebuilt:debian"
@@ -35,7 +35,8 @@ PACKAGES = (
 # What sets an image up: the requirements, and the part of the build tool that installs compilers.
 _CONTEXT = (
     *("pyproject.toml", "constraints.txt", "containers", "prebuild/toolchain"),
-    *(f"prebuild/{name}.py" for name in ("__init__", "errors", "proc", "settings")),
+    *("prebuild/__init__.py", "prebuild/cli/__init__.py", "prebuild/cli/toolchain.py"),
+    *(f"prebuild/core/{name}.py" for name in ("__init__", "errors", "proc", "settings")),
 )
 Say = Callable[[str], None]
 

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiter_prebuilt.manifest import MANIFEST_NAME, Manifest, Module, parse
+from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Manifest, Module, parse
+from prebuild.core.wheelfile import check_wheel
 from prebuild.inspect.elf import ElfFacts, elf_facts
 from prebuild.release.symbols import Bound, bound_symbols, offered
 from prebuild.wheel.judges import HIP_RUNTIME, WheelError, audit_abi3, check_size
 from prebuild.wheel.sbom import SBOM_NAME, SbomError, validate
-from prebuild.wheelfile import check_wheel
 
 PACKAGE = "aiter_prebuilt"
 # Symbol versions whose floor is a promise; the rest of GNU's libraries is auditwheel's.

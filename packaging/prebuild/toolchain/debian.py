@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from prebuild.errors import ToolchainError
-from prebuild.settings import Settings
+from prebuild.core.errors import ToolchainError
+from prebuild.core.settings import Settings
 from prebuild.toolchain.headers import hip_version
 from prebuild.toolchain.lock import Component, Lock, read_components, read_lock
 from prebuild.toolchain.model import REPRODUCIBLE_HIP, PackageRef, Toolchain

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from prebuild import proc
+from prebuild.core import proc
 from prebuild.toolchain.model import Toolchain
 
 _KERNEL = """\

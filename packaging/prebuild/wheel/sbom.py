@@ -19,8 +19,8 @@ from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
 from packageurl import PackageURL
 
-from aiter_prebuilt.manifest import BuildRecord, Manifest
-from prebuild.errors import ProblemsError
+from aiter_prebuilt.wheel.manifest import BuildRecord, Manifest
+from prebuild.core.errors import ProblemsError
 from prebuild.toolchain import Toolchain
 from prebuild.toolchain.model import PackageRef
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from aiter_prebuilt.manifest import ModuleKey
-from prebuild import identity, rules
+from aiter_prebuilt.wheel.manifest import ModuleKey
+from prebuild.core import identity
+from prebuild.core.model import Family, Stage
 from prebuild.families import find_family, load_families
-from prebuild.model import Family, Stage
-from prebuild.plan import STAGES
+from prebuild.plan import rules
+from prebuild.plan.make import STAGES
 from tests.unit.prebuild.samples import PROJECT
 
 # What gemm_moe_ck2stages_common.py of ROCm/aiter e4048607 names, with gfx950 as the GPU.
