@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aiter_prebuilt import settings
+from aiter_prebuilt import settings, target
 from aiter_prebuilt.choice import explain, routing
 from aiter_prebuilt.errors import PrebuiltError
 from aiter_prebuilt.host import aiter as contract
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _version() -> str:
     try:
-        return importlib.metadata.version("aiter-prebuilt-gfx950")
+        return importlib.metadata.version(target.load().distribution)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
 

@@ -57,7 +57,7 @@ COMMANDS = {
         "bench",
         "Compile instances four-in-one and split, build the issue's case cold and warm.",
     ),
-    "toolchain": Late("prebuild.cli.toolchain", "app", "The gfx950 compiler: set up, show, pin."),
+    "toolchain": Late("prebuild.cli.toolchain", "app", "The GPU compiler: set up, show, pin."),
     "check": Late(
         "prebuild.cli.plan",
         "check",
