@@ -40,8 +40,9 @@ def resolve_flags(toolchain: Toolchain, cache_dir: Path) -> Flags:
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(json.dumps({"probed": table["probed"], "rejected": rejected}, indent=1))
     kept = [flag for group in table["probed"] if " ".join(group) not in rejected for flag in group]
+    always = [flag.format(gfx=target.load().gfx) for flag in table["always"]]
     return Flags(
-        device=(target.load().offload_arch, *table["always"], *kept),
+        device=(*always, *kept),
         host=tuple(table["host"]),
         launcher=tuple(table["launcher"]),
         left_out=tuple(LeftOut(what=flag, reason=why) for flag, why in sorted(rejected.items())),
