@@ -6,7 +6,7 @@ Importing this package loads neither torch nor aiter nor anything outside the st
 # No "from __future__ import annotations" here: it is a file more at every interpreter start.
 TYPE_CHECKING = False  # typing's own constant costs an import at every interpreter start
 if TYPE_CHECKING:
-    from aiter_prebuilt.record import Event
+    from aiter_prebuilt.serve.record import Event
 
 
 def install() -> None:
@@ -21,6 +21,6 @@ def install() -> None:
 
 def reasons() -> "tuple[Event, ...]":
     """Return what was served or declined in this process, and why, oldest first."""
-    from aiter_prebuilt import record
+    from aiter_prebuilt.serve import record
 
     return record.events()

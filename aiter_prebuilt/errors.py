@@ -14,7 +14,7 @@ class ElfError(PrebuiltError):
 class BinaryError(PrebuiltError):
     """The bytes of a module are not those that the manifest describes.
 
-    ``code`` is the machine-readable reason (see :mod:`aiter_prebuilt.match`).
+    ``code`` is the machine-readable reason (see :mod:`aiter_prebuilt.host.match`).
     """
 
     def __init__(self, code: str, message: str) -> None:

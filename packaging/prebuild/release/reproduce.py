@@ -16,16 +16,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prebuild import pipeline, proc
 from prebuild.compile.costs import CostBook, longest_first
 from prebuild.compile.units import Unit
-from prebuild.errors import ProblemsError
-from prebuild.plan import make_plan
-from prebuild.project import Project
+from prebuild.core import proc
+from prebuild.core.errors import ProblemsError
+from prebuild.core.project import Project
+from prebuild.core.settings import Settings
+from prebuild.pipeline import build as pipeline
+from prebuild.pipeline.wheel import chosen_recipes
+from prebuild.plan.make import make_plan
 from prebuild.release import container
-from prebuild.settings import Settings
 from prebuild.wheel.config import parse_config
-from prebuild.wheel.make import chosen_recipes
 
 
 class NotReproducibleError(ProblemsError):

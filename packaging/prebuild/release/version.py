@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from prebuild.errors import ProblemsError
+from prebuild.core.errors import ProblemsError
 
 _HEADING = re.compile(r"^## (\S+)(?: \((\d{4}-\d{2}-\d{2})\))?$", re.MULTILINE)
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
 
-from prebuild.console import short
+from prebuild.core.console import short
 from prebuild.report.model import Report, Row, lanes
 from prebuild.report.table import (
     KERNEL_COLUMNS,

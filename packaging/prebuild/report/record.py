@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from prebuild.errors import PrebuildError, why
+from prebuild.core.errors import PrebuildError, why
 
 SCHEMA = 2
 FILE = "build.json"

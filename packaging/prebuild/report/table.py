@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from prebuild.console import short
+from prebuild.core.console import short
 from prebuild.report.compare import Comparison
 from prebuild.report.model import Report, Row, total
 

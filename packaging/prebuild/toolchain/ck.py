@@ -10,8 +10,8 @@ import dataclasses
 import hashlib
 from pathlib import Path
 
-from prebuild import proc
-from prebuild.errors import CommandError, ToolchainError
+from prebuild.core import proc
+from prebuild.core.errors import CommandError, ToolchainError
 from prebuild.toolchain.headers import CK_HEADER
 from prebuild.toolchain.model import Toolchain
 

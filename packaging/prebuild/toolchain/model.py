@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from prebuild.errors import ToolchainError
+from prebuild.core.errors import ToolchainError
 
 # clang names a symbol of each HIP unit (__hip_cuid_...) after a hash of the command line, paths of
 # the toolchain included.  It serves -fgpu-rdc only, which nothing here uses.

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
-from prebuild.errors import ProblemsError
-from prebuild.recipe import Coverage
+from prebuild.core.errors import ProblemsError
+from prebuild.recipe.recipes import Coverage
 
 _COVERAGES = ("full", "deployed")
 VerifyMode = Literal["stop", "report", "off"]

@@ -33,10 +33,11 @@ def full(stage: Stage) -> Stage:
 
 
 def _command(stage: Stage, folder: Path, *more: str) -> list[str]:
-    code = (
-        f"import sys; sys.path.insert(0, {str(stage.site)!r}); from aiter_prebuilt.cli import main"
+    code = f"import sys; sys.path.insert(0, {str(stage.site)!r})"
+    start = "from aiter_prebuilt.tools.cli import main"
+    run = (
+        f"{code}; {start}; sys.exit(main({['seed', '--json', '--jit-dir', str(folder), *more]!r}))"
     )
-    run = f"{code}; sys.exit(main({['seed', '--json', '--jit-dir', str(folder), *more]!r}))"
     return [sys.executable, "-S", "-c", run]
 
 

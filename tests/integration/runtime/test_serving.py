@@ -204,7 +204,7 @@ def _add_full(stage: Stage) -> Path:
 def test_the_provider_gives_what_the_finder_gives(stage: Stage) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(stage.site)!r});"
-        "from aiter_prebuilt.provider import provide;"
+        "from aiter_prebuilt.serve.provider import provide;"
         f"one = provide({make.STOCK!r}); two = provide({make.STOCK!r});"
         "print(one is two, getattr(one, '__name__', None), provide('module_other'))"
     )

@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 
-from prebuild.project import Project
+from prebuild.core.project import Project
 from prebuild.release.version import VersionError, check_version, section
 
 CHANGELOG = "# Changelog\n\n## 1.1.0 (2026-12-24)\n\n- New.\n\n## 1.0.0 (2026-11-01)\n\n- Old.\n"

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console, RenderableType
 
-from prebuild.plan import make_plan
-from prebuild.recipe import find_recipes, load_recipes, narrow
+from prebuild.plan.make import make_plan
+from prebuild.recipe.recipes import find_recipes, load_recipes, narrow
 from prebuild.report.compare import compare
 from prebuild.report.model import make_report
 from prebuild.report.record import UnitRecord
