@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,21 +59,27 @@ _FLOAT_TESTS: dict[str, Test] = {
     "neq": lambda a, b: ~(a == b),
     "nlt": lambda a, b: ~(a < b),
 }
-_KINDS: dict[str, tuple[Read, dict[str, Test]]] = {
-    "f32": (lanes_f32, _FLOAT_TESTS),
-    "u32": (lanes32, _INTEGER_TESTS),
-    "i32": (_as(lanes32, np.int32), _INTEGER_TESTS),
-    "i64": (lanes64, _INTEGER_TESTS),
-    "u64": (_as(lanes64, np.uint64), _INTEGER_TESTS),
+
+
+def _table(kind: str, read: Read, tests: Mapping[str, Test]) -> dict[str, Comparison]:
+    return {
+        f"v_cmp_{name}_{kind}": Comparison(read=read, test=test) for name, test in tests.items()
+    }
+
+
+_NARROW = {
+    **_table("f32", lanes_f32, _FLOAT_TESTS),
+    **_table("u32", lanes32, _INTEGER_TESTS),
+    **_table("i32", _as(lanes32, np.int32), _INTEGER_TESTS),
 }
-_COMPARISONS = {
-    f"v_cmp_{name}_{kind}": Comparison(read=read, test=test)
-    for kind, (read, tests) in _KINDS.items()
-    for name, test in tests.items()
+_WIDE = {
+    **_table("i64", lanes64, _INTEGER_TESTS),
+    **_table("u64", _as(lanes64, np.uint64), _INTEGER_TESTS),
 }
 
 
-@family(_COMPARISONS, traits=Traits(moves=True))
+@family(_NARROW, traits=Traits(moves=True))
+@family(_WIDE)
 def _compare(found: Instruction, comparison: Comparison) -> Run:
     """Write the verdict of each lane into a pair of SGPRs."""
     put = set_scalar64(found, found.operands[0])

@@ -9,6 +9,7 @@ from prebuild.gfx950.arrays import ALL
 from prebuild.gfx950.disassembly import VCC, Instruction
 from prebuild.gfx950.errors import UndefinedValue
 from prebuild.gfx950.isa.registry import BARRIER, END, Run, Traits, family, instruction
+from prebuild.gfx950.isa.shapes import sources_of
 from prebuild.gfx950.isa.sources import set_scalar64
 from prebuild.gfx950.wave import Wave
 
@@ -16,10 +17,9 @@ _KEEP16 = 3 << 6
 _MODE = re.compile(r"hwreg\(HW_REG_MODE(?:, (\d+), (\d+))?\)")
 
 
-@instruction("s_nop", "s_setprio", "s_sleep", "buffer_wbl2", "buffer_inv",
-             traits=Traits(modifiers="sc0 sc1"))  # fmt: skip
+@instruction("s_nop", "s_setprio")
 def _nothing(found: Instruction) -> Run:
-    """No effect on values: timing, priority and caches are not modelled."""
+    """No effect on values: timing and priority are not modelled."""
     return lambda wave: None
 
 
@@ -96,7 +96,8 @@ def _branch(found: Instruction, condition: Condition) -> Run:
 @instruction("s_getpc_b64")
 def _getpc(found: Instruction) -> Run:
     """Put the address of the next instruction into a pair."""
-    put, after = set_scalar64(found, found.operands[0]), found.address + 4
+    (target,) = sources_of(found, 1, first=0)
+    put, after = set_scalar64(found, target), found.address + 4
     return lambda wave: put(wave, wave.code_base + after, 0)
 
 
@@ -106,12 +107,13 @@ def _setreg(found: Instruction) -> Run:
 
     Only the denormals of f32 may differ from what the executor assumes.
     """
-    match = _MODE.fullmatch(found.operands[0].text)
+    register, constant = sources_of(found, 2, first=0)
+    match = _MODE.fullmatch(register.text)
     if match is None:
         raise found.unsupported("only MODE can be set")
     offset, size = int(match[1] or 0), int(match[2] or 32)
     mask = ((1 << size) - 1) << offset
-    value = (int(found.operands[1].value) << offset) & mask
+    value = (int(constant.value) << offset) & mask
     if mask & ~0xFF:
         raise found.unsupported("bits of MODE above the denormal controls")
     if value & 15:

@@ -14,6 +14,7 @@ from prebuild.gfx950.isa.sources import (
     set_scalar32,
     shadow32,
     vector_destination,
+    vector_source,
 )
 from prebuild.gfx950.wave import BYTES, Wave, any_byte
 
@@ -23,9 +24,7 @@ def _readfirstlane(found: Instruction) -> Run:
     """Copy the first active lane (lane 0 where none is) to an SGPR."""
     (source,) = sources_of(found, 1)
     put = set_scalar32(found, found.operands[0])
-    if source.kind != "v" or source.count != 1:
-        raise found.unsupported(f"source {source.text}, expected a VGPR")
-    index = source.index
+    index = vector_source(found, source).index
 
     def run(wave: Wave) -> None:
         lane = int(wave.active[0]) if wave.active.size else 0
@@ -40,7 +39,7 @@ def _readlane(found: Instruction) -> Run:
     """Copy one lane, whether it is active or not, to an SGPR."""
     source, select = sources_of(found, 2)
     put = set_scalar32(found, found.operands[0])
-    lane_of, index = scalar32(found, select), source.index
+    lane_of, index = scalar32(found, select), vector_source(found, source).index
 
     def run(wave: Wave) -> None:
         lane = lane_of(wave) & 63

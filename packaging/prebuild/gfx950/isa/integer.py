@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from prebuild.gfx950.arrays import M32, U32, Any32, every_lane, lanes_of, mask_of
-from prebuild.gfx950.disassembly import Instruction
+from prebuild.gfx950.disassembly import Instruction, Operand
 from prebuild.gfx950.isa.registry import Run, Traits, family, instruction
 from prebuild.gfx950.isa.shapes import Vector, moved_shadow, per_lane, sources_of
 from prebuild.gfx950.isa.sources import (
@@ -13,6 +15,7 @@ from prebuild.gfx950.isa.sources import (
     lane_shadow,
     lanes32,
     plain32,
+    scalar64,
     set_scalar64,
     vector_destination,
 )
@@ -213,27 +216,46 @@ def _cndmask(found: Instruction) -> Run:
 
 
 _CARRY: dict[str, Vector] = {
-    "v_add_co_u32": lambda a, b, carry: a + b + carry,
+    "v_add_co_u32": lambda a, b: a + b,
+    "v_sub_co_u32": lambda a, b: a - b,
+    "v_subrev_co_u32": lambda a, b: b - a,
+}
+_CHAIN: dict[str, Vector] = {
     "v_addc_co_u32": lambda a, b, carry: a + b + carry,
-    "v_sub_co_u32": lambda a, b, carry: a - b - carry,
     "v_subb_co_u32": lambda a, b, carry: a - b - carry,
-    "v_subrev_co_u32": lambda a, b, carry: b - a - carry,
 }
 
 
 @family(_CARRY)
 def _carry(found: Instruction, function: Vector) -> Run:
-    """Add or subtract with the carry of each lane in a pair of SGPRs, and one in where named."""
+    """Add or subtract; the carry of each lane goes to a pair of SGPRs."""
+    return _with_carry(found, function, sources_of(found, 2, first=2), ())
+
+
+@family(_CHAIN)
+def _chain(found: Instruction, function: Vector) -> Run:
+    """Add or subtract with the carry of each lane from another pair of SGPRs."""
+    *sources, carry = sources_of(found, 3, first=2)
+    read = scalar64(found, carry)
+    return _with_carry(
+        found, function, (*sources, carry), (lambda wave: lanes_of(read(wave)).astype(np.int64),)
+    )
+
+
+def _with_carry(
+    found: Instruction,
+    function: Vector,
+    sources: Sequence[Operand],
+    carries: Sequence[Callable[[Wave], Any32]],
+) -> Run:
     register = vector_destination(found)
     put_carry = set_scalar64(found, found.operands[1])
-    left, right = (plain32(found, operand) for operand in found.operands[2:4])
-    chained = len(found.operands) > 4
-    carry_in = found.operands[4].index if chained else 0
-    shadow = lane_shadow(found.operands[2:])
+    reads = [plain32(found, operand) for operand in sources[:2]]
+    shadow = lane_shadow(sources)
 
     def run(wave: Wave) -> None:
-        extra = lanes_of(wave.get64(carry_in)).astype(np.int64) if chained else np.int64(0)
-        total = function(left(wave).astype(np.int64), right(wave).astype(np.int64), extra)
+        values = [read(wave).astype(np.int64) for read in reads]
+        total = function(*values, *[carry(wave) for carry in carries])
         undefined = shadow(wave)
         out = mask_of(every_lane((total < 0) | (total > M32)))
         wave.put(register, _low(total), undefined)

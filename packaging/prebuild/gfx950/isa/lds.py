@@ -11,7 +11,8 @@ from prebuild.gfx950.arrays import I64, M32, U32, WAVE, Any32, lanes_of, mask_of
 from prebuild.gfx950.disassembly import Instruction, Operand
 from prebuild.gfx950.errors import MemoryFault, UndefinedValue
 from prebuild.gfx950.isa.registry import Run, Traits, family, ids
-from prebuild.gfx950.isa.sources import lane_shadow
+from prebuild.gfx950.isa.shapes import sources_of
+from prebuild.gfx950.isa.sources import lane_shadow, vector_destination, vector_source
 from prebuild.gfx950.wave import ALL_BYTES, Flight, Wave, any_byte
 
 _BITS = {"b32": 1, "b64": 2, "b96": 3, "b128": 4}
@@ -113,11 +114,11 @@ _OFFSETS = "offset offset0 offset1"
 @family(_accesses("read"), traits=Traits(modifiers=_OFFSETS, queue="lgkm"))
 def _read(found: Instruction, access: _Access) -> Run:
     """Read one or two elements a lane."""
-    target, address = found.operands
     dwords, offsets = access.dwords, access.places(found)
+    vector_destination(found, dwords * len(offsets))
+    target = found.operands[0]
+    (address,) = (vector_source(found, operand) for operand in sources_of(found, 1))
     registers = tuple(ids(target))
-    if target.kind != "v" or target.count != dwords * len(offsets):
-        raise found.unsupported(f"LDS destination {target.text}")
     steps = np.arange(dwords)[:, None]
 
     def run(wave: Wave) -> None:
@@ -139,10 +140,11 @@ def _read(found: Instruction, access: _Access) -> Run:
 @family(_accesses("write"), traits=Traits(modifiers=_OFFSETS))
 def _write(found: Instruction, access: _Access) -> Run:
     """Write one or two elements a lane."""
-    address, *sources = found.operands
     dwords, offsets = access.dwords, access.places(found)
-    if any(source.kind != "v" or source.count != dwords for source in sources):
-        raise found.unsupported("LDS source")
+    address, *sources = sources_of(found, 1 + len(offsets), first=0)
+    vector_source(found, address)
+    for source in sources:
+        vector_source(found, source, dwords)
     steps = np.arange(dwords)[:, None]
 
     def run(wave: Wave) -> None:
@@ -178,7 +180,9 @@ def _push(data: U32, lane: I64, active: I64) -> U32:
 )
 def _permute(found: Instruction, move: Move) -> Run:
     """Move dwords between lanes: pull (bpermute) from, or push (permute) to, address/4 mod 64."""
-    target, address, source = found.operands
+    vector_destination(found)
+    target = found.operands[0]
+    address, source = (vector_source(found, operand) for operand in sources_of(found, 2))
     offset = int(found.modifiers.get("offset", "0"))
     registers = tuple(ids(target))
     shadow = lane_shadow((address, source))

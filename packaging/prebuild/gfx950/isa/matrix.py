@@ -27,7 +27,8 @@ from prebuild.gfx950.arrays import ALL, F64, WAVE, Any32, every_lane
 from prebuild.gfx950.disassembly import Instruction, Operand
 from prebuild.gfx950.floats import bf16_value
 from prebuild.gfx950.isa.registry import Run, Traits, family
-from prebuild.gfx950.isa.sources import bits32, plain32
+from prebuild.gfx950.isa.shapes import sources_of
+from prebuild.gfx950.isa.sources import bits32, plain32, vector_destination, vector_source
 from prebuild.gfx950.wave import BYTES, Wave, any_byte
 
 Decode = Callable[[Any32], F64]
@@ -67,7 +68,6 @@ _DENSE: dict[str, Decode] = {
     "bf16": _bf16,
     "f16": _f16,
     "fp8": lambda raw: formats.E4M3[raw],
-    "bf8": lambda raw: formats.E5M2[raw],
 }
 
 
@@ -177,11 +177,9 @@ def _read_c(found: Instruction, operand: Operand, shape: Shape) -> Callable[[Wav
 
 
 def _multiply(found: Instruction, shape: Shape, left: Side, right: Side) -> Run:
-    target, addend = found.operands[0], found.operands[3]
-    if target.kind != "v" or target.count != shape.registers:
-        raise found.unsupported(f"destination {target.text}")
+    low, addend = vector_destination(found, shape.registers), found.operands[3]
     read_c = _read_c(found, addend, shape)
-    low, high = target.index, target.index + shape.registers
+    high = low + shape.registers
     from_c = addend.index if addend.kind == "v" else -1
 
     def run(wave: Wave) -> None:
@@ -199,8 +197,7 @@ def _multiply(found: Instruction, shape: Shape, left: Side, right: Side) -> Run:
 
 
 def _side(found: Instruction, operand: Operand, form: Format, shape: Shape) -> Side:
-    if operand.kind != "v" or operand.count != form.registers:
-        raise found.unsupported(f"operand {operand.text}, expected {form.registers} registers")
+    vector_source(found, operand, form.registers)
     low, high = operand.index, operand.index + form.registers
     return Side(operand=operand, read=lambda wave: operand_matrix(wave.v[low:high], form, shape))
 
@@ -247,12 +244,14 @@ def _f8f6f4_sides(found: Instruction, shape: Shape) -> list[Side]:
 @family(_MFMA, traits=Traits(modifiers="cbsz blgp"))
 def _f8f6f4(found: Instruction, shape: Shape) -> Run:
     """Multiply small formats without scales."""
+    sources_of(found, 3)
     return _multiply(found, shape, *_f8f6f4_sides(found, shape))
 
 
 @family(_MFMA_SCALED, traits=Traits(modifiers="cbsz blgp op_sel op_sel_hi"))
 def _f8f6f4_scaled(found: Instruction, shape: Shape) -> Run:
     """Multiply small formats with scales."""
+    sources_of(found, 5)
     sides = [
         _scaled(found, which, side, shape) for which, side in enumerate(_f8f6f4_sides(found, shape))
     ]
@@ -261,17 +260,17 @@ def _f8f6f4_scaled(found: Instruction, shape: Shape) -> Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Dense:
-    """Shape and element types of an instruction on bf16, f16 or 8-bit floats."""
+    """Shape and element type of an instruction on bf16, f16 or fp8."""
 
     shape: Shape
-    a: str
-    b: str
+    kind: str
 
-    def form(self, kind: str) -> Format:
-        """Return how an operand of that type lies in its registers."""
-        width = 1 if kind in ("fp8", "bf8") else 2
+    @property
+    def form(self) -> Format:
+        """Return how an operand lies in its registers."""
+        width = 1 if self.kind == "fp8" else 2
         count = self.shape.side * self.shape.depth // WAVE
-        return Format(registers=count * width // 4, decode=_DENSE[kind])
+        return Format(registers=count * width // 4, decode=_DENSE[self.kind])
 
 
 def _dense_table() -> dict[str, Dense]:
@@ -279,20 +278,16 @@ def _dense_table() -> dict[str, Dense]:
     for side, depth in ((16, 16), (16, 32), (32, 8), (32, 16)):
         for kind in ("bf16", "f16"):
             shape = Shape(side=side, depth=depth)
-            table[f"v_mfma_f32_{side}x{side}x{depth}_{kind}"] = Dense(shape=shape, a=kind, b=kind)
+            table[f"v_mfma_f32_{side}x{side}x{depth}_{kind}"] = Dense(shape=shape, kind=kind)
     for side, depth in ((16, 32), (32, 16)):
-        for a in ("fp8", "bf8"):
-            for b in ("fp8", "bf8"):
-                shape = Shape(side=side, depth=depth)
-                table[f"v_mfma_f32_{side}x{side}x{depth}_{a}_{b}"] = Dense(shape=shape, a=a, b=b)
+        shape = Shape(side=side, depth=depth)
+        table[f"v_mfma_f32_{side}x{side}x{depth}_fp8_fp8"] = Dense(shape=shape, kind="fp8")
     return table
 
 
 @family(_dense_table())
 def _dense(found: Instruction, dense: Dense) -> Run:
-    """Multiply bf16, f16 or 8-bit floats."""
-    sides = [
-        _side(found, operand, dense.form(kind), dense.shape)
-        for operand, kind in zip(found.operands[1:3], (dense.a, dense.b), strict=True)
-    ]
+    """Multiply bf16, f16 or fp8."""
+    a, b, _ = sources_of(found, 3)
+    sides = [_side(found, operand, dense.form, dense.shape) for operand in (a, b)]
     return _multiply(found, dense.shape, *sides)

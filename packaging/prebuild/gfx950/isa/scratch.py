@@ -11,7 +11,8 @@ from prebuild.gfx950.disassembly import Instruction, Operand
 from prebuild.gfx950.errors import MemoryFault
 from prebuild.gfx950.isa.lds import arrival
 from prebuild.gfx950.isa.registry import Run, Traits, family, ids
-from prebuild.gfx950.isa.sources import scalar32
+from prebuild.gfx950.isa.shapes import sources_of
+from prebuild.gfx950.isa.sources import scalar32, vector_destination, vector_source
 from prebuild.gfx950.isa.vmem import DWORDS, offset_of, require
 from prebuild.gfx950.wave import Flight, Wave
 
@@ -52,8 +53,9 @@ def _inside(wave: Wave, index: I64 | int, dwords: int) -> None:
 )
 def _scratch_load(found: Instruction, dwords: int) -> Run:
     """Load dwords of the lane's own scratch."""
+    vector_destination(found, dwords)
     target = found.operands[0]
-    where = _scratch_where(found, found.operands[1], found.operands[2])
+    where = _scratch_where(found, *sources_of(found, 2))
     registers = tuple(ids(target))
 
     def run(wave: Wave) -> None:
@@ -74,7 +76,8 @@ def _scratch_load(found: Instruction, dwords: int) -> Run:
 )
 def _scratch_store(found: Instruction, dwords: int) -> Run:
     """Store dwords to the lane's own scratch."""
-    address, data, base = found.operands
+    address, data, base = sources_of(found, 3, first=0)
+    vector_source(found, data, dwords)
     where = _scratch_where(found, address, base)
 
     def run(wave: Wave) -> None:

@@ -49,10 +49,12 @@ def _signalled(data: F32, *sources: F32) -> F32:
 
 
 def _median(a: F32, b: F32, c: F32) -> F32:
-    """Return the middle one; with a NaN among them the smallest of the numbers."""
-    middle = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
-    smallest = _minimum(_minimum(a, b), c)
-    return np.where(np.isnan(middle), smallest, middle)
+    """Return the larger one beside the largest; with a NaN among them the smallest number."""
+    largest = _maximum(_maximum(a, b), c)
+    rest = np.where(largest == b, _maximum(a, c), _maximum(a, b))
+    middle = np.where(largest == a, _maximum(b, c), rest)
+    unordered = np.isnan(a) | np.isnan(b) | np.isnan(c)
+    return np.where(unordered, _minimum(_minimum(a, b), c), middle)
 
 
 _ONE: dict[str, Vector] = {
@@ -121,10 +123,16 @@ def _fmac(found: Instruction) -> Run:
     return per_lane(found, fma32, sources, read=lanes_f32, put=float_put(found))
 
 
-@instruction("v_fmamk_f32", "v_fmaak_f32")
-def _fma_literal(found: Instruction) -> Run:
+_LITERALS = {"v_fmamk_f32": 1, "v_fmaak_f32": 2}
+
+
+@family(_LITERALS)
+def _fma_literal(found: Instruction, position: int) -> Run:
     """Fused multiply-add with a literal as second (mk) or third (ak) source."""
-    return per_lane(found, fma32, sources_of(found, 3), read=lanes_f32, put=float_put(found))
+    sources = sources_of(found, 3)
+    if sources[position].kind in ("v", "s"):
+        raise found.unsupported(f"source {sources[position].text}, expected a literal")
+    return per_lane(found, fma32, sources, read=lanes_f32, put=float_put(found))
 
 
 @instruction("v_ldexp_f32")

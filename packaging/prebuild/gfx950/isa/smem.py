@@ -7,7 +7,7 @@ import numpy as np
 from prebuild.gfx950.arrays import M32
 from prebuild.gfx950.disassembly import EXEC, Instruction
 from prebuild.gfx950.errors import UndefinedValue
-from prebuild.gfx950.isa.registry import Run, Traits, family, ids, instruction
+from prebuild.gfx950.isa.registry import Run, Traits, family, ids
 from prebuild.gfx950.isa.sources import scalar32, shadow32, shadow64
 from prebuild.gfx950.wave import Flight, Wave
 
@@ -50,9 +50,3 @@ def _load(found: Instruction, dwords: int) -> Run:
         wave.issue_lgkm(Flight(registers, arrive, scalar=True))
 
     return run
-
-
-@instruction("s_dcache_inv", "s_dcache_wb", "s_icache_inv")
-def _cache(found: Instruction) -> Run:
-    """Caches are not modelled: memory is always seen as it is."""
-    return lambda wave: None

@@ -225,6 +225,13 @@ def vector_destination(found: Instruction, count: int = 1) -> int:
     return operand.index
 
 
+def vector_source(found: Instruction, operand: Operand, count: int = 1) -> Operand:
+    """Return a source, which must be ``count`` VGPRs."""
+    if operand.kind != "v" or operand.count != count:
+        raise found.unsupported(f"source {operand.text}, expected {count} VGPRs")
+    return operand
+
+
 def byte_shadow(operand: Operand) -> Scalar:
     """Return the shadow of a 32-bit source byte by byte, as a VGPR has it."""
     index = operand.index

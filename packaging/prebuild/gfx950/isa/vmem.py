@@ -9,7 +9,7 @@ offset) does not end within ``num_records`` reads as zero and is not written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -21,7 +21,8 @@ from prebuild.gfx950.errors import MemoryFault, UndefinedValue
 from prebuild.gfx950.floats import bf16_bits, bf16_value
 from prebuild.gfx950.isa.lds import arrival, gather_marks, spread, spread_marks
 from prebuild.gfx950.isa.registry import Run, Traits, family, ids
-from prebuild.gfx950.isa.sources import scalar32, shadow32
+from prebuild.gfx950.isa.shapes import sources_of
+from prebuild.gfx950.isa.sources import scalar32, shadow32, vector_destination, vector_source
 from prebuild.gfx950.memory import AtomicAdd
 from prebuild.gfx950.wave import Flight, Wave, any_byte
 
@@ -76,7 +77,7 @@ def global_where(found: Instruction, address: Operand, base: Operand) -> Where:
     return plain
 
 
-def buffer_where(found: Instruction, operands: tuple[Operand, ...]) -> Where:
+def buffer_where(found: Instruction, operands: Sequence[Operand]) -> Where:
     """Return addresses by a buffer descriptor: (vaddr or off, descriptor, scalar offset)."""
     address, descriptor, scalar = operands
     if "idxen" in found.modifiers or descriptor.count != 4:
@@ -117,16 +118,16 @@ class Space:
 
 
 def _data_first(found: Instruction) -> tuple[Operand, Where]:
-    return found.operands[0], buffer_where(found, found.operands[1:])
+    return found.operands[0], buffer_where(found, sources_of(found, 3))
 
 
 def _global_load(found: Instruction) -> tuple[Operand, Where]:
-    target, address, base = found.operands
-    return target, global_where(found, address, base)
+    address, base = sources_of(found, 2)
+    return found.operands[0], global_where(found, address, base)
 
 
 def _global_store(found: Instruction) -> tuple[Operand, Where]:
-    address, data, base = found.operands
+    address, data, base = sources_of(found, 3, first=0)
     return data, global_where(found, address, base)
 
 
@@ -167,10 +168,9 @@ def _load(found: Instruction, entry: tuple[Space, int]) -> Run:
     """Load one to four dwords a lane; with ``lds`` straight there."""
     space, dwords = entry
     if "lds" in found.modifiers:
-        return _to_lds(found, buffer_where(found, found.operands), dwords)
+        return _to_lds(found, buffer_where(found, sources_of(found, 3, first=0)), dwords)
+    vector_destination(found, dwords)
     target, where = space.loads(found)
-    if target.kind != "v" or target.count != dwords:
-        raise found.unsupported(f"destination {target.text}")
     registers = tuple(ids(target))
 
     def run(wave: Wave) -> None:
@@ -179,15 +179,6 @@ def _load(found: Instruction, entry: tuple[Space, int]) -> Run:
         wave.issue_vm(Flight(registers, arrival(wave, target, spread(wave, part), undefined)))
 
     return run
-
-
-@family(
-    {f"global_load_lds_{width}": dwords for width, dwords in DWORDS.items()},
-    traits=Traits(modifiers=f"offset {_CACHE}", reads=(M0,)),
-)
-def _global_to_lds(found: Instruction, dwords: int) -> Run:
-    """Load straight to LDS."""
-    return _to_lds(found, global_where(found, *found.operands), dwords)
 
 
 def _to_lds(found: Instruction, where: Where, dwords: int) -> Run:
@@ -218,6 +209,7 @@ def _to_lds(found: Instruction, where: Where, dwords: int) -> Run:
 def _load_small(found: Instruction, entry: tuple[Space, tuple[int, bool]]) -> Run:
     """Load a byte or a short a lane, zero- or sign-extended."""
     space, (width, signed) = entry
+    vector_destination(found)
     target, where = space.loads(found)
     registers = tuple(ids(target))
     sign = np.uint32(1 << (8 * width - 1))
@@ -242,8 +234,7 @@ def _store(found: Instruction, entry: tuple[Space, int]) -> Run:
     """Store one to four dwords a lane."""
     space, dwords = entry
     data, where = space.stores(found)
-    if data.kind != "v" or data.count != dwords:
-        raise found.unsupported(f"source {data.text}")
+    vector_source(found, data, dwords)
 
     def run(wave: Wave) -> None:
         addresses, room = where(wave)
@@ -277,6 +268,7 @@ def _store_small(found: Instruction, entry: tuple[Space, int]) -> Run:
     """Store the low byte or short of a lane."""
     space, width = entry
     data, where = space.stores(found)
+    vector_source(found, data)
 
     def run(wave: Wave) -> None:
         addresses, room = where(wave)
@@ -331,6 +323,7 @@ def _atomic(found: Instruction, entry: tuple[Space, AtomicAdd]) -> Run:
     """Add to memory without returning the old value."""
     space, addition = entry
     data, where = space.stores(found)
+    vector_source(found, data)
 
     def run(wave: Wave) -> None:
         addresses, room = where(wave)

@@ -210,7 +210,7 @@ def test_what_is_not_known_is_named(machine: Any, line: str) -> None:
         ("ds_frobnicate_b32 v0, v1", "isa/lds.py"),
         ("global_frobnicate v0, v1", "isa/vmem.py"),
         ("image_frobnicate v0, v1", "a new module beside"),
-        ("v_mul_lo_u32_dpp v0, v1, v2 row_mirror row_mask:0xf bank_mask:0xf", "isa/integer.py"),
+        ("v_and_or_b32_dpp v0, v1, v2, v3 row_mirror", "isa/integer.py"),
         ("v_mad_u64_u32_dpp v[0:1], s[0:1], v1, v2, v[3:4]", "isa/wide.py"),
         ("v_fma_f32 v0, v1, v2, v3 div:2", "isa/single.py"),
     ],
