@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiter_prebuilt.wheel.manifest import Manifest
+from aiter_prebuilt.wheel.manifest import BuildRecord, Manifest
 from prebuild.core import console
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
@@ -17,11 +17,13 @@ from prebuild.pipeline.kernels import examine, run
 from prebuild.pipeline.manifest import make_manifest
 from prebuild.plan.make import make_plan
 from prebuild.recipe.recipes import Recipe, find_recipes, load_recipes, narrow
+from prebuild.toolchain import Toolchain
 from prebuild.verify.verdict import into_manifest
 from prebuild.wheel.config import WheelConfig
 from prebuild.wheel.judges import audit_abi3, check_files, check_size, repair
 from prebuild.wheel.sbom import SBOM_NAME, make_sbom
 from prebuild.wheel.stage import Staged, stage, write_manifest
+from prebuild.wheel.version import own_version, project_version
 
 SIZE_BUDGET = 12_000_000
 """Bytes of the wheel with all recipes."""
@@ -33,6 +35,8 @@ class PreparedWheel:
 
     project: Project
     staged: Staged
+    version: str
+    """With its local label where it is not the published one."""
     epoch: int
 
 
@@ -49,7 +53,7 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
     inspected = pipeline.inspect_modules(built)
     source = source_state(project.root)
     manifest = make_manifest(
-        version=project_version(project),
+        version=project_version(project.root),
         plan=plan,
         recipes=recipes,
         modules=inspected,
@@ -58,6 +62,9 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
         source=source,
         container=settings.container,
     )
+    if not _published(config, manifest.build, prepared.toolchain):
+        own = own_version(manifest.version, manifest.modules, manifest.build)
+        manifest = dataclasses.replace(manifest, version=own)
     sbom = make_sbom(manifest, prepared.toolchain, epoch=source.epoch)
     staged = stage(
         manifest,
@@ -69,7 +76,20 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
     if config.verify != "off":
         examined = verify_staged(manifest, staged, settings, stop=config.verify == "stop")
         write_manifest(examined, staged)
-    return PreparedWheel(project=project, staged=staged, epoch=source.epoch)
+    return PreparedWheel(
+        project=project, staged=staged, version=manifest.version, epoch=source.epoch
+    )
+
+
+def _published(config: WheelConfig, build: BuildRecord, toolchain: Toolchain) -> bool:
+    """Whether this is what a release publishes.
+
+    All recipes with whole modules, built by the release container's own compiler and composable
+    kernel from a clean commit, every kernel checked.
+    """
+    everything = config == WheelConfig(coverage="full", launcher=config.launcher)
+    released = build.toolchain == "rocm" and build.container is not None
+    return everything and released and not toolchain.ck_named and not build.source_dirty
 
 
 def verify_staged(
@@ -115,12 +135,6 @@ def expected_files(prepared: PreparedWheel) -> list[str]:
     ]
     site = [path.name for path in sorted((root / "packaging" / "site").iterdir())]
     return [*package, *prepared.staged.include.values(), *site]
-
-
-def project_version(project: Project) -> str:
-    """The version in pyproject.toml."""
-    text = (project.root / "pyproject.toml").read_text(encoding="utf-8")
-    return str(tomllib.loads(text)["project"]["version"])
 
 
 def _licences(ck_licence: Path | None) -> dict[str, Path]:
