@@ -17,7 +17,7 @@ from aiter_prebuilt.errors import BinaryError, StrictMissError
 from aiter_prebuilt.host import facts as host
 from aiter_prebuilt.host.match import hip_runtime, match
 from aiter_prebuilt.reason import Reason
-from aiter_prebuilt.serve import record
+from aiter_prebuilt.serve import record, report
 from aiter_prebuilt.serve.loader import PrebuiltLoader
 from aiter_prebuilt.serve.offer import Offer
 from aiter_prebuilt.wheel import store
@@ -42,12 +42,15 @@ def find(fullname: str, path: Sequence[str] | None = None) -> ModuleSpec | None:
     if "." not in fullname and asked.jit_dir is None:
         return None
     try:
-        return _spec(fullname, stock_name, path, asked)
+        found = _spec(fullname, stock_name, path, asked)
     except StrictMissError:
         raise
     except Exception as error:  # a fault of ours must end in AITER's own build
         _decline(stock_name, [Reason(code="internal", message=repr(error))], asked)
-        return None
+        found = None
+    if found is None:
+        report.left_to_aiter(fullname)
+    return found
 
 
 def _spec(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from aiter_prebuilt.errors import UncoveredShapeError
 from aiter_prebuilt.host.aiter import parse_signature
 from aiter_prebuilt.reason import Reason
-from aiter_prebuilt.serve import jit, record
+from aiter_prebuilt.serve import jit, record, report
 from aiter_prebuilt.serve.offer import Offer, first_that_loads
 from aiter_prebuilt.settings import Settings
 from aiter_prebuilt.wheel.store import Entry
@@ -76,11 +77,13 @@ class Guard:
         def refuse(offer: Offer, reason: Reason) -> None:
             problems.append(f"{offer.entry.module.name}: {reason.message}")
 
+        began = time.perf_counter()
         served = first_that_loads(self._rest, self._asked, guard=self._next, refuse=refuse)
         if served is None:
             return None
         own = served.offer.entry.module
         self._say(f"uncovered calls go to {own.coverage} module {own.name}")
+        self._note(own.name, began)
         return served.module
 
     def _next(self, offer: Offer, rest: Sequence[Offer]) -> Guard:
@@ -96,13 +99,19 @@ class Guard:
         if not self._build:
             problems.append(f"AITER_PREBUILT_UNCOVERED={self._asked.uncovered} allows no build")
             return None
+        began = time.perf_counter()
         try:
             module = jit.build(self._stock_name, function, self._positional(function, args, kwargs))
         except jit.JitError as error:
             problems.append(str(error))
             return None
         self._say(f"uncovered calls go to AITER's own build {module.__file__}")
+        self._note("AITER's own build", began)
         return module
+
+    def _note(self, to: str, began: float) -> None:
+        seconds = time.perf_counter() - began
+        report.handed_on(report.HandedOn(module=self._stock_name, to=to, seconds=seconds))
 
     def _say(self, message: str) -> None:
         record.add(self._stock_name, "uncovered-to", message, level=logging.WARNING)

@@ -16,10 +16,9 @@ from prebuild.pipeline import build as pipeline
 from prebuild.pipeline.kernels import examine, run
 from prebuild.pipeline.manifest import make_manifest
 from prebuild.plan.make import make_plan
-from prebuild.recipe.recipes import Recipe, find_recipes, load_recipes, narrow
 from prebuild.toolchain import Toolchain
 from prebuild.verify.verdict import into_manifest
-from prebuild.wheel.config import WheelConfig
+from prebuild.wheel.config import WheelConfig, configured_recipes
 from prebuild.wheel.judges import audit_abi3, check_files, check_size, repair
 from prebuild.wheel.sbom import SBOM_NAME, make_sbom
 from prebuild.wheel.stage import Staged, stage, write_manifest
@@ -43,7 +42,7 @@ class PreparedWheel:
 def prepare_wheel(config: WheelConfig) -> PreparedWheel:
     """Build what ``config`` asks for and lay it out below ``build/stage``."""
     project, settings = Project.here(), Settings.here()
-    recipes = chosen_recipes(config, project)
+    recipes = configured_recipes(config, project)
     plan = make_plan(recipes)
     prepared = pipeline.prepare(plan, project=project, settings=settings, work=project.build)
     with console.progress("compiling") as on_done:
@@ -114,15 +113,6 @@ def finish_wheel(packed: Path, directory: Path, prepared: PreparedWheel) -> Path
     check_size(wheel, SIZE_BUDGET)
     directory.mkdir(parents=True, exist_ok=True)
     return Path(shutil.move(wheel, directory / wheel.name))
-
-
-def chosen_recipes(config: WheelConfig, project: Project) -> tuple[Recipe, ...]:
-    """The recipes that config settings name, narrowed as they say."""
-    recipes = load_recipes(find_recipes(config.recipes, project.recipes))
-    return tuple(
-        narrow(recipe, tp=config.tp, block_m=config.block_m, coverage=config.coverage)
-        for recipe in recipes
-    )
 
 
 def expected_files(prepared: PreparedWheel) -> list[str]:

@@ -86,7 +86,7 @@ def test_a_reason_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_module_that_failed_to_load_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = store.Entry(folder=Path("x"), module=samples.module(), contract=samples.contract())
+    entry = samples.entry(samples.module())
     monkeypatch.setattr(finder.host, "gather", lambda *_, **__: samples.host())
     monkeypatch.setitem(finder._gone, samples.STOCK, Reason(code="load", message="it failed"))
     offers, reasons = finder.judge([entry], finder.settings.read())

@@ -3,7 +3,6 @@ from __future__ import annotations
 import sys
 import threading
 import types
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from aiter_prebuilt import settings
 from aiter_prebuilt.errors import UncoveredShapeError
 from aiter_prebuilt.serve import guard, jit, record
-from aiter_prebuilt.wheel import store
 from tests.unit.aiter_prebuilt import samples
 
 
@@ -38,7 +36,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 def _guard(uncovered: str = "auto", coverage: str = "deployed") -> guard.Guard:
     module = samples.module(name=f"{samples.STOCK}__{coverage}_0", coverage=coverage)
-    entry = store.Entry(folder=Path("site"), module=module, contract=samples.contract())
+    entry = samples.entry(module)
     return guard.Guard(samples.STOCK, entry, (), settings.Settings(uncovered=uncovered))
 
 
