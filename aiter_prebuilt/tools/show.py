@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiter_prebuilt.choice import explain
+from aiter_prebuilt.host.gpu import counted
 from aiter_prebuilt.tools import doctor as examination
 from aiter_prebuilt.tools import provenance as provenance_facts
 from aiter_prebuilt.tools import seed, wheelcheck
@@ -118,7 +119,7 @@ def _host_rows(report: examination.Report) -> list[tuple[str, str]]:
     known = "" if found is None else f", fingerprint {str(found.fingerprint)[:12]}"
     rows = [
         ("Python", f"{host.implementation} {'.'.join(map(str, host.python))}, glibc {glibc}"),
-        ("GPU", f"{', '.join(host.gpu.targets) or 'none'} (source: {host.gpu.source})"),
+        ("GPU", f"{counted(host.gpu.targets) or 'none'} (source: {host.gpu.source})"),
         ("torch", report.torch or "not installed"),
         (
             "AITER",
