@@ -111,7 +111,7 @@ def _seed_one(wish: Wish, folder: Path, entry: store.Entry) -> Step:
         detail = f"{module.name} is reduced; only full modules may stand in a JIT directory"
         return Step(file=name, action="skip", detail=detail)
     if (folder / "build" / f"lock_{module.stock_name}").exists():
-        return Step(file=name, action="skip", detail="AITER is building it (its lock is there)")
+        return Step(file=name, action="keep", detail="AITER is building it (its lock is there)")
     found = _digest(folder / name)
     if found == module.sha256:
         _note(wish, folder, name, module.sha256)
