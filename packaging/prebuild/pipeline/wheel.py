@@ -11,7 +11,6 @@ from aiter_prebuilt.wheel.manifest import BuildRecord, Manifest
 from prebuild.core import console
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
-from prebuild.core.source import source_state
 from prebuild.pipeline import build as pipeline
 from prebuild.pipeline.kernels import examine, run
 from prebuild.pipeline.manifest import make_manifest
@@ -50,7 +49,7 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
             prepared, settings=settings, launcher=config.launcher, on_done=on_done
         )
     inspected = pipeline.inspect_modules(built)
-    source = source_state(project.root)
+    source = prepared.source
     manifest = make_manifest(
         version=project_version(project.root),
         plan=plan,
