@@ -17,7 +17,8 @@ _TOPOLOGY = "class/kfd/kfd/topology/nodes"
 class GpuFacts:
     """The GPUs of this process, or of this host where nobody asked the driver yet."""
 
-    source: Literal["torch", "kfd", "none"]
+    source: Literal["torch", "kfd", "none", "image"]
+    """``image``: taken for there, because an image is judged that runs elsewhere."""
     targets: tuple[str, ...]
     """One ``gfx…`` name a GPU, in order; empty where none was found."""
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 
 from aiter_prebuilt import settings
 from aiter_prebuilt.errors import BinaryError, StrictMissError
 from aiter_prebuilt.host import facts as host
+from aiter_prebuilt.host.gpu import GpuFacts
 from aiter_prebuilt.host.match import hip_runtime, match
 from aiter_prebuilt.reason import Reason
 from aiter_prebuilt.serve import record, report
@@ -77,11 +79,12 @@ def _spec(
 
 
 def judge(
-    entries: Iterable[store.Entry], asked: settings.Settings
+    entries: Iterable[store.Entry], asked: settings.Settings, gpu: GpuFacts | None = None
 ) -> tuple[tuple[Offer, ...], list[Reason]]:
     """Return the modules that may be served, each already checked or not, and why others not.
 
-    The first one is checked to the last byte; the rest only when a call needs them.
+    The first one is checked to the last byte; the rest only when a call needs them.  ``gpu`` stands
+    for this host's own, where an image is judged that will run elsewhere.
     """
     known = store.known_aiter()
     offers: list[Offer] = []
@@ -91,7 +94,8 @@ def judge(
         runtime = hip_runtime(entry.module.needed) or host.DEFAULT_RUNTIME
         key = (runtime, entry.module.harvest is not None)
         if key not in hosts:
-            hosts[key] = host.gather(asked, runtime, harvest=key[1])
+            found_here = host.gather(asked, runtime, harvest=key[1])
+            hosts[key] = found_here if gpu is None else replace(found_here, gpu=gpu)
         facts = hosts[key]
         verdict = match(entry.module, entry.contract, facts, known)
         found = list(verdict.reasons)

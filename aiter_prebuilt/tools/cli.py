@@ -80,6 +80,8 @@ def _verify_options(command: argparse.ArgumentParser) -> None:
 
 def _doctor_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--pid", type=int, help="show the HIP runtimes of this running process")
+    text = "judge an image that is built without a GPU: take the wheel's GPU for there"
+    command.add_argument("--image", action="store_true", help=text)
 
 
 def _explain_options(command: argparse.ArgumentParser) -> None:
@@ -151,7 +153,7 @@ def _verify(parsed: argparse.Namespace) -> int:
 
 
 def _doctor(parsed: argparse.Namespace) -> int:
-    report = doctor.examine(settings.read(), parsed.pid)
+    report = doctor.examine(settings.read(), parsed.pid, image=parsed.image)
     if parsed.json:
         _print_json(parsed, **dataclasses.asdict(report))
     else:
