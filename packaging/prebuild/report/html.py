@@ -18,6 +18,7 @@ from prebuild.report.table import (
     kernel_cells,
     module_cells,
     summary,
+    two_lines,
 )
 
 _LANE = 34  # pixels from one lane to the next
@@ -84,13 +85,6 @@ def share(row: Row, report: Report) -> float:
     """A row's last compile as a part of the longest one, in per cent."""
     longest = max((other.last_seconds or 0.0 for other in report.rows), default=0.0)
     return 100 * (row.last_seconds or 0.0) / longest if longest else 0.0
-
-
-def two_lines(name: str) -> tuple[str, str]:
-    """Break a kernel's label behind its tile and waves, so that a narrow screen shows it whole."""
-    parts = name.split("_")
-    first = "_".join(parts[:3])
-    return (first, "_".join(parts[3:])) if name.startswith("gemm") else (name, "")
 
 
 def _bar(lane: int, row: Row, span: float) -> Bar:

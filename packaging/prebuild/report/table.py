@@ -65,6 +65,13 @@ def label(unit: str) -> str:
     return f"{text}{dot}{variant}"
 
 
+def two_lines(name: str) -> tuple[str, str]:
+    """Break a kernel's label behind its tile and waves: a narrow screen shows it whole."""
+    parts = name.split("_")
+    first = "_".join(parts[:3])
+    return (first, "_".join(parts[3:])) if name.startswith("gemm") else (name, "")
+
+
 def _modules(report: Report) -> Iterator[RenderableType]:
     """A line of figures a module, its long name and its recipes below: nothing is cut or folded."""
     for position, (*figures, name, recipes) in enumerate(module_cells(report)):

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from prebuild.report.html import as_html, ticks, two_lines
+from prebuild.report.html import as_html, ticks
 from prebuild.report.model import make_report
 from tests.unit.prebuild.report.samples import COSTS, EDGES, record, report
 
@@ -70,14 +70,6 @@ def test_a_cached_kernel_has_a_bar_of_its_last_compile() -> None:
     kernels = page.split('<table id="kernels">')[1].split("</table>")[0]
     assert 'style="width: 100.0%"' in kernels
     assert 'style="width: 50.0%"' in kernels
-
-
-def test_a_kernels_label_breaks_behind_its_tile() -> None:
-    label = "gemm1_256x128x128x128_1x4_v3_q3_mul0_silu_FP4X2_FP4X2_B16.main_even"
-    first, rest = two_lines(label)
-    assert f"{first}_{rest}" == label
-    assert max(len(first), len(rest)) < 45
-    assert two_lines("launchers") == ("launchers", "")
 
 
 def test_a_build_from_the_cache_alone_has_no_timeline() -> None:
