@@ -131,6 +131,16 @@ def _not_shipped(
         _decline(stock_name, broken or [missing], asked)
 
 
+def _way_out(stock_name: str) -> str:
+    if stock_name.rstrip("_").endswith("_splitk"):
+        return (
+            "Split-K modules need a newer composable kernel than ROCm 7.2's: build a wheel with "
+            "PREBUILD_CK_INCLUDE, pack AITER's own build of it with `prebuild harvest`, or set "
+            "AITER_PREBUILT=auto to let AITER compile it"
+        )
+    return "Set AITER_PREBUILT=auto to let AITER compile it"
+
+
 def _decline(stock_name: str, reasons: list[Reason], asked: settings.Settings) -> None:
     for reason in reasons:
         level = logging.INFO if reason.code == "not-shipped" else logging.WARNING
@@ -140,6 +150,6 @@ def _decline(stock_name: str, reasons: list[Reason], asked: settings.Settings) -
         text = "; ".join(f"{reason.message} ({reason.code})" for reason in reasons)
         raise StrictMissError(
             f"AITER_PREBUILT=strict and {stock_name} cannot be served prebuilt: {text}. "
-            "Set AITER_PREBUILT=auto to let AITER compile it",
+            f"{_way_out(stock_name)}",
             name=stock_name,
         )

@@ -29,6 +29,7 @@ class Guard:
 
     ``AITER_PREBUILT_UNCOVERED``: ``full`` takes another module of the installed wheels only,
     ``jit`` AITER's own build only, ``auto`` the first and then the second, ``error`` neither.
+    With AITER_PREBUILT=strict ``auto`` is ``full``: a server that must not compile does not.
     """
 
     def __init__(
@@ -36,7 +37,8 @@ class Guard:
     ) -> None:
         self._stock_name, self._entry, self._asked = stock_name, entry, asked
         self._rest = tuple(rest) if asked.uncovered in ("auto", "full") else ()
-        self._build = asked.uncovered in ("auto", "jit")
+        builders = ("jit",) if asked.mode == "strict" else ("auto", "jit")
+        self._build = asked.uncovered in builders
         self._lock = threading.Lock()
         self._target: ModuleType | None = None
         self._seen: set[tuple[str, str]] = set()
@@ -97,7 +99,7 @@ class Guard:
         problems: list[str],
     ) -> ModuleType | None:
         if not self._build:
-            problems.append(f"AITER_PREBUILT_UNCOVERED={self._asked.uncovered} allows no build")
+            problems.append(self._forbidden())
             return None
         began = time.perf_counter()
         try:
@@ -108,6 +110,11 @@ class Guard:
         self._say(f"uncovered calls go to AITER's own build {module.__file__}")
         self._note("AITER's own build", began)
         return module
+
+    def _forbidden(self) -> str:
+        if self._asked.uncovered == "auto":
+            return "AITER_PREBUILT=strict allows no build"
+        return f"AITER_PREBUILT_UNCOVERED={self._asked.uncovered} allows no build"
 
     def _note(self, to: str, began: float) -> None:
         seconds = time.perf_counter() - began
@@ -158,15 +165,13 @@ class Guard:
         )
 
     def _advice(self) -> str:
+        let = "AITER_PREBUILT_UNCOVERED=" + ("jit" if self._asked.mode == "strict" else "auto")
         if self._entry.module.coverage == "sound":
             return (
                 "No wheel has this kernel, because its numbers are wrong; "
-                "AITER_PREBUILT_UNCOVERED=auto lets AITER compile it all the same"
+                f"{let} lets AITER compile it all the same"
             )
-        return (
-            "Install a wheel with full coverage, or set AITER_PREBUILT_UNCOVERED=auto to let AITER "
-            "compile it"
-        )
+        return f"Install a wheel with full coverage, or set {let} to let AITER compile it"
 
 
 _TOKENS = re.compile(r"\btokens = \d+")

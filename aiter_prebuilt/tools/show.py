@@ -14,6 +14,11 @@ from aiter_prebuilt.tools import seed, wheelcheck
 from aiter_prebuilt.tools.tables import size, table
 from aiter_prebuilt.wheel import store
 
+STRICT = (
+    "an error where a CK2stages module, or a call of one, would be compiled; AITER's other modules "
+    "(CK-Tile, FlyDSL, attention, ...) are not covered: AITER compiles them as before"
+)
+
 
 def modules(shelves: tuple[store.Shelf, ...]) -> str:
     """Return the table of ``list``."""
@@ -139,6 +144,8 @@ def _host_rows(report: examination.Report) -> list[tuple[str, str]]:
     asked = report.settings
     rows.append(("finder", f"{report.finder} of sys.meta_path"))
     rows.append(("settings", f"AITER_PREBUILT={asked['mode']}, uncovered={asked['uncovered']}"))
+    if asked["mode"] == "strict":
+        rows.append(("strict", STRICT))
     return rows
 
 

@@ -92,3 +92,15 @@ def test_a_module_that_failed_to_load_is_not_tried_again(monkeypatch: pytest.Mon
     offers, reasons = finder.judge([entry], finder.settings.read())
     assert offers == ()
     assert [reason.code for reason in reasons] == ["load"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "way_out"), [("", "AITER_PREBUILT=auto"), ("_splitk", "PREBUILD_CK_INCLUDE")]
+)
+def test_a_strict_miss_names_the_way_out(
+    suffix: str, way_out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finder.store, "read_all", lambda: ())
+    monkeypatch.setenv("AITER_PREBUILT", "strict")
+    with pytest.raises(StrictMissError, match=way_out):
+        finder.find(f"aiter.jit.{samples.STOCK}{suffix}")
