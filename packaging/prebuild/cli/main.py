@@ -42,6 +42,11 @@ COMMANDS = {
     "build": Late(
         "prebuild.cli.build", "build", "Compile, link and inspect the modules of recipes."
     ),
+    "wheel": Late(
+        "prebuild.cli.wheel",
+        "wheel",
+        "Build the wheel of some recipes: compile, run every kernel, pack, judge.",
+    ),
     "report": Late(
         "prebuild.cli.report",
         "report",
