@@ -12,7 +12,6 @@ from tests.unit.prebuild.gfx950.oracles.kit import Kit
 from tests.unit.prebuild.gfx950.oracles.matrix import (
     check_mix,
     decode,
-    exact_sum,
     number,
     place,
     random_codes,
@@ -134,6 +133,6 @@ def test_a_wrong_lane_map_would_be_seen(bench: Any) -> None:
     place(bench, 10, a[::-1], 4)
     place(bench, 30, b, 4)
     bench.run("v_mfma_f32_16x16x128_f8f6f4 v[70:73], v[10:13], v[30:33], 0 cbsz:4 blgp:4")
-    expected = float(exact_sum(decode(a, 4)[2], decode(b, 4)[7], 0.0))
+    expected = float(decode(a, 4)[2] @ decode(b, 4)[7])
     assert number(bench, 70, 16, 2, 7) != expected
     assert number(bench, 70, 16, 13, 7) == expected

@@ -118,12 +118,14 @@ def check_bitop3(kit: Kit, mnemonic: str) -> None:
         for register, column in enumerate(values, 1):
             bench.set(register, column)
         bench.run(f"{mnemonic} v0, v1, v2, v3 bitop3:{table:#x}")
-        for lane in range(0, WAVE, 16):
-            a, b, c = (column[lane] for column in values)
-            bits = [
-                table >> (4 * (a >> i & 1) + 2 * (b >> i & 1) + (c >> i & 1)) & 1 for i in range(32)
-            ]
-            assert bench.ints(0)[lane] == sum(bit << i for i, bit in enumerate(bits))
+        expected = [
+            sum(
+                (table >> (4 * (a >> i & 1) + 2 * (b >> i & 1) + (c >> i & 1)) & 1) << i
+                for i in range(32)
+            )
+            for a, b, c in zip(*values, strict=True)
+        ]
+        assert bench.ints(0) == expected
 
 
 def check_cndmask(kit: Kit, mnemonic: str) -> None:

@@ -61,9 +61,29 @@ def random_codes(random: np.random.Generator, kind: int, shape: tuple[int, int])
         codes[bad] = random.integers(0, 1 << BITS[kind], int(bad.sum()))
 
 
-def exact_sum(a: np.ndarray, b: np.ndarray, c: float) -> Fraction:
-    pairs = zip(a.tolist(), b.tolist(), strict=True)
-    return sum((Fraction(x) * Fraction(y) for x, y in pairs), Fraction(c))
+_UNIT = 40
+"""All values of the formats, and those of bf16 and f16 that are used here, are whole 2**-40."""
+
+
+def whole(values: np.ndarray) -> np.ndarray:
+    """Return values as Python's integers, in units of 2**-40."""
+    scaled = values * 2.0**_UNIT
+    assert (scaled == np.rint(scaled)).all()
+    return np.array([[int(value) for value in row] for row in scaled.tolist()], object)
+
+
+def exact_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return A times B transposed, exactly, in units of 2**-80."""
+    return whole(a) @ whole(b).T
+
+
+def check_result(bench: Any, side: int, total: np.ndarray, unit: int) -> None:
+    """Hold every element of D, from v70 on, against exact values in units of 2**-unit."""
+    for row in range(side):
+        c = Fraction(c_at(side, row))
+        for column in range(side):
+            exact = Fraction(total[row, column], 1 << unit) + c
+            assert element(bench, 70, side, row, column) == rounded(exact), (row, column)
 
 
 def element(bench: Any, register: int, side: int, row: int, column: int) -> int:
@@ -125,17 +145,26 @@ def check_mix(kit: Kit, mnemonic: str, kind_a: int, kind_b: int) -> None:
         f" cbsz:{kind_a} blgp:{kind_b}"
     )
     values_a, values_b = decode(a, kind_a), decode(b, kind_b)
-    for row, column in random.integers(0, side, (24, 2)).tolist():
-        total = Fraction(c_at(side, row))
-        for block in range(depth // 32):
-            cut = slice(32 * block, 32 * block + 32)
-            part = exact_sum(values_a[row, cut], values_b[column, cut], 0)
-            power = sum(
-                (int(scales[which][side * block + index]) >> 8 * picks[which] & 0xFF) - 127
-                for which, index in enumerate((row, column))
+    total = np.zeros((side, side), object)
+    for block in range(depth // 32):
+        cut = slice(32 * block, 32 * block + 32)
+        part = exact_product(values_a[:, cut], values_b[:, cut])
+        if scaled:
+            part = part * np.outer(
+                *[_factors(scales[which], picks[which], block, side) for which in range(2)]
             )
-            total += part * Fraction(2) ** (power if scaled else 0)
-        assert element(bench, 70, side, row, column) == rounded(total)
+        total = total + part
+    check_result(bench, side, total, 2 * _UNIT + (2 * _LEAST if scaled else 0))
+
+
+_LEAST = 7
+"""The smallest scale here is 2**-7, code 0x78."""
+
+
+def _factors(scales: np.ndarray, pick: int, block: int, side: int) -> np.ndarray:
+    """Return each row's scale of one block of K, byte ``pick`` of its lane, in units of 2**-7."""
+    codes = [int(word) >> 8 * pick & 0xFF for word in scales[side * block : side * block + side]]
+    return np.array([2 ** (code - 127 + _LEAST) for code in codes], object)
 
 
 def check_small_formats(kit: Kit, mnemonic: str) -> None:
@@ -159,9 +188,7 @@ def check_dense(kit: Kit, mnemonic: str) -> None:
     count = side * side // 64
     set_c(bench, count)
     bench.run(f"{mnemonic} {pair(70, count)}, {names[0]}, {names[1]}, {pair(50, count)}")
-    for row, column in random.integers(0, side, (40, 2)).tolist():
-        total = exact_sum(matrices[0][row], matrices[1][column], c_at(side, row))
-        assert element(bench, 70, side, row, column) == rounded(total)
+    check_result(bench, side, exact_product(*matrices), 2 * _UNIT)
 
 
 def _word(matrix: np.ndarray, lane: int, offset: int) -> int:

@@ -171,6 +171,7 @@ def check_cselect(kit: Kit, mnemonic: str) -> None:
         yes, no = place(bench, 4, 0x1122334455667788, width), place(bench, 6, 0x99AABBCCDD, width)
         bench.wave.scc, bench.wave.scc_undefined = scc, False
         bench.run(f"{mnemonic} {'s20' if width == 32 else 's[20:21]'}, {yes}, {no}")
+        assert bench.wave.scc == scc
         chosen = 0x1122334455667788 if scc else 0x99AABBCCDD
         assert result(bench, 20, width) == chosen % (1 << width)
 
