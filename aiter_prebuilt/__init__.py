@@ -6,7 +6,8 @@ Importing this package loads neither torch nor aiter nor anything outside the st
 # No "from __future__ import annotations" here: it is a file more at every interpreter start.
 TYPE_CHECKING = False  # typing's own constant costs an import at every interpreter start
 if TYPE_CHECKING:
-    from aiter_prebuilt.record import Event
+    from aiter_prebuilt.serve.record import Event
+    from aiter_prebuilt.serve.report import Report
 
 
 def install() -> None:
@@ -21,6 +22,13 @@ def install() -> None:
 
 def reasons() -> "tuple[Event, ...]":
     """Return what was served or declined in this process, and why, oldest first."""
-    from aiter_prebuilt import record
+    from aiter_prebuilt.serve import record
 
     return record.events()
+
+
+def report() -> "Report":
+    """Return this process's cold start as data: served, handed on, declined, compiled by AITER."""
+    from aiter_prebuilt.serve import report as reporting
+
+    return reporting.gather()

@@ -30,7 +30,7 @@ class Hook:
         if not fullname.startswith(_OWNED):
             return None
         try:
-            from aiter_prebuilt.finder import find
+            from aiter_prebuilt.serve.finder import find
         except Exception:  # a half-removed package: AITER goes on without it
             return None
         return find(fullname, path)

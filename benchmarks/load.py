@@ -68,7 +68,7 @@ def _hash_times(folder: Path, runs: int) -> list[float]:
 
 
 def _stock_name(folder: Path) -> str:
-    from aiter_prebuilt.manifest import parse
+    from aiter_prebuilt.wheel.manifest import parse
 
     return parse((folder / "aiter_prebuilt" / "manifest.json").read_text()).modules[0].stock_name
 

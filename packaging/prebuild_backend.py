@@ -47,17 +47,18 @@ def build_wheel(
     metadata_directory: str | None = None,  # noqa: ARG001  the tag is known after the build only
 ) -> str:
     """Compile the recipes' modules, pack them, let the judges conclude the tags."""
-    # For aiter_prebuilt.manifest, where nothing is installed.  Last, and not in backend-path: the
-    # folder packaging/ beside it would hide the distribution of that name, which hatchling needs.
+    # For aiter_prebuilt, where nothing is installed.  Last, and not in backend-path: the folder
+    # packaging/ beside it would hide the distribution of that name, which hatchling needs.
     sys.path.append(str(Path(__file__).parents[1]))
     # For the processes that verify kernels: front ends import this file by a finder of their own,
     # which a spawned process does not have.
     sys.path.append(str(Path(__file__).parent))
+    from prebuild.pipeline.wheel import finish_wheel, prepare_wheel
     from prebuild.wheel.config import parse_config
-    from prebuild.wheel.make import finish_wheel, prepare_wheel
 
     prepared = prepare_wheel(parse_config(config_settings or {}))
     os.environ["SOURCE_DATE_EPOCH"] = str(prepared.epoch)
+    os.environ["PREBUILD_WHEEL_VERSION"] = prepared.version
     with tempfile.TemporaryDirectory() as scratch:
         packed = Path(scratch) / pack_wheel(scratch)
         return finish_wheel(packed, Path(wheel_directory), prepared).name

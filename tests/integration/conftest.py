@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from aiter_prebuilt.manifest import Manifest, parse
-from prebuild.project import Project
+from aiter_prebuilt.wheel.manifest import Manifest, parse
+from prebuild.core.project import Project
+from prebuild.core.settings import Settings
 from prebuild.recording import Recorder, build_runtime
-from prebuild.settings import Settings
 from prebuild.toolchain import Toolchain
 from prebuild.toolchain import load as load_toolchain
 

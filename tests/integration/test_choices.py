@@ -15,15 +15,16 @@ from typing import Any
 
 import pytest
 
-from aiter_prebuilt.manifest import ModuleKey
-from prebuild import identity, proc, rules
+from aiter_prebuilt.wheel.manifest import ModuleKey
 from prebuild.compile.flags import resolve_flags
-from prebuild.generate import generate
-from prebuild.model import Plan, PlannedModule
-from prebuild.plan import make_plan
-from prebuild.project import Project
-from prebuild.recipe import Recipe
-from prebuild.settings import Settings
+from prebuild.core import identity, proc
+from prebuild.core.model import Plan, PlannedModule
+from prebuild.core.project import Project
+from prebuild.core.settings import Settings
+from prebuild.generate.sources import generate
+from prebuild.plan import rules
+from prebuild.plan.make import make_plan
+from prebuild.recipe.recipes import Recipe
 from prebuild.toolchain import Toolchain
 
 pytestmark = pytest.mark.toolchain

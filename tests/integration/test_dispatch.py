@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from aiter_prebuilt.dispatch import loop_of, select_instance
-from aiter_prebuilt.manifest import Instance
-from prebuild.manifest_writer import SIGNATURES
+from aiter_prebuilt.choice.dispatch import loop_of, select_instance
+from aiter_prebuilt.wheel.manifest import Instance
+from prebuild.pipeline.manifest import SIGNATURES
 from prebuild.recording import Call, Recorder
 from prebuild.recording.recorder import LaunchRecord, Recorded
 from tests.integration.calls import MODEL_DIM, SORTED, TOP_K, stage1, stage2, tensor

@@ -15,18 +15,20 @@ from typing import Any
 
 import pytest
 
-from prebuild import identity, pipeline, rules
 from prebuild.compile.build import compile_units
 from prebuild.compile.units import Unit
+from prebuild.core import identity
+from prebuild.core.model import PlannedInstance
+from prebuild.core.project import Project
+from prebuild.core.settings import Settings
 from prebuild.inspect.codeobject import KernelFacts
-from prebuild.manifest_writer import Inspected
-from prebuild.model import PlannedInstance
-from prebuild.plan import make_plan
-from prebuild.project import Project
-from prebuild.recipe import Recipe
+from prebuild.pipeline import build as pipeline
+from prebuild.pipeline.manifest import Inspected
+from prebuild.plan import rules
+from prebuild.plan.make import make_plan
+from prebuild.recipe.recipes import Recipe
 from prebuild.recording import Call, Recorder
 from prebuild.recording.recorder import LaunchRecord
-from prebuild.settings import Settings
 from tests.integration.calls import tensor
 
 pytestmark = pytest.mark.toolchain

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from prebuild import pipeline
 from prebuild.compile.build import compile_units
 from prebuild.compile.costs import CostBook
 from prebuild.compile.units import Unit
-from prebuild.plan import make_plan
-from prebuild.project import Project
-from prebuild.recipe import find_recipes, load_recipes, narrow
-from prebuild.settings import Settings
+from prebuild.core.project import Project
+from prebuild.core.settings import Settings
+from prebuild.pipeline import build as pipeline
+from prebuild.plan.make import make_plan
+from prebuild.recipe.recipes import find_recipes, load_recipes, narrow
 
 pytestmark = pytest.mark.toolchain
 

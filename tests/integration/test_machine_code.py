@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from prebuild import pipeline, proc
 from prebuild.bench import fourinone
 from prebuild.bench.machinecode import differences, kernels
 from prebuild.compile.build import compile_units
+from prebuild.core import proc
+from prebuild.core.project import Project
+from prebuild.core.settings import Settings
 from prebuild.inspect.codeobject import disassemble
-from prebuild.plan import make_plan
-from prebuild.project import Project
-from prebuild.recipe import find_recipes, load_recipes, narrow
-from prebuild.settings import Settings
+from prebuild.pipeline import build as pipeline
+from prebuild.plan.make import make_plan
+from prebuild.recipe.recipes import find_recipes, load_recipes, narrow
 
 pytestmark = pytest.mark.toolchain
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from prebuild import proc
-from prebuild.errors import ToolchainError
-from prebuild.settings import Settings, ToolchainChoice
+from prebuild.core import proc
+from prebuild.core.errors import ToolchainError
+from prebuild.core.settings import Settings, ToolchainChoice
 from prebuild.toolchain import Toolchain, install, load
 from prebuild.toolchain.selfcheck import check, compile_kernel, link_module
 

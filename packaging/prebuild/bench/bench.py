@@ -14,16 +14,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prebuild import pipeline
 from prebuild.bench import fourinone
-from prebuild.bench.cold import build_in
 from prebuild.bench.measure import Job, Sample, median, run_job
 from prebuild.compile.build import COMPILER_ENV, compiler_command, read_costs
 from prebuild.compile.units import ModuleUnits, Unit
-from prebuild.errors import PrebuildError
-from prebuild.model import Plan
-from prebuild.project import Project
-from prebuild.settings import Settings
+from prebuild.core.errors import PrebuildError
+from prebuild.core.model import Plan
+from prebuild.core.project import Project
+from prebuild.core.settings import Settings
+from prebuild.pipeline import build as pipeline
+from prebuild.pipeline.elsewhere import build_in
 
 TORCH = "four-in-one+torch"
 PLAIN = "four-in-one"

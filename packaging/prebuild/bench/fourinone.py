@@ -14,9 +14,9 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from prebuild import identity
 from prebuild.compile.flags import Flags
-from prebuild.errors import PrebuildError
+from prebuild.core import identity
+from prebuild.core.errors import PrebuildError
 from prebuild.toolchain import Toolchain
 
 

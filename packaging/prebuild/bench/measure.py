@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prebuild import proc
 from prebuild.compile import measure as wrapper
+from prebuild.core import proc
 
 
 @dataclass(frozen=True, kw_only=True)

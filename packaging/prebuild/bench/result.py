@@ -11,7 +11,7 @@ from typing import Any
 
 from prebuild.bench.bench import PLAIN, SPLIT, TORCH, Build
 from prebuild.bench.measure import Sample, median
-from prebuild.errors import PrebuildError
+from prebuild.core.errors import PrebuildError
 
 SCHEMA = 2
 STOCK_SCHEMA = 1

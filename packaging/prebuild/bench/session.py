@@ -11,7 +11,7 @@ from pathlib import Path
 from prebuild.bench.bench import Bench, Build, Case
 from prebuild.bench.measure import Job, Sample, median
 from prebuild.bench.result import Result, Stock, as_json
-from prebuild.model import Plan
+from prebuild.core.model import Plan
 
 
 @dataclass(kw_only=True)

@@ -18,13 +18,13 @@ from pathlib import Path
 import ninja
 from ninja.ninja_syntax import Writer, escape
 
-from prebuild import proc
+from prebuild.compile.compiler_cache import Launcher, find_launcher
 from prebuild.compile.costs import Cost, CostBook, longest_first
-from prebuild.compile.launcher import Launcher, find_launcher
 from prebuild.compile.memory import available_bytes, job_count
 from prebuild.compile.units import Unit
-from prebuild.errors import ProblemsError
-from prebuild.model import OnDone
+from prebuild.core import proc
+from prebuild.core.errors import ProblemsError
+from prebuild.core.model import OnDone
 from prebuild.toolchain import Toolchain
 
 _STATUS = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")

@@ -1,4 +1,4 @@
-"""Read ``families/*.toml`` into :class:`prebuild.model.Family`; a wrong key names its full path."""
+"""Read ``families/*.toml`` into ``Family`` values; an error names the wrong key by its path."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from aiter_prebuilt.manifest import ModuleKey, Reach
-from prebuild.errors import ProblemsError
-from prebuild.model import Family, InstanceFacts, Stage, Tail, Tile, Unavailable, Variant
+from aiter_prebuilt.wheel.manifest import ModuleKey, Reach
+from prebuild.core.errors import ProblemsError
+from prebuild.core.model import Family, InstanceFacts, Stage, Tail, Tile, Unavailable, Variant
 
 Positive = Annotated[int, Field(gt=0)]
 KernelName = Literal[
     "main_odd", "main_even", "main_full", "nomain_odd", "nomain_even", "nomain_full"
 ]
-"""A kernel of an instance, as :func:`prebuild.identity.kernel_id` ends."""
+"""A kernel of an instance, as :func:`prebuild.core.identity.kernel_id` ends."""
 Pipeline = Literal["v1", "v3"]
 
 
@@ -82,7 +82,6 @@ class _Table(_Strict):
     ck_header: str
     header: str
     template: str
-    mfma: dict[str, list[str]]
     features: _Features
     k: _K
     kernels: dict[Pipeline, str]
@@ -135,7 +134,6 @@ def parse_family(text: str) -> Family:
         ck_header=table.ck_header,
         header=table.header,
         template=table.template,
-        mfma={dtype: tuple(names) for dtype, names in table.mfma.items()},
         **{name: tuple(value) for name, value in table.features.model_dump().items()},
         values_per_element=table.k.values_per_element,
         prefetch_stages={str(name): value for name, value in table.k.prefetch_stages.items()},

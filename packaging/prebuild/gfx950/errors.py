@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from prebuild.errors import PrebuildError
+from prebuild.core.errors import PrebuildError
 
 
 class ExecutorError(PrebuildError):

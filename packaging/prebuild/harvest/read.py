@@ -10,8 +10,8 @@ from pathlib import Path
 
 from elftools.common.exceptions import ELFError
 
-from aiter_prebuilt.manifest import Harvest, Module, sources_digest
-from prebuild.errors import ProblemsError
+from aiter_prebuilt.wheel.manifest import Harvest, Module, sources_digest
+from prebuild.core.errors import ProblemsError
 from prebuild.inspect.elf import ElfFacts, elf_facts
 
 NAME = re.compile(r"(module|mha)_\w+")

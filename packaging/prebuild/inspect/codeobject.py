@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from prebuild import proc
-from prebuild.errors import PrebuildError
+from prebuild.core import proc
+from prebuild.core.errors import PrebuildError
 from prebuild.toolchain import Toolchain
 
 _METADATA = re.compile(r"AMDGPU Metadata: (---\n.*?\n\.\.\.\n)", re.DOTALL)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prebuild import proc
+from prebuild.core import proc
 from prebuild.link.embed import assembly, write_assembly
 from prebuild.toolchain import Toolchain
 

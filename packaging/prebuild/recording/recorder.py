@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prebuild import proc
+from prebuild.core import proc
 from prebuild.toolchain import Toolchain
 
 _HERE = Path(__file__).parent

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prebuild import proc
-from prebuild.errors import CommandError, ProblemsError
+from prebuild.core import proc
+from prebuild.core.errors import CommandError, ProblemsError
 
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _CAP_SYS_RESOURCE = 24

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prebuild.compile.costs import Cost, CostBook
-from prebuild.errors import ProblemsError
+from prebuild.core.errors import ProblemsError
 
 
 class JoinError(ProblemsError):

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from prebuild.errors import ProblemsError
+from prebuild.core.errors import ProblemsError
 
 SCHEMA = 1
 """Raised by one whenever a workflow of the old schema would misread the new one."""

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from prebuild import proc
-from prebuild.errors import CommandError
+from prebuild.core import proc
+from prebuild.core.errors import CommandError
 
 FLOOR = (3, 10)
 _NAME = re.compile(r"python3\.\d+")

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiter_prebuilt.manifest import MANIFEST_NAME, Manifest, parse
-from prebuild import proc
-from prebuild.errors import CommandError, ProblemsError
+from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Manifest, parse
+from prebuild.core import proc
+from prebuild.core.errors import CommandError, ProblemsError
+from prebuild.core.wheelfile import check_wheel
 from prebuild.recording.recorder import Recorder, build_runtime
 from prebuild.toolchain import Toolchain
-from prebuild.wheelfile import check_wheel
 
 _FOLDER = "import aiter_prebuilt; print(aiter_prebuilt.__path__[0])"
 # The hook stands in sys.meta_path, and start-up loaded neither torch nor aiter.
@@ -125,7 +125,7 @@ def with_real_runtime(package: Path, manifest: Manifest, toolchain: Toolchain) -
 def _files(python: Path) -> list[str]:
     try:
         # Isolated (-I): neither PYTHONPATH nor the working directory may serve the sources.
-        proc.run([python, "-I", "-m", "aiter_prebuilt.cli", "verify", "--provenance", "--json"])
+        proc.run([python, "-I", "-m", "aiter_prebuilt", "verify", "--provenance", "--json"])
     except CommandError as error:
         return [f"aiter-prebuilt verify: {error.output.strip()}"]
     return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from prebuild.errors import PrebuildError
+from prebuild.core.errors import PrebuildError
 
 _FIELDS = 5  # start ms, end ms, mtime, output, hash of the command
 _VERSIONS = ("# ninja log v5", "# ninja log v6", "# ninja log v7")

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from prebuild import rules
-from prebuild.generate import generate
-from prebuild.model import Plan, PlannedModule, Stage
-from prebuild.plan import make_plan
-from prebuild.recipe import Recipe, narrow
+from prebuild.core.model import Plan, PlannedModule, Stage
+from prebuild.generate.sources import generate
+from prebuild.plan import rules
+from prebuild.plan.make import make_plan
+from prebuild.recipe.recipes import Recipe, narrow
 
 SCHEMA = 1
 _STAGE: Stage = 2

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prebuild import proc
-from prebuild.errors import CommandError, ToolchainError
+from prebuild.core import proc
+from prebuild.core.errors import CommandError, ToolchainError
 from prebuild.toolchain.deb822 import paragraphs
 from prebuild.toolchain.lock import LockedPackage
 

@@ -10,8 +10,8 @@ import dataclasses
 import hashlib
 from pathlib import Path
 
-from prebuild import proc
-from prebuild.errors import CommandError, ToolchainError
+from prebuild.core import proc
+from prebuild.core.errors import CommandError, ToolchainError
 from prebuild.toolchain.headers import CK_HEADER
 from prebuild.toolchain.model import Toolchain
 
@@ -37,6 +37,7 @@ def with_ck(toolchain: Toolchain, include: Path) -> Toolchain:
         host_flags=(*toolchain.host_flags, *flags),
         ck_include=include,
         ck_version=_version(include, content),
+        ck_named=True,
         ck_licence=_licence(include) or toolchain.ck_licence,
         identity=hashlib.sha256(f"{toolchain.identity} ck {content}".encode()).hexdigest(),
     )

@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from prebuild.errors import ToolchainError
-from prebuild.settings import Settings
+from prebuild.core.errors import ToolchainError
+from prebuild.core.settings import Settings
 from prebuild.toolchain.headers import hip_version
 from prebuild.toolchain.lock import Component, Lock, read_components, read_lock
 from prebuild.toolchain.model import REPRODUCIBLE_HIP, PackageRef, Toolchain
@@ -65,8 +65,7 @@ def load(settings: Settings, lock: Lock | None = None) -> Toolchain:
         stamp = json.loads((root / STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ToolchainError(
-            "no toolchain for gfx950 is installed; "
-            "run `make toolchain` (or `prebuild toolchain install`):",
+            "no toolchain is installed; run `make toolchain` (or `prebuild toolchain install`):",
             [f"{root / STAMP}: {error.strerror if isinstance(error, OSError) else error}"],
         ) from error
     if stamp["root"] != str(root):

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from prebuild import proc
-from prebuild.errors import ToolchainError
-from prebuild.settings import Settings
+from prebuild.core import proc
+from prebuild.core.errors import ToolchainError
+from prebuild.core.settings import Settings
 from prebuild.toolchain import unpack
 from prebuild.toolchain.apt import require_tools
 from prebuild.toolchain.debian import (

@@ -12,8 +12,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from prebuild.errors import ToolchainError
-from prebuild.settings import Settings, ToolchainChoice
+from prebuild.core.errors import ToolchainError
+from prebuild.core.settings import Settings, ToolchainChoice
 from prebuild.toolchain.lock import Component, Lock, read_components, read_lock
 from prebuild.toolchain.model import Progress
 from prebuild.toolchain.setup import choose

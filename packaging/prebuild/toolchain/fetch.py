@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from prebuild.errors import CommandError, ToolchainError
+from prebuild.core.errors import CommandError, ToolchainError
 from prebuild.toolchain.apt import Apt, uri_of
 from prebuild.toolchain.apt import complaints as apt_complaints
 from prebuild.toolchain.lock import Lock, LockedPackage

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from prebuild.errors import ToolchainError
+from prebuild.core.errors import ToolchainError
 
 # The device operations that this project instantiates; an older composable kernel lacks them.
 CK_HEADER = Path("ck/tensor_operation/gpu/device/impl/device_moe_mx_gemm_bpreshuffle.hpp")

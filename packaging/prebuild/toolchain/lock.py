@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from prebuild.errors import ToolchainError
+from prebuild.core.errors import ToolchainError
 
 COMPONENTS_FILE = Path(__file__).with_name("components.toml")
 LOCK_FILE = Path(__file__).with_name("debian.lock.json")

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from prebuild.errors import ToolchainError
+from prebuild.core.errors import ToolchainError
 from prebuild.toolchain.apt import Apt, require_tools
 from prebuild.toolchain.lock import Component, Lock, LockedComponent, LockedPackage
 

@@ -6,9 +6,9 @@ import hashlib
 import sysconfig
 from pathlib import Path
 
-from prebuild import proc
-from prebuild.errors import ToolchainError
-from prebuild.settings import Settings
+from prebuild.core import proc
+from prebuild.core.errors import ToolchainError
+from prebuild.core.settings import Settings
 from prebuild.toolchain.headers import CK_HEADER, ck_version, hip_version
 from prebuild.toolchain.model import REPRODUCIBLE_HIP, Toolchain
 

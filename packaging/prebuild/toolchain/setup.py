@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prebuild.settings import Settings, ToolchainChoice
+from prebuild.core.settings import Settings, ToolchainChoice
 from prebuild.toolchain import debian, rocm
 from prebuild.toolchain.ck import with_ck
 from prebuild.toolchain.model import Progress, Silent, Toolchain

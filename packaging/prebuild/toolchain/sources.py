@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from prebuild.errors import ToolchainError
-from prebuild.settings import Settings
+from prebuild.core.errors import ToolchainError
+from prebuild.core.settings import Settings
 from prebuild.toolchain.deb822 import paragraphs
 
 APT_ETC = Path("/etc/apt")

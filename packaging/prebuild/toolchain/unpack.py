@@ -18,8 +18,8 @@ from pathlib import Path
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 
-from prebuild import proc
-from prebuild.errors import ToolchainError
+from prebuild.core import proc
+from prebuild.core.errors import ToolchainError
 from prebuild.toolchain.debian import LIBRARY_FOLDERS, LOADER
 from prebuild.toolchain.lock import Component
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from aiter_prebuilt.manifest import ModuleKey
-from prebuild import rules
+from aiter_prebuilt.wheel.manifest import ModuleKey
+from prebuild.core.model import Family, InstanceFacts, Stage
 from prebuild.families import find_family
-from prebuild.model import Family, InstanceFacts, Stage
-from prebuild.recipe import NamedKernel, Recipe
+from prebuild.plan import rules
+from prebuild.recipe.recipes import NamedKernel, Recipe
 from prebuild.tuned.coverage import recipe_uses
 from prebuild.tuned.uses import STAGES, Use, Verdict
 

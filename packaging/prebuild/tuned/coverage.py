@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from aiter_prebuilt import routing
-from aiter_prebuilt.manifest import ModuleKey
-from prebuild import rules
-from prebuild.model import Plan, PlannedModule, Variant
-from prebuild.recipe import Recipe
+from aiter_prebuilt.choice import routing
+from aiter_prebuilt.wheel.manifest import ModuleKey
+from prebuild.core.model import Plan, PlannedModule, Variant
+from prebuild.plan import rules
+from prebuild.recipe.recipes import Recipe
 from prebuild.tuned.uses import Use, heuristic_uses
 
 Status = Literal["hit", "miss", "refused", "unavailable", "wrong"]

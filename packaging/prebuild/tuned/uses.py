@@ -11,14 +11,16 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from aiter_prebuilt import routing
-from aiter_prebuilt.manifest import ModuleKey
-from prebuild import identity, rules
+from aiter_prebuilt import target
+from aiter_prebuilt.choice import routing
+from aiter_prebuilt.wheel.manifest import ModuleKey
+from prebuild.core import identity
+from prebuild.core.model import Family, InstanceFacts, Stage
 from prebuild.families import find_family
-from prebuild.model import Family, InstanceFacts, Stage
+from prebuild.plan import rules
 from prebuild.tuned.rows import Entry, Row
 
-GPU = "gfx950"
+GPU = target.load().gfx
 CK_PREFIX = "moe_ck2stages_"
 _BACKENDS = (
     (CK_PREFIX, "ck2stages"),

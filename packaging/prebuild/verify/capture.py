@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from aiter_prebuilt.manifest import Module, ModuleKey
+from aiter_prebuilt.wheel.manifest import Module, ModuleKey
 from prebuild.gfx950.launch import Launch
 from prebuild.gfx950.memory import Allocation, Memory
 from prebuild.recording import Call, LaunchRecord, Recorder

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from aiter_prebuilt.manifest import MANIFEST_NAME, Module, parse
-from prebuild.errors import PrebuildError, ProblemsError
+from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Module, parse
+from prebuild.core.errors import PrebuildError, ProblemsError
+from prebuild.core.wheelfile import check_wheel
 from prebuild.recording import Recorder
 from prebuild.verify.capture import with_launches
 from prebuild.verify.subject import Found, Subject, subjects_in
-from prebuild.wheelfile import check_wheel
 
 _SUFFIXES = (".so", ".co", ".o")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from aiter_prebuilt.manifest import Instance, Manifest
+from aiter_prebuilt.wheel.manifest import Instance, Manifest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
+from prebuild.core.model import OnDone
 from prebuild.gfx950 import EXECUTOR_VERSION
 from prebuild.gfx950.launch import Launch
-from prebuild.model import OnDone
 from prebuild.verify.runner import run_subject
 from prebuild.verify.subject import Subject, shapes
 from prebuild.verify.verdict import Verdict

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from prebuild import proc
-from prebuild.errors import CommandError, ProblemsError
+from prebuild.core import proc
+from prebuild.core.errors import CommandError, ProblemsError
 
 HIP_RUNTIME = "libamdhip64.so.7"
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiter_prebuilt.manifest import MANIFEST_NAME, Manifest, dump
+from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Manifest, dump
 
 PLAN_FILE = "include.json"
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from prebuild.pipeline.wheel import SIZE_BUDGET
 from prebuild.release.gate import Judged, judge_wheel
 from prebuild.release.symbols import bound_symbols, offered
 from prebuild.toolchain import Toolchain
 from prebuild.wheel.judges import WheelError
-from prebuild.wheel.make import SIZE_BUDGET
 from prebuild.wheel.sbom import SBOM_NAME
 from tests.integration.conftest import KimiWheel
 

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from prebuild import fileset
 from prebuild.compile.build import compile_units
 from prebuild.compile.costs import CostBook
 from prebuild.compile.flags import resolve_flags
 from prebuild.compile.units import Unit, plan_units
-from prebuild.generate import generate
-from prebuild.plan import make_plan
-from prebuild.project import Project
-from prebuild.recipe import find_recipes, load_recipes, narrow
+from prebuild.core.project import Project
+from prebuild.core.settings import Settings
+from prebuild.generate import fileset
+from prebuild.generate.sources import generate
+from prebuild.plan.make import make_plan
+from prebuild.recipe.recipes import find_recipes, load_recipes, narrow
 from prebuild.release.reproduce import differences, file_sha256
-from prebuild.settings import Settings
 from prebuild.toolchain import Toolchain
 from tests.integration.conftest import KimiWheel
 

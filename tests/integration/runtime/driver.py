@@ -48,7 +48,7 @@ def main() -> None:
     except Exception as error:
         result["error"] = type(error).__name__
         result["message"] = str(error)
-    if "aiter_prebuilt.record" in sys.modules:  # not on an interpreter below the floor
+    if "aiter_prebuilt.serve.record" in sys.modules:  # not on an interpreter below the floor
         import aiter_prebuilt
 
         result["events"] = [event.code for event in getattr(aiter_prebuilt, "reasons", list)()]

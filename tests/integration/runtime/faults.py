@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from aiter_prebuilt import manifest as m
+from aiter_prebuilt.wheel import manifest as m
 from tests.integration.runtime import sitemaker as make
 
 NEEDED = ("libamdhip64.so.7", "libc.so.6")
@@ -436,7 +436,7 @@ _case(
     "half-removed",
     "parts of this package are gone",
     "",
-    lambda stage: (stage.package / "finder.py").unlink(),
+    lambda stage: (stage.package / "serve" / "finder.py").unlink(),
     strict="same",
 )
 _case(

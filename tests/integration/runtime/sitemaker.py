@@ -15,7 +15,7 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
-from aiter_prebuilt import manifest as m
+from aiter_prebuilt.wheel import manifest as m
 
 ROOT = Path(__file__).parents[3]
 STOCK = "module_moe_ck2stages_fp4x2_fp4x2_preshuffle_on_b16_silu_per_1x32_mulWeightStage2"

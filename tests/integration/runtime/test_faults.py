@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from aiter_prebuilt.elf import _EHDR, _SHDR
-from aiter_prebuilt.match import CODES
+from aiter_prebuilt.reason import CODES
+from aiter_prebuilt.wheel.elf import _EHDR, _SHDR
 from tests.integration.runtime import sitemaker as make
 from tests.integration.runtime.faults import FAULTS, Fault, Stage, updated
 

@@ -16,14 +16,14 @@ from typing import Any
 import pybind11
 import pytest
 
+from prebuild.core.project import Project
 from prebuild.harvest import Source, harvest, write_wheel
-from prebuild.project import Project
-from prebuild.wheel.make import project_version
+from prebuild.wheel.version import project_version
 from tests.integration.runtime import sitemaker as make
 from tests.integration.runtime.faults import Stage
 
 NAME = "module_quant"
-VERSION = project_version(Project.here())
+VERSION = project_version(Project.here().root)
 CODE = """
 #include <pybind11/pybind11.h>
 extern "C" int hipRuntimeGetVersion(int *);
@@ -102,7 +102,7 @@ def jit_dir(stage: Stage, compiled: Path) -> Path:
 
 def _harvest(stage: Stage, jit_dir: Path, *more: str) -> subprocess.CompletedProcess[str]:
     options = ["--jit-dir", str(jit_dir), "--aiter", str(stage.site / "aiter"), *more]
-    code = "from prebuild.cli import main; main()"
+    code = "from prebuild.cli.main import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, "harvest", "--out", str(stage.site.parent / "dist"), *options],
         env={**os.environ, "PYTHONPATH": f"{make.ROOT / 'packaging'}:{make.ROOT}"},

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from aiter_prebuilt.elf import _EHDR, _SHDR
+from aiter_prebuilt.wheel.elf import _EHDR, _SHDR
 from prebuild.recording import Recorder, driver
 from tests.integration.calls import stage1
 from tests.integration.conftest import KimiWheel
@@ -96,7 +96,7 @@ def test_the_targets_are_read_from_the_bundles(real: Stage, run: Run) -> None:
 
 
 def test_the_installed_wheel_is_sound(kimi: KimiWheel, tmp_path: Path) -> None:
-    from aiter_prebuilt import wheelcheck
+    from aiter_prebuilt.tools import wheelcheck
 
     site = Path(shutil.copytree(kimi.unpacked, tmp_path / "site"))
     report = wheelcheck.verify(site / "aiter_prebuilt")

@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from prebuild import proc
+from prebuild.core import proc
 from prebuild.gfx950 import codeobject, disassembly
 from prebuild.gfx950.errors import DataRace, MemoryFault
 from prebuild.gfx950.launch import Launch

@@ -42,12 +42,12 @@ def test_prefer_goes_in_front(meta_path: list[object], monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("name", ["os", "torch", "aiter", "aiter.jit", "aiter.jit.core", "modules"])
 def test_other_names_are_left_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "aiter_prebuilt.finder", None)
+    monkeypatch.setitem(sys.modules, "aiter_prebuilt.serve.finder", None)
     assert _hook.Hook().find_spec(name) is None
 
 
 def test_a_half_removed_package_answers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "aiter_prebuilt.finder", None)  # its import now fails
+    monkeypatch.setitem(sys.modules, "aiter_prebuilt.serve.finder", None)  # its import now fails
     assert _hook.Hook().find_spec("aiter.jit.module_moe_ck2stages_x") is None
 
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prebuild.model import Plan
-from prebuild.plan import make_plan
-from prebuild.project import Project
-from prebuild.recipe import Recipe, find_recipes, load_recipes, narrow
+from prebuild.compile.flags import Flags
+from prebuild.compile.units import Unit, plan_units
+from prebuild.core.model import Plan
+from prebuild.core.project import Project
+from prebuild.core.source import SourceState
+from prebuild.generate import fileset
+from prebuild.generate.sources import generate
+from prebuild.plan.make import make_plan
+from prebuild.recipe.recipes import Recipe, find_recipes, load_recipes, narrow
+from prebuild.toolchain import Toolchain
 
 PROJECT = Project.here()
 STOCK = "module_moe_ck2stages_fp4x2_fp4x2_preshuffle_on_b16_silu_per_1x32_mulWeightStage2"
@@ -45,3 +51,40 @@ def write_recipe(path: Path, **changes: Any) -> Path:
     }
     path.write_text(yaml.safe_dump({key: value for key, value in raw.items() if value is not None}))
     return path
+
+
+FLAGS = Flags(device=("-O3",), host=("-O2",), left_out=())
+SOURCE = SourceState(commit="0" * 40, dirty=False, epoch=315532800)
+
+
+def toolchain(root: Path, identity: str = "one") -> Toolchain:
+    return Toolchain(
+        kind="debian",
+        root=root,
+        clangxx=root / "clang++",
+        hip_flags=(f"--config={root}/clang.cfg",),
+        host_flags=(f"--config={root}/clang.cfg",),
+        llvm_bin=root,
+        ck_include=root,
+        ck_version="7.2.4",
+        ck_licence=None,
+        hip_version="7.2.4",
+        compiler_version="clang 22",
+        python_include=(),
+        hip_runtime=None,
+        python=None,
+        identity=identity,
+    )
+
+
+def units(root: Path, plan: Plan, *, identity: str = "one", flags: Flags = FLAGS) -> list[Unit]:
+    fileset.write(generate(plan, PROJECT.templates), root / "src")
+    modules = plan_units(
+        plan,
+        csrc=PROJECT.csrc,
+        generated=root / "src",
+        objects=root / "objects",
+        toolchain=toolchain(root, identity),
+        flags=flags,
+    )
+    return [unit for module in modules for unit in (*module.kernels.values(), *module.hosts)]

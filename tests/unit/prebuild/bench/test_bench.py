@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from prebuild import fileset, pipeline
 from prebuild.bench import bench as benching
 from prebuild.bench.bench import PLAIN, SPLIT, TORCH, Bench, BenchError, Case
 from prebuild.bench.fourinone import TorchHeaders
@@ -16,11 +15,12 @@ from prebuild.bench.measure import Job, Sample
 from prebuild.compile.build import COMPILER_ENV
 from prebuild.compile.costs import CostBook
 from prebuild.compile.units import plan_units
-from prebuild.generate import generate
-from prebuild.model import Plan
-from prebuild.settings import Settings
-from tests.unit.prebuild.compile.test_units import FLAGS, toolchain
-from tests.unit.prebuild.samples import PROJECT, kimi_plan
+from prebuild.core.model import Plan
+from prebuild.core.settings import Settings
+from prebuild.generate import fileset
+from prebuild.generate.sources import generate
+from prebuild.pipeline import build as pipeline
+from tests.unit.prebuild.samples import FLAGS, PROJECT, SOURCE, kimi_plan, toolchain
 
 CHOSEN = "gemm1_256x128x"
 
@@ -40,7 +40,13 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
         )
         book = CostBook(tmp_path / "costs.json")
         return pipeline.Prepared(
-            plan=plan, toolchain=tools, flags=FLAGS, modules=modules, work=work, book=book
+            plan=plan,
+            toolchain=tools,
+            flags=FLAGS,
+            modules=modules,
+            work=work,
+            book=book,
+            source=SOURCE,
         )
 
     monkeypatch.setattr(pipeline, "prepare", prepare)

@@ -6,7 +6,7 @@ import pytest
 
 from prebuild.bench.fourinone import TorchHeaders, TorchHeadersError, command, source
 from prebuild.compile.flags import Flags
-from tests.unit.prebuild.compile.test_units import toolchain
+from tests.unit.prebuild.samples import toolchain
 
 FLAGS = Flags(device=("-O3",), host=("-O2",), left_out=())
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from prebuild import proc
 from prebuild.bench.measure import Job, Sample, median, run_job
+from prebuild.core import proc
 
 
 def test_a_job_runs_in_its_environment_and_gives_what_it_cost(

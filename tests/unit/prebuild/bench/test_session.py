@@ -11,8 +11,8 @@ from prebuild.bench.bench import Bench, Build, Case
 from prebuild.bench.measure import Job, Sample
 from prebuild.bench.result import Stock
 from prebuild.bench.session import Session
-from prebuild.model import Plan
-from prebuild.settings import Settings
+from prebuild.core.model import Plan
+from prebuild.core.settings import Settings
 from tests.unit.prebuild.samples import PROJECT, kimi_plan
 
 WAY = "four-in-one"

@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 
 from prebuild.compile.build import command, compiler_command, ninja_file, read_costs
-from prebuild.compile.launcher import Launcher
-from tests.unit.prebuild.compile.test_units import toolchain, units
-from tests.unit.prebuild.samples import kimi_plan
+from prebuild.compile.compiler_cache import Launcher
+from tests.unit.prebuild.samples import kimi_plan, toolchain, units
 
 
 def test_edges_stand_in_the_order_given(tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from prebuild.compile.costs import Cost, CostBook, estimate, longest_first, shard
 from prebuild.compile.units import Unit
-from tests.unit.prebuild.compile.test_units import units
-from tests.unit.prebuild.samples import kimi_plan
+from tests.unit.prebuild.samples import kimi_plan, units
 
 
 def unit(name: str) -> Unit:

@@ -2,48 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prebuild import fileset
 from prebuild.compile.flags import Flags
-from prebuild.compile.units import Unit, closure, plan_units
-from prebuild.generate import generate
-from prebuild.model import Plan
-from prebuild.toolchain import Toolchain
-from tests.unit.prebuild.samples import PROJECT, kimi_plan
-
-FLAGS = Flags(device=("-O3",), host=("-O2",), left_out=())
-
-
-def toolchain(root: Path, identity: str = "one") -> Toolchain:
-    return Toolchain(
-        kind="debian",
-        root=root,
-        clangxx=root / "clang++",
-        hip_flags=(f"--config={root}/clang.cfg",),
-        host_flags=(f"--config={root}/clang.cfg",),
-        llvm_bin=root,
-        ck_include=root,
-        ck_version="7.2.4",
-        ck_licence=None,
-        hip_version="7.2.4",
-        compiler_version="clang 22",
-        python_include=(),
-        hip_runtime=None,
-        python=None,
-        identity=identity,
-    )
-
-
-def units(root: Path, plan: Plan, *, identity: str = "one", flags: Flags = FLAGS) -> list[Unit]:
-    fileset.write(generate(plan, PROJECT.templates), root / "src")
-    modules = plan_units(
-        plan,
-        csrc=PROJECT.csrc,
-        generated=root / "src",
-        objects=root / "objects",
-        toolchain=toolchain(root, identity),
-        flags=flags,
-    )
-    return [unit for module in modules for unit in (*module.kernels.values(), *module.hosts)]
+from prebuild.compile.units import Unit, closure
+from tests.unit.prebuild.samples import FLAGS, kimi_plan, units
 
 
 def keys(found: list[Unit]) -> dict[str, str]:

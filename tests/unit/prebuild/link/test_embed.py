@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from prebuild import identity
+from prebuild.core import identity
 from prebuild.link.embed import assembly
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from prebuild import proc
-from prebuild.errors import CommandError
-from prebuild.project import Project
+from prebuild.core import proc
+from prebuild.core.errors import CommandError
+from prebuild.core.project import Project
 from prebuild.release import container
 from prebuild.release.engine import ContainerError, Engine
 
@@ -82,14 +82,17 @@ def test_an_image_is_made_of_what_its_steps_read(tmp_path: Path) -> None:
     package = tmp_path / "packaging" / "prebuild"
     assert (package / "toolchain" / "debian.lock.json").is_file()
     assert (tmp_path / "packaging" / "containers" / "tools.sh").is_file()
-    assert not (package / "plan.py").exists()
-    imported = {
-        found.split(".")[1]
+    assert not (package / "plan").exists()
+    needed = {
+        found
         for path in package.rglob("*.py")
-        for found in re.findall(r"^from (prebuild(?:\.\w+)?)", path.read_text(), re.MULTILINE)
-        if "." in found
+        for found in re.findall(r"^from (prebuild\.[\w.]+) import", path.read_text(), re.MULTILINE)
     }
-    assert all((package / name).exists() or (package / f"{name}.py").exists() for name in imported)
+    assert "prebuild.core.errors" in needed
+    assert (tmp_path / "aiter_prebuilt" / "data" / "gfx950.json").is_file()
+    for found in needed - {"prebuild.core"}:
+        place = tmp_path.joinpath("packaging", *found.split("."))
+        assert place.with_suffix(".py").is_file() or (place / "__init__.py").is_file(), found
 
 
 def test_the_base_is_made_anew_when_its_packages_change(monkeypatch: pytest.MonkeyPatch) -> None:

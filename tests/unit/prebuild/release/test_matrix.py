@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from prebuild.project import Project
+from prebuild.core.project import Project
 from prebuild.release.matrix import MatrixError, jobs, read_matrix
 from prebuild.wheel.judges import HIP_RUNTIME
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+from prebuild.report import record as written
 from prebuild.report.model import Registers, Report, make_report
 from prebuild.report.ninja_log import Edge
 from prebuild.report.record import BuildRecord, ModuleRecord, UnitRecord
@@ -42,6 +46,9 @@ def record(**changes: object) -> BuildRecord:
         )
     )
     values: dict[str, object] = {
+        "made": "2026-11-26 08:00",
+        "commit": "0" * 40,
+        "compiler": "clang 22",
         "jobs": 2,
         "launcher": None,
         "compile_seconds": 34.0,
@@ -68,3 +75,15 @@ COSTS = {
 
 def report() -> Report:
     return make_report(record(), EDGES, COSTS, {LONG: REGISTERS})
+
+
+def write_build(work: Path) -> Path:
+    (work / "costs").mkdir(parents=True)
+    written.write(record(), work)
+    for name, cost in COSTS.items():
+        (work / "costs" / f"{name}.json").write_text(json.dumps(cost))
+    lines = [
+        f"{edge.start * 1000:.0f}\t{edge.end * 1000:.0f}\t1\t{edge.output}\tff" for edge in EDGES
+    ]
+    (work / ".ninja_log").write_text("\n".join(["# ninja log v7", *lines]) + "\n")
+    return work

@@ -13,7 +13,7 @@ from prebuild.report import record
 from prebuild.toolchain import Toolchain
 from tests.unit.prebuild.inspect.test_known import FACTS
 from tests.unit.prebuild.report import samples
-from tests.unit.prebuild.report.test_cli import write_build
+from tests.unit.prebuild.report.samples import write_build
 
 TOOLCHAIN = cast("Toolchain", object())
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from prebuild import proc
-from prebuild.errors import CommandError, ToolchainError
+from prebuild.core import proc
+from prebuild.core.errors import CommandError, ToolchainError
 from prebuild.toolchain import apt as module
 from prebuild.toolchain.apt import Apt, complaints, require_tools
 from prebuild.toolchain.lock import Component

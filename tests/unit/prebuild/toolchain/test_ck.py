@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from prebuild.errors import CommandError, ToolchainError
+from prebuild.core.errors import CommandError, ToolchainError
 from prebuild.toolchain import Toolchain, ck
 from prebuild.toolchain.headers import CK_HEADER
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from prebuild.errors import ToolchainError
-from prebuild.settings import Settings, ToolchainChoice
+from prebuild.core.errors import ToolchainError
+from prebuild.core.settings import Settings, ToolchainChoice
 from prebuild.toolchain import extras, fetch, unpack
 from prebuild.toolchain.lock import Component, Lock, read_components, read_lock
 from prebuild.toolchain.model import Silent

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from prebuild.errors import ToolchainError
+from prebuild.core.errors import ToolchainError
 from prebuild.toolchain import fetch as module
 from prebuild.toolchain.apt import Apt
 from prebuild.toolchain.fetch import fetch, gone_error

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prebuild.errors import ToolchainError
+from prebuild.core.errors import ToolchainError
 from prebuild.toolchain.extras import EXTRAS_FILE, EXTRAS_LOCK
 from prebuild.toolchain.lock import (
     COMPONENTS_FILE,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from prebuild.errors import ToolchainError
-from prebuild.settings import Settings, ToolchainChoice
+from prebuild.core.errors import ToolchainError
+from prebuild.core.settings import Settings, ToolchainChoice
 from prebuild.toolchain import debian, rocm, setup, unpack
 from prebuild.toolchain.headers import CK_HEADER, hip_version
 from prebuild.toolchain.lock import read_components, read_lock

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from prebuild.errors import ToolchainError
-from prebuild.settings import Settings
+from prebuild.core.errors import ToolchainError
+from prebuild.core.settings import Settings
 from prebuild.toolchain import sources
 from prebuild.toolchain.sources import (
     Source,

@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from prebuild.plan import make_plan
-from prebuild.recipe import NamedKernel, Recipe, load_recipes
+from prebuild.plan.make import make_plan
+from prebuild.recipe.recipes import NamedKernel, Recipe, load_recipes
 from prebuild.tuned.compare import Comparison, as_json, as_lines, as_yaml, compare, draft
 from prebuild.tuned.coverage import cover
 from prebuild.tuned.rows import read_tables

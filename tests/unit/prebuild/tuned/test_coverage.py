@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiter_prebuilt import routing
-from prebuild.plan import PlanError, make_plan
-from prebuild.recipe import Recipe
+from aiter_prebuilt.choice import routing
+from prebuild.plan.make import PlanError, make_plan
+from prebuild.recipe.recipes import Recipe
 from prebuild.tuned.coverage import Point, as_json, as_text, cover, recipe_uses
 from prebuild.tuned.rows import read_tables
 from prebuild.tuned.uses import heuristic_uses, judge

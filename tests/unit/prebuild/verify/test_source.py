@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from aiter_prebuilt.manifest import Kernel, Manifest
-from prebuild.errors import PrebuildError, ProblemsError
+from aiter_prebuilt.wheel.manifest import Kernel, Manifest
+from prebuild.core.errors import PrebuildError, ProblemsError
 from prebuild.verify import source
 from prebuild.verify.subject import Found, Subject
 from prebuild.verify.verdict import Verdict, into_manifest
@@ -115,7 +115,7 @@ def test_verdicts_go_into_the_manifest(verdict: Verdict) -> None:
 
 
 def _manifest(kernels: tuple[Kernel, ...]) -> Manifest:
-    from aiter_prebuilt.manifest import BuildRecord, Contract, Instance, Module
+    from aiter_prebuilt.wheel.manifest import BuildRecord, Contract, Instance, Module
 
     instance = Instance(
         name="i", stage=1, block_m=32, n_per_block=32, k_per_block=256, prefetch_stages=2,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aiter_prebuilt.manifest import Manifest
+from aiter_prebuilt.wheel.manifest import Manifest
 from prebuild.toolchain import Toolchain
 from prebuild.toolchain.model import PackageRef
 from prebuild.wheel.sbom import SbomError, make_sbom, validate

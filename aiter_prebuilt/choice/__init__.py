@@ -1,0 +1,1 @@
+"""What AITER chooses for a call: back end, block_m, instance, kernel."""

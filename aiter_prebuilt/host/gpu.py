@@ -1,0 +1,83 @@
+"""Which GPUs this host has, without initialising one."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from aiter_prebuilt.values import value_class
+
+_TOPOLOGY = "class/kfd/kfd/topology/nodes"
+
+
+@value_class(frozen=True, kw_only=True)
+class GpuFacts:
+    """The GPUs of this process, or of this host where nobody asked the driver yet."""
+
+    source: Literal["torch", "kfd", "none", "image"]
+    """``image``: taken for there, because an image is judged that runs elsewhere."""
+    targets: tuple[str, ...]
+    """One ``gfx…`` name a GPU, in order; empty where none was found."""
+
+
+def gather(sysfs_root: str) -> GpuFacts:
+    """Return the GPUs: torch's where it is already initialised, else the kernel driver's."""
+    targets = _from_torch()
+    if targets:
+        return GpuFacts(source="torch", targets=targets)
+    targets = from_topology(Path(sysfs_root))
+    return GpuFacts(source="kfd" if targets else "none", targets=targets)
+
+
+def from_topology(sysfs_root: Path) -> tuple[str, ...]:
+    """Read the KFD topology (``gfx_target_version`` of each node; 0 is a CPU).
+
+    A node that a container may not read is not one that it can use.
+    """
+    folder = sysfs_root / _TOPOLOGY
+    try:
+        nodes = sorted(folder.iterdir(), key=lambda node: (len(node.name), node.name))
+    except OSError:
+        return ()
+    versions = (_target_version(node / "properties") for node in nodes)
+    return tuple(gfx_name(version) for version in versions if version > 0)
+
+
+def gfx_name(version: int) -> str:
+    """Return the name of a target version: 90500 is gfx950, 90010 is gfx90a, 110001 is gfx1101."""
+    return f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}"
+
+
+def _target_version(properties: Path) -> int:
+    try:
+        text = properties.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0
+    for line in text.splitlines():
+        key, _, value = line.partition(" ")
+        if key == "gfx_target_version" and value.strip().isdigit():
+            return int(value)
+    return 0
+
+
+def _from_torch() -> tuple[str, ...]:
+    torch: Any = sys.modules.get("torch")
+    try:
+        if torch is None or not torch.cuda.is_initialized():
+            return ()
+        names = [
+            str(torch.cuda.get_device_properties(index).gcnArchName)
+            for index in range(torch.cuda.device_count())
+        ]
+    except Exception:  # a torch without these is a torch that says nothing
+        return ()
+    return tuple(name.partition(":")[0] for name in names)
+
+
+def counted(names: Sequence[str]) -> str:
+    """Return each name once, with how often it stands there: ``8 x gfx950``."""
+    counts = Counter(names)
+    return ", ".join(name if count == 1 else f"{count} x {name}" for name, count in counts.items())

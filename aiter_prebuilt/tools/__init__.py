@@ -1,0 +1,1 @@
+"""The ``aiter-prebuilt`` command."""

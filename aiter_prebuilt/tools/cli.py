@@ -1,0 +1,279 @@
+"""The console script ``aiter-prebuilt``: list, verify, doctor, explain and seed."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib.metadata
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aiter_prebuilt import settings, target
+from aiter_prebuilt.choice import explain, routing
+from aiter_prebuilt.errors import PrebuiltError
+from aiter_prebuilt.host import aiter as contract
+from aiter_prebuilt.host import hip
+from aiter_prebuilt.tools import doctor, provenance, seed, show, wheelcheck
+from aiter_prebuilt.wheel import store
+from aiter_prebuilt.wheel.manifest import Deployment, ModuleKey
+
+JSON_SCHEMA = 1
+"""Raised by one whenever a reader of the old JSON output would misread the new one."""
+
+OK, FOUND, USAGE, FAILED = 0, 1, 2, 3
+"""Exit codes; ``docs/exit-codes.md`` says what each means for each command."""
+
+_DEFAULTS = {"topk": 8, "experts": 384}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        return int(parsed.run(parsed))
+    except PrebuiltError as error:
+        if parsed.json:
+            _print_json(parsed, error={"kind": type(error).__name__, "message": str(error)})
+        print(f"aiter-prebuilt: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="aiter-prebuilt",
+        description="Prebuilt CK2stages MoE modules of AITER: look after them.",
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, run, text, extend in (
+        ("list", _list, "list the installed modules", None),
+        ("verify", _verify, "check every installed file to the last byte", _verify_options),
+        ("doctor", _doctor, "say what would be served on this host, and why not", _doctor_options),
+        ("explain", _explain, "say which kernel a call takes", _explain_options),
+        ("seed", _seed, "place full modules in a JIT directory", _seed_options),
+    ):
+        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        command.add_argument("--json", action="store_true", help="print JSON instead of tables")
+        command.set_defaults(run=run, command=name)
+        if extend is not None:
+            extend(command)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version(target.load().distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _verify_options(command: argparse.ArgumentParser) -> None:
+    text = "also say how the wheel was built, and compare its SBOM with that"
+    command.add_argument("--provenance", action="store_true", help=text)
+
+
+def _doctor_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--pid", type=int, help="show the HIP runtimes of this running process")
+    text = "judge an image that is built without a GPU: take the wheel's GPU for there"
+    command.add_argument("--image", action="store_true", help=text)
+
+
+def _explain_options(command: argparse.ArgumentParser) -> None:
+    shape = command.add_argument_group("shape")
+    shape.add_argument("--tokens", type=int, nargs="+", help="tokens of a batch, one or more")
+    shape.add_argument("--model-dim", type=int, help="hidden size")
+    shape.add_argument("--inter-dim", type=int, help="MoE intermediate size of one GPU")
+    shape.add_argument("--experts", type=int, default=_DEFAULTS["experts"])
+    shape.add_argument("--topk", type=int, default=_DEFAULTS["topk"])
+    shape.add_argument("--block-m", type=int, help="default: as AITER chooses")
+    shape.add_argument(
+        "--kernel-name1", default="", help="name of stage 1's kernel, if AITER gives one"
+    )
+    shape.add_argument("--kernel-name2", default="", help="the same for stage 2")
+    shape.add_argument("--shapes", type=Path, help="a CSV or JSON file of shapes")
+    shape.add_argument(
+        "--recipe", help="the shapes of a recipe that the installed wheel was made for"
+    )
+    shape.add_argument(
+        "--aiter-version", choices=routing.AITER_VERSIONS, help="default: the installed one"
+    )
+    shape.add_argument(
+        "--flydsl", action=argparse.BooleanOptionalAction, help="default: if it is installed"
+    )
+    kind = command.add_argument_group("kind of call")
+    kind.add_argument("--a-dtype", default="fp4x2", help="activation")
+    kind.add_argument("--b-dtype", default="fp4x2", help="weight")
+    kind.add_argument("--c-dtype", default="b16", help="output")
+    kind.add_argument("--quant", default="per_1x32")
+    kind.add_argument("--activation", default="silu")
+    kind.add_argument("--routed-weight-stage", type=int, choices=(1, 2), default=2)
+    kind.add_argument("--no-preshuffle", action="store_true")
+    kind.add_argument("--splitk", action="store_true")
+
+
+def _seed_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--jit-dir", type=_folder, required=True, help="AITER's JIT directory")
+    command.add_argument("--dry-run", action="store_true", help="say what would be done")
+    command.add_argument("--force", action="store_true", help="replace files that AITER built")
+    command.add_argument("--remove", action="store_true", help="remove what was placed before")
+
+
+def _folder(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty; expected the path of a folder")
+    return Path(text)
+
+
+def _list(parsed: argparse.Namespace) -> int:
+    shelves = store.read_all()
+    if parsed.json:
+        _print_json(parsed, **show.modules_json(shelves))
+    else:
+        print(show.modules(shelves))
+    return OK if all(shelf.reason is None for shelf in shelves) else FOUND
+
+
+def _verify(parsed: argparse.Namespace) -> int:
+    report = wheelcheck.verify()
+    told = provenance.read() if parsed.provenance else ()
+    if parsed.json:
+        fields = dataclasses.asdict(report)
+        if parsed.provenance:
+            fields["provenance"] = [dataclasses.asdict(entry) for entry in told]
+        _print_json(parsed, sound=report.sound, **fields)
+    else:
+        print("\n".join([*map(show.provenance, told), show.wheel(report)]))
+    return OK if report.sound and not any(entry.problems for entry in told) else FOUND
+
+
+def _doctor(parsed: argparse.Namespace) -> int:
+    report = doctor.examine(settings.read(), parsed.pid, image=parsed.image)
+    if parsed.json:
+        _print_json(parsed, **dataclasses.asdict(report))
+    else:
+        print(show.doctor(report))
+    served = all(module.state == "served" for module in report.modules)
+    return OK if served and report.modules and not report.problems else FOUND
+
+
+def _explain(parsed: argparse.Namespace) -> int:
+    shelves = store.read_all()
+    answers: list[explain.Answer] = []
+    at = _aiter_at(parsed)
+    for features, shapes in _calls(parsed, shelves):
+        answers += explain.explain(shapes, features, store.entries(shelves), at)
+    names = {answer.stock_name for answer in answers}
+    asked = settings.read()
+    states = [state for state in doctor.examine(asked).modules if state.stock_name in names]
+    if parsed.json:
+        found = [dataclasses.asdict(answer) for answer in answers]
+        _print_json(parsed, answers=found, host=[dataclasses.asdict(state) for state in states])
+    else:
+        print(show.answers(answers, states))
+    return FOUND if any(answer.compiles for answer in answers) else OK
+
+
+def _aiter_at(parsed: argparse.Namespace) -> explain.AiterAt:
+    """The installed AITER; its rules are those of the commit that its sources are known from."""
+    root = contract.locate()
+    found = contract.gather(root, settings.read().meta_dir) if root is not None else None
+    commit = store.known_aiter().get(str(found.fingerprint) if found else "", "")[:8]
+    version = parsed.aiter_version or commit
+    known: dict[str, routing.AiterVersion] = {name: name for name in routing.AITER_VERSIONS}
+    return explain.AiterAt(
+        root=root,
+        version=known.get(version, routing.AITER_VERSIONS[-1]),
+        flydsl=parsed.flydsl if parsed.flydsl is not None else hip.is_installed("flydsl"),
+    )
+
+
+def _calls(
+    parsed: argparse.Namespace, shelves: tuple[store.Shelf, ...]
+) -> list[tuple[ModuleKey, list[explain.Shape]]]:
+    if parsed.recipe is not None:
+        return _recipe_calls(parsed.recipe, shelves)
+    features = ModuleKey(
+        a_dtype=parsed.a_dtype,
+        b_dtype=parsed.b_dtype,
+        c_dtype=parsed.c_dtype,
+        preshuffle=not parsed.no_preshuffle,
+        activation=parsed.activation,
+        quant=parsed.quant,
+        routed_weight_stage=parsed.routed_weight_stage,
+        splitk=parsed.splitk,
+    )
+    if parsed.shapes is not None:
+        return [(features, explain.read_shapes(parsed.shapes, _DEFAULTS))]
+    given = {
+        "model_dim": parsed.model_dim,
+        "inter_dim": parsed.inter_dim,
+        "experts": parsed.experts,
+        "topk": parsed.topk,
+        "block_m": parsed.block_m,
+        "kernel_1": parsed.kernel_name1,
+        "kernel_2": parsed.kernel_name2,
+    }
+    tokens = parsed.tokens or [None]
+    shapes = [explain.shape_of({**given, "tokens": count}, "command line") for count in tokens]
+    return [(features, shapes)]
+
+
+def _recipe_calls(
+    name: str, shelves: tuple[store.Shelf, ...]
+) -> list[tuple[ModuleKey, list[explain.Shape]]]:
+    known = [
+        deployment
+        for shelf in shelves
+        if shelf.manifest is not None
+        for deployment in shelf.manifest.deployments
+    ]
+    chosen = [deployment for deployment in known if deployment.recipe == name]
+    if not chosen:
+        names = ", ".join(sorted({deployment.recipe for deployment in known})) or "none"
+        raise explain.ShapeError(
+            f"no installed wheel was made for recipe {name!r}; known are: {names}"
+        )
+    return [(deployment.features, _token_tiers(deployment)) for deployment in chosen]
+
+
+def _token_tiers(deployment: Deployment) -> list[explain.Shape]:
+    """One shape for each power of two in the range: AITER's choice changes only there."""
+    counts = {deployment.tokens_min, deployment.tokens_max}
+    counts |= {
+        1 << bits
+        for bits in range(deployment.tokens_max.bit_length())
+        if deployment.tokens_min <= 1 << bits <= deployment.tokens_max
+    }
+    return [
+        explain.Shape(
+            tokens=count,
+            model_dim=deployment.model_dim,
+            inter_dim=deployment.inter_dim,
+            experts=deployment.experts,
+            topk=deployment.topk,
+        )
+        for count in sorted(counts)
+    ]
+
+
+def _seed(parsed: argparse.Namespace) -> int:
+    wish = seed.Wish(jit_dir=parsed.jit_dir, dry_run=parsed.dry_run, force=parsed.force)
+    steps = seed.remove(wish) if parsed.remove else seed.seed(wish)
+    if parsed.json:
+        _print_json(
+            parsed, dry_run=wish.dry_run, steps=[dataclasses.asdict(step) for step in steps]
+        )
+    else:
+        print(show.steps(steps, wish))
+    return FOUND if any(step.action in ("fail", "keep") for step in steps) else OK
+
+
+def _print_json(parsed: argparse.Namespace, **fields: Any) -> None:  # noqa: ANN401  JSON values
+    whole = {"schema": JSON_SCHEMA, "command": parsed.command, **fields}
+    print(json.dumps(whole, indent=1, sort_keys=True, default=str))

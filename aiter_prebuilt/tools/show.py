@@ -1,0 +1,221 @@
+"""The words and tables of the console script; what they say is computed elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from aiter_prebuilt.choice import explain
+from aiter_prebuilt.host.gpu import counted
+from aiter_prebuilt.tools import doctor as examination
+from aiter_prebuilt.tools import provenance as provenance_facts
+from aiter_prebuilt.tools import seed, wheelcheck
+from aiter_prebuilt.tools.tables import size, table
+from aiter_prebuilt.wheel import store
+
+STRICT = (
+    "an error where a CK2stages module, or a call of one, would be compiled; AITER's other modules "
+    "(CK-Tile, FlyDSL, attention, ...) are not covered: AITER compiles them as before"
+)
+
+
+def modules(shelves: tuple[store.Shelf, ...]) -> str:
+    """Return the table of ``list``."""
+    entries = store.entries(shelves)
+    rows = [
+        (
+            entry.module.coverage,
+            ",".join(entry.module.gfx_targets),
+            len(entry.module.instances),
+            size(entry.module.size),
+            entry.module.key[:8],
+            entry.module.name,
+        )
+        for entry in entries
+    ]
+    lines = [shelf.reason.message for shelf in shelves if shelf.reason is not None]
+    if rows:
+        head = ("coverage", "gpu", "instances", "size", "key", "module")
+        lines.append(table(head, rows))
+    lines.append(f"{len(rows)} module{'' if len(rows) == 1 else 's'}")
+    return "\n".join(lines)
+
+
+def modules_json(shelves: tuple[store.Shelf, ...]) -> dict[str, Any]:
+    """Return the JSON fields of ``list``: the manifest's, without the kernels."""
+    found = []
+    for entry in store.entries(shelves):
+        raw = dataclasses.asdict(entry.module)
+        raw["instances"] = [instance["name"] for instance in raw["instances"]]
+        found.append({**raw, "path": str(entry.path)})
+    problems = [dataclasses.asdict(shelf.reason) for shelf in shelves if shelf.reason is not None]
+    return {"modules": found, "problems": problems}
+
+
+def wheel(report: wheelcheck.WheelReport) -> str:
+    """Return the text of ``verify``: what is wrong, then a count."""
+    bad = [check for check in report.files if check.problem is not None]
+    rows = [(check.problem.code, check.problem.message) for check in bad if check.problem]
+    lines = [table(("code", "what was found"), rows)] if rows else []
+    lines += report.notes
+    lines.append(f"{len(report.files)} checks, {len(bad)} failed")
+    return "\n".join(lines)
+
+
+def provenance(entry: provenance_facts.Provenance) -> str:
+    """Return the text of ``verify --provenance`` for one wheel."""
+    record = entry.record
+    state = " with uncommitted changes" if record.source_dirty else ""
+    flags = [left for left in record.left_out if left.what.startswith("-")]
+    rows = [
+        ("version", entry.version),
+        ("source", f"{record.source_commit}{state}"),
+        ("compiler", f"{record.compiler} ({record.toolchain})"),
+        ("composable kernel", record.ck_version),
+        ("HIP headers", record.hip_version),
+        ("target", record.gfx_target),
+        ("device flags", " ".join(record.device_flags)),
+        *(("flag left out", f"{left.what}: {left.reason}") for left in flags),
+        ("kernels left out", f"{len(record.left_out) - len(flags)}, each with its rule in --json"),
+        ("packages", f"{len(record.packages)}, named in the SBOM with their hashes"),
+        ("container", record.container or "none"),
+        *((f"recipe {name}", digest) for name, digest in sorted(record.recipes.items())),
+        ("SBOM", entry.sbom or "none"),
+    ]
+    lines = [table(("build", "with"), rows)]
+    lines += [f"{problem.message} ({problem.code})" for problem in entry.problems]
+    return "\n".join([*lines, ""])
+
+
+def doctor(report: examination.Report) -> str:
+    """Return the text of ``doctor``: the host, the modules, what needs attention."""
+    lines = [table(("host", "found"), _host_rows(report)), ""]
+    lines += _states(report.modules) or ["no modules are installed"]
+    notes = [note.message for module in report.modules for note in module.notes]
+    problems = [f"{problem.message} ({problem.code})" for problem in report.problems]
+    if notes or problems:
+        lines += ["", "needs attention:", *(f"  {line}" for line in (*problems, *notes))]
+    return "\n".join(lines)
+
+
+def _states(states: Sequence[examination.ModuleState]) -> list[str]:
+    """What would happen to modules and why, once for all that share their reasons."""
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for state in states:
+        whys = tuple(reason.message for reason in state.reasons)
+        why = whys if state.state == "declined" else (state.detail,)
+        groups.setdefault((state.state, why), []).append(state.stock_name)
+    return [
+        line
+        for (state_name, why), names in groups.items()
+        for line in (
+            f"{state_name}:",
+            *(f"  {name}" for name in names),
+            *(f"    - {text}" for text in why),
+        )
+    ]
+
+
+def _host_rows(report: examination.Report) -> list[tuple[str, str]]:
+    host = report.host
+    found = host.aiter
+    glibc = ".".join(map(str, host.glibc)) if host.glibc else "none"
+    known = "" if found is None else f", fingerprint {str(found.fingerprint)[:12]}"
+    rows = [
+        ("Python", f"{host.implementation} {'.'.join(map(str, host.python))}, glibc {glibc}"),
+        ("GPU", f"{counted(host.gpu.targets) or 'none'} (source: {host.gpu.source})"),
+        ("torch", report.torch or "not installed"),
+        (
+            "AITER",
+            f"{found.version or 'unknown version'} at {found.root}{known}" if found else "none",
+        ),
+    ]
+    rows += [
+        ("HIP runtime", f"{copy.path} ({whose}'s, SONAME {copy.soname})")
+        for copy, whose in report.hip_copies
+    ]
+    if not report.hip_copies:
+        rows.append(("HIP runtime", _future_runtime(report)))
+    if report.jit is not None:
+        rights = "writable" if report.jit.writable else "read-only"
+        text = f"{report.jit.folder} ({rights if report.jit.exists else 'not there'})"
+        rows.append(("JIT directory", f"{text}, modules are {report.jit.import_name}"))
+    asked = report.settings
+    rows.append(("finder", f"{report.finder} of sys.meta_path"))
+    rows.append(("settings", f"AITER_PREBUILT={asked['mode']}, uncovered={asked['uncovered']}"))
+    if asked["mode"] == "strict":
+        rows.append(("strict", STRICT))
+    return rows
+
+
+def _future_runtime(report: examination.Report) -> str:
+    if report.host.hip.torch_pending:
+        return "not mapped yet; torch brings its own"
+    candidate = report.host.hip.candidate
+    if candidate is None:
+        return "none"
+    return f"not mapped yet; the linker finds {candidate.path} (SONAME {candidate.soname})"
+
+
+def answers(found: Sequence[explain.Answer], states: Sequence[examination.ModuleState]) -> str:
+    """Return the text of ``explain``: a table for each module that AITER may ask for."""
+    head = ("tokens", "inter_dim", "stage", "block_m", "choice", "compiles", "takes")
+    lines: list[str] = []
+    names = dict.fromkeys(_asked_for(answer) for answer in found)
+    for name in names:
+        rows = [_answer_row(answer) for answer in found if _asked_for(answer) == name]
+        lines += [f"{name}:"] if len(names) > 1 else []
+        lines.append(table(head, _merged(rows)))
+    saved = {answer.module: answer.seconds_saved for answer in found if answer.seconds_saved}
+    lines += [f"{name} saves {seconds:.0f} CPU s of compiling" for name, seconds in saved.items()]
+    return "\n".join([*lines, *(["", "on this host:", *_states(states)] if states else [])])
+
+
+def _asked_for(answer: explain.Answer) -> str:
+    """The module of a call's features; few tokens of block scales take its split-K twin."""
+    return answer.stock_name.removesuffix("_splitk")
+
+
+def _merged(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Join rows of one stage and inter_dim that differ in nothing but growing tokens."""
+    joined: list[tuple[object, ...]] = []
+    last: dict[tuple[object, ...], int] = {}
+    for row in rows:
+        place = last.get(row[1:3])
+        if place is not None and joined[place][1:] == row[1:]:
+            first = str(joined[place][0]).partition("-")[0]
+            joined[place] = (f"{first}-{row[0]}", *row[1:])
+        else:
+            last[row[1:3]] = len(joined)
+            joined.append(row)
+    return joined
+
+
+def _answer_row(answer: explain.Answer) -> tuple[object, ...]:
+    takes = answer.note
+    if answer.instance is not None:
+        loop = "main" if answer.main_loop else "nomain"
+        takes = f"{answer.coverage} {_short(answer.instance)}.{loop}_{answer.tail}"
+    return (
+        answer.shape.tokens,
+        answer.shape.inter_dim,
+        answer.stage,
+        answer.block_m,
+        answer.choice,
+        "yes" if answer.compiles else "no",
+        takes,
+    )
+
+
+def _short(instance: str) -> str:
+    """Stage, tile, waves and pipeline: what tells instances of one module apart."""
+    parts = instance.split("_")  # moe_ck2stages_gemm1_<tile>_<waves>_<element op>_<pipeline>_...
+    return "_".join([*parts[2:5], parts[6]]) if len(parts) > 6 else instance  # noqa: PLR2004
+
+
+def steps(found: Sequence[seed.Step], wish: seed.Wish) -> str:
+    """Return the text of ``seed``."""
+    rows = [(step.action, step.file, step.detail) for step in found]
+    text = table(("action", "file", "why"), rows) if rows else "nothing to do"
+    return f"{text}\n(dry run: nothing was changed)" if wish.dry_run else text

@@ -1,0 +1,1 @@
+"""The commands of ``prebuild``; each is imported when it runs."""

@@ -1,0 +1,1 @@
+"""What every stage may use: values, errors, names, settings, the door for child processes."""

@@ -1,0 +1,84 @@
+"""The one source of every name: modules, instances, kernels, symbols, keys.
+
+AITER's own rules for names are those of ``aiter/ops/moe_op.py`` (modules) and
+``gemm_moe_ck2stages_common.py`` (instances) at ``9bab8388`` and ``e4048607``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from aiter_prebuilt.wheel.manifest import Coverage, ModuleKey
+from prebuild.core.model import Family, Stage, Tail, Tile
+
+AITER_QUANT_TYPES = {
+    "No": 0,
+    "per_Tensor": 1,
+    "per_Token": 2,
+    "per_1x32": 3,
+    "per_1x128": 4,
+    "per_128x128": 5,
+}
+"""AITER's QuantType, under its own names."""
+AITER_ACTIVATION_TYPES = {"Silu": 0, "Gelu": 1, "Swiglu": 2}
+"""AITER's ActivationType, as callers pass it."""
+QUANT_TYPES = {name.lower(): value for name, value in AITER_QUANT_TYPES.items()}
+"""The same by the names that stand in module names."""
+ACTIVATION_TYPES = {name.lower(): value for name, value in AITER_ACTIVATION_TYPES.items()}
+CK_ACTIVATIONS = {"gelu": 0, "silu": 1, "swiglu": 3}
+"""CK's ActivationOp, as the kernels are instantiated."""
+
+
+def mul_routed_weight(features: ModuleKey, stage: Stage) -> bool:
+    """Whether the kernels of ``stage`` multiply by the routed weight."""
+    return features.routed_weight_stage == stage
+
+
+def instance_name(family: Family, features: ModuleKey, stage: Stage, tile: Tile) -> str:
+    """Return AITER's name of an instance, which is also its ``kernelName``."""
+    parts = [
+        f"moe_ck2stages_gemm{stage}_{tile.text}",
+        family.element_op(stage, splitk=features.splitk),
+        f"v{tile.pipeline}",
+        "Nswizzle0",
+        f"Quant{QUANT_TYPES[features.quant]}",
+        f"MulRoutedWeight{int(mul_routed_weight(features, stage))}",
+        *([features.activation] if stage == 1 else []),
+        features.a_dtype.upper(),
+        features.b_dtype.upper(),
+        features.c_dtype.upper(),
+    ]
+    return "_".join(parts)
+
+
+def kernel_id(instance: str, *, main_loop: bool, tail: Tail) -> str:
+    """Return the stem of a kernel's source file: the instance and which of its four kernels."""
+    return f"{instance}.{'main' if main_loop else 'nomain'}_{tail}"
+
+
+def kernel_handle(kernel: str) -> str:
+    """Return the host symbol that stands for a kernel between registrar and launcher."""
+    return f"aiter_prebuilt_kernel_{short_hash(kernel)}"
+
+
+def launch_symbol(instance: str) -> str:
+    """Return the function that launches an instance."""
+    return f"aiter_prebuilt_launch_{short_hash(instance)}"
+
+
+def module_key(stock_name: str, kernels: Iterable[str], *, coverage: Coverage) -> str:
+    """Return the sha256 that tells modules apart: same key, same kernels under the same name."""
+    content = {"stock": stock_name, "full": coverage == "full", "kernels": sorted(kernels)}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def module_name(stock_name: str, key: str, *, coverage: Coverage) -> str:
+    """Return a module's own name; one that holds less than AITER's carries its key in it."""
+    return stock_name if coverage == "full" else f"{stock_name}__{coverage}_{key[:8]}"
+
+
+def short_hash(text: str) -> str:
+    """Return 16 hex digits of sha256: short in symbols, and 2**64 is enough for names."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,97 @@
+"""The build side's only reader of environment variables.
+
+========================  =====================================================================
+``PREBUILD_CACHE_DIR``    where the toolchain and the object cache live
+                          (default ``$XDG_CACHE_HOME/aiter-prebuilt``, ``~/.cache/aiter-prebuilt``)
+``PREBUILD_TOOLCHAIN``    ``auto`` (default), ``rocm`` or ``debian``
+``PREBUILD_DEBIAN_MIRROR``  Debian mirrors, separated by blanks, tried in turn
+                          (default: those of the machine's own apt configuration)
+``ROCM_PATH``             the ROCm installation to look at (default ``/opt/rocm``)
+``PREBUILD_CK_INCLUDE``   the ``include`` folder of a composable kernel checkout, to use instead of
+                          the toolchain's own headers
+``PREBUILD_CONTAINER``    ``name@sha256:...`` of the container that the build runs in; goes into the
+                          build record (``prebuild container`` sets it)
+========================  =====================================================================
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from prebuild.core.errors import ProblemsError
+
+
+class ToolchainChoice(StrEnum):
+    """Which compiler to use: a ROCm installation, Debian's packages, or whichever is there."""
+
+    AUTO = "auto"
+    ROCM = "rocm"
+    DEBIAN = "debian"
+
+
+class SettingsError(ProblemsError):
+    """An environment variable holds a value that means nothing."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the user's environment says; every path absolute."""
+
+    cache_dir: Path
+    toolchain: ToolchainChoice = ToolchainChoice.AUTO
+    debian_mirrors: tuple[str, ...] = ()
+    rocm_path: Path = Path("/opt/rocm")
+    ck_include: Path | None = None
+    container: str | None = None
+
+    @classmethod
+    def here(cls) -> Settings:
+        """Read this process's environment; raises as :meth:`from_environ` does."""
+        return cls.from_environ(os.environ)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the variables above; an empty one counts as unset.
+
+        Raises :class:`SettingsError` with every wrong variable.
+        """
+        problems: list[str] = []
+        choice = environ.get("PREBUILD_TOOLCHAIN") or ToolchainChoice.AUTO.value
+        allowed = [member.value for member in ToolchainChoice]
+        if choice not in allowed:
+            problems.append(f"PREBUILD_TOOLCHAIN is {choice!r}; allowed: {', '.join(allowed)}")
+        mirrors = tuple((environ.get("PREBUILD_DEBIAN_MIRROR") or "").split())
+        problems += [
+            f"PREBUILD_DEBIAN_MIRROR holds {mirror!r}; expected is a URI (https://...)"
+            for mirror in mirrors
+            if "://" not in mirror and not mirror.startswith("file:/")
+        ]
+        if problems:
+            raise SettingsError("the environment holds values that mean nothing:", problems)
+        return cls(
+            cache_dir=_cache_dir(environ),
+            toolchain=ToolchainChoice(choice),
+            debian_mirrors=tuple(mirror.rstrip("/") for mirror in mirrors),
+            rocm_path=Path(environ.get("ROCM_PATH") or "/opt/rocm").absolute(),
+            ck_include=_optional_path(environ.get("PREBUILD_CK_INCLUDE")),
+            container=environ.get("PREBUILD_CONTAINER") or None,
+        )
+
+
+def _optional_path(text: str | None) -> Path | None:
+    return Path(text).expanduser().absolute() if text else None
+
+
+def _cache_dir(environ: Mapping[str, str]) -> Path:
+    if chosen := environ.get("PREBUILD_CACHE_DIR"):
+        return Path(chosen).expanduser().absolute()
+    if base := environ.get("XDG_CACHE_HOME"):
+        return Path(base).absolute() / "aiter-prebuilt"
+    home = environ.get("HOME")
+    return (Path(home) if home else Path.home()).absolute() / ".cache" / "aiter-prebuilt"

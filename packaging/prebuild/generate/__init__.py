@@ -1,0 +1,1 @@
+"""Stage 3: the sources of a plan, as a value."""

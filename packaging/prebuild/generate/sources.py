@@ -1,0 +1,118 @@
+"""Plan in, sources out: a mapping from path to text, so that a build can be printed before it runs.
+
+Layout of a module's folder::
+
+    <module>/instances/<AITER's instance name>.hpp   an instance's type
+    <module>/kernels/<instance>.<variant>.cu         one kernel each (device)
+    <module>/launchers.cu                            a launcher for each instance (host)
+    <module>/module.cpp                              tables and PyInit
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from prebuild.core import identity
+from prebuild.core.model import Plan, PlannedInstance, PlannedKernel, PlannedModule
+
+CK_DTYPES = {
+    "f16": "ck::half_t",
+    "b16": "ck::bhalf_t",
+    "f8": "ck::f8_t",
+    "i8": "int8_t",
+    "fp4x2": "ck::f4x2_pk_t",
+    "i4": "ck::pk_i4_t",
+}
+TORCH_DTYPES = {
+    "f16": "float16",
+    "b16": "bfloat16",
+    # gfx950 takes the OCP format; a torch without packed fp4 carries it as bytes.
+    "f8": "float8_e4m3fn",
+    "i8": "int8",
+    "fp4x2": "float4_e2m1fn_x2|uint8",
+    "i4": "uint8|int8|int32|uint32|int4",
+}
+
+
+def generate(plan: Plan, templates: Path) -> Mapping[PurePosixPath, str]:
+    """Return every source file of every module; ``templates`` is ``csrc/templates``."""
+    environment = Environment(
+        loader=FileSystemLoader(templates),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=False,
+        autoescape=False,  # noqa: S701  C++, not HTML
+    )
+    sources: dict[PurePosixPath, str] = {}
+    for module in plan.modules:
+        sources |= _module_sources(environment, module)
+    return sources
+
+
+def _module_sources(env: Environment, module: PlannedModule) -> dict[PurePosixPath, str]:
+    root = PurePosixPath(module.name)
+    contexts = [_instance_context(instance) for instance in module.built]
+    sources = {
+        root / "module.cpp": _render(env, "module.cpp.j2", _module_context(module)),
+        root / "launchers.cu": _render(env, "launchers.cu.j2", {"instances": contexts}),
+    }
+    for instance, context in zip(module.built, contexts, strict=True):
+        header = root / "instances" / f"{instance.name}.hpp"
+        sources[header] = _render(env, "instance.hpp.j2", context)
+        for kernel in instance.kernels:
+            text = _render(env, "kernel.cu.j2", {**context, "kernel": kernel})
+            sources[root / "kernels" / f"{kernel.id}.cu"] = text
+    return sources
+
+
+def _render(env: Environment, template: str, context: Mapping[str, Any]) -> str:
+    return env.get_template(template).render(context)
+
+
+def _module_context(module: PlannedModule) -> dict[str, Any]:
+    features = module.features
+    return {
+        "module": module,
+        "features": features,
+        "launch": {i.name: identity.launch_symbol(i.name) for i in module.built},
+        "torch_dtypes": TORCH_DTYPES,
+        "quant": identity.QUANT_TYPES[features.quant],
+        "activation": identity.ACTIVATION_TYPES[features.activation],
+        "scales": features.quant != "no",
+    }
+
+
+def _instance_context(instance: PlannedInstance) -> dict[str, Any]:
+    features, family = instance.features, instance.family
+    # CK instantiates the second GEMM without an activation; AITER passes 0 for it.
+    activation = identity.CK_ACTIVATIONS[features.activation] if instance.stage == 1 else 0
+    return {
+        "instance": instance,
+        "family": family,
+        "features": features,
+        "tile": instance.tile,
+        "dtypes": CK_DTYPES,
+        "element_op": family.element_op(instance.stage, splitk=features.splitk),
+        "mul_routed_weight": identity.mul_routed_weight(features, instance.stage),
+        "activation": activation,
+        "per_tensor": features.quant == "per_tensor",
+        "kernel_template": family.kernels[f"v{instance.tile.pipeline}"],
+        "launch_symbol": identity.launch_symbol(instance.name),
+        "handles": {kernel.id: identity.kernel_handle(kernel.id) for kernel in instance.kernels},
+        "table": [
+            _slot(instance.kernels, main_loop=main, tail=tail)
+            for main in (True, False)
+            for tail in ("odd", "even")
+        ],
+    }
+
+
+def _slot(kernels: tuple[PlannedKernel, ...], *, main_loop: bool, tail: str) -> str:
+    for kernel in kernels:
+        if kernel.main_loop == main_loop and kernel.tail in (tail, "full"):
+            return f"&{identity.kernel_handle(kernel.id)}"
+    return "nullptr"

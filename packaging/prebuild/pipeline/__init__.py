@@ -1,0 +1,1 @@
+"""The stages put together: a build, the run of its kernels, a wheel."""

@@ -1,0 +1,94 @@
+"""Run the kernels of a wheel, a build folder or a module, and stop where one is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Required, TypedDict, Unpack
+
+from prebuild.core import console
+from prebuild.core.settings import Settings
+from prebuild.recording import Recorder, build_runtime
+from prebuild.toolchain import load as load_toolchain
+from prebuild.verify import report
+from prebuild.verify.errors import VerificationError
+from prebuild.verify.source import collect, opened
+from prebuild.verify.verdict import Verdict
+from prebuild.verify.verify import verify
+
+
+class Options(TypedDict, total=False):
+    """The options of :func:`examine`."""
+
+    settings: Required[Settings]
+    objdump: Path | None
+    jobs: int | None
+    only: str
+    fresh: bool
+
+
+def run(path: Path, *, failures: Path | None = None, **options: Unpack[Options]) -> list[Verdict]:
+    """Verify the kernels below ``path`` and stop where one is wrong.
+
+    Raises :class:`VerificationError` with every kernel that is wrong, after a file for each has
+    been written to ``failures``.
+    """
+    verdicts = examine(path, **options)
+    _raise_if_wrong(verdicts, failures or Path("verify-failures"))
+    return verdicts
+
+
+def examine(
+    path: Path,
+    *,
+    settings: Settings,
+    objdump: Path | None = None,
+    jobs: int | None = None,
+    only: str = "",
+    fresh: bool = False,
+) -> list[Verdict]:
+    """Run the kernels below ``path`` whose name holds ``only``, print and return the verdicts.
+
+    With ``objdump`` given no toolchain is needed, and launches are derived, not recorded.
+    """
+    with opened(path) as place, TemporaryDirectory() as scratch:
+        recorder, tool = None, objdump
+        if tool is None:
+            toolchain = load_toolchain(settings)
+            tool = toolchain.tool("llvm-objdump")
+            recorder = Recorder(runtime=build_runtime(toolchain, Path(scratch)))
+        found = collect(place, recorder)
+        subjects = [subject for subject in found.subjects if only in subject.facts.name()]
+        with console.progress("running kernels") as on_done:
+            verdicts = verify(
+                subjects,
+                objdump=tool,
+                cache=None if fresh else settings.cache_dir / "verified",
+                jobs=jobs,
+                on_done=on_done,
+            )
+    console.err.print(report.table(verdicts))
+    figures = report.summarise(verdicts)
+    console.err.print(
+        f"{figures.kernels} kernels ({figures.cached} from the cache), {figures.wrong} wrong;"
+        f" {figures.instructions:,} instructions of {figures.opcodes} kinds,"
+        f" {figures.elements:,} elements, largest error {figures.max_error:.3f} of its bound"
+    )
+    if found.unknown:
+        console.err.print(
+            f"[yellow]{len(found.unknown)} kernels were not run: no problem is known for them[/]"
+        )
+    return verdicts
+
+
+def _raise_if_wrong(verdicts: list[Verdict], directory: Path) -> None:
+    written = report.write_failures(verdicts, directory)
+    if written:
+        wrong = [verdict for verdict in verdicts if not verdict.ok]
+        raise VerificationError(
+            "kernels whose numbers are wrong:",
+            [
+                f"{verdict.kernel}: {verdict.failure.splitlines()[0]} ({path})"
+                for verdict, path in zip(wrong, written, strict=True)
+            ],
+        )

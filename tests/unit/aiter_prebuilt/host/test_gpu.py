@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from aiter_prebuilt.host import gpu
+from tests.integration.runtime.sitemaker import make_sysfs
+
+
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [
+        (90500, "gfx950"),
+        (90402, "gfx942"),
+        (90010, "gfx90a"),
+        (110001, "gfx1101"),
+        (120001, "gfx1201"),
+    ],
+)
+def test_names(version: int, name: str) -> None:
+    assert gpu.gfx_name(version) == name
+
+
+def test_topology_in_order_without_cpus(tmp_path: Path) -> None:
+    make_sysfs(tmp_path, 90500, 90500, 90402)
+    assert gpu.from_topology(tmp_path) == ("gfx950", "gfx950", "gfx942")
+
+
+def test_no_driver(tmp_path: Path) -> None:
+    assert gpu.gather(str(tmp_path)) == gpu.GpuFacts(source="none", targets=())
+
+
+def test_a_node_that_cannot_be_read_is_not_ours(tmp_path: Path) -> None:
+    make_sysfs(tmp_path, 90500, 90402)
+    properties = tmp_path / "class/kfd/kfd/topology/nodes/2/properties"
+    properties.unlink()
+    properties.mkdir()
+    assert gpu.from_topology(tmp_path) == ("gfx950",)
+
+
+def _torch(*names: str, initialised: bool) -> types.ModuleType:
+    torch = types.ModuleType("torch")
+    devices = [types.SimpleNamespace(gcnArchName=name) for name in names]
+    torch.cuda = types.SimpleNamespace(  # type: ignore[attr-defined]
+        is_initialized=lambda: initialised,
+        device_count=lambda: len(devices),
+        get_device_properties=lambda index: devices[index],
+    )
+    return torch
+
+
+def test_torch_knows_better_once_it_is_initialised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_sysfs(tmp_path, 90500, 90402)
+    torch = _torch("gfx950:sramecc+:xnack-", initialised=True)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    assert gpu.gather(str(tmp_path)) == gpu.GpuFacts(source="torch", targets=("gfx950",))
+
+
+def test_torch_is_never_initialised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_sysfs(tmp_path, 90500)
+    monkeypatch.setitem(sys.modules, "torch", _torch("gfx942", initialised=False))
+    assert gpu.gather(str(tmp_path)).source == "kfd"
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ([], ""),
+        (["gfx950"], "gfx950"),
+        (["gfx950"] * 64, "64 x gfx950"),
+        (["gfx950", "gfx942", "gfx950"], "2 x gfx950, gfx942"),
+    ],
+)
+def test_equal_names_are_counted(names: list[str], text: str) -> None:
+    assert gpu.counted(names) == text

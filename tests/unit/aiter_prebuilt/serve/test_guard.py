@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import sys
+import threading
+import types
+from typing import Any
+
+import pytest
+
+from aiter_prebuilt import settings
+from aiter_prebuilt.errors import UncoveredShapeError
+from aiter_prebuilt.serve import guard, jit, record
+from tests.unit.aiter_prebuilt import samples
+
+
+@pytest.fixture(autouse=True)
+def _fresh_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "_EVENTS", {})
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """Stands for AITER's build: notes each one and returns a module that repeats its arguments."""
+    calls: list[tuple[Any, ...]] = []
+
+    def build(stock_name: str, function: str, args: tuple[Any, ...]) -> types.ModuleType:
+        calls.append((stock_name, function, args))
+        module = types.ModuleType(stock_name)
+        module.__file__ = "jit.so"
+        module.ck_moe_stage1 = lambda *given: given  # type: ignore[attr-defined]
+        return module
+
+    monkeypatch.setattr(jit, "build", build)
+    return calls
+
+
+def _guard(uncovered: str = "auto", coverage: str = "deployed", mode: str = "auto") -> guard.Guard:
+    module = samples.module(name=f"{samples.STOCK}__{coverage}_0", coverage=coverage)
+    entry = samples.entry(module)
+    return guard.Guard(samples.STOCK, entry, (), settings.Settings(uncovered=uncovered, mode=mode))
+
+
+def test_one_build_takes_all_later_calls(built: list[tuple[Any, ...]]) -> None:
+    target = _guard()
+    assert target("ck_moe_stage1", "why", ("h", 8), None) == ("h", 8)
+    assert target("ck_moe_stage1", "why", ("h", 9), {}) == ("h", 9)
+    assert len(built) == 1
+    codes = [event.code for event in record.events()]
+    assert codes == ["uncovered", "uncovered-to"]
+
+
+def test_each_reason_is_logged_once_with_its_shape(built: list[tuple[Any, ...]]) -> None:
+    class Tensor:
+        shape = (4, 3584)
+        dtype = "torch.float4_e2m1fn_x2"
+
+    target = _guard()
+    for reason in ("no a for tokens = 1, n = 2", "b", "no a for tokens = 64, n = 2", "b"):
+        target("ck_moe_stage1", reason, (Tensor(), 8), {})
+    lines = [event.message for event in record.events() if event.code == "uncovered"]
+    assert len(lines) == 2
+    assert "hidden_states=float4_e2m1fn_x2[4, 3584], topk=8" in lines[0]
+    assert built
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "expected"),
+    [
+        ({}, ("h", 8)),
+        ({"kernelName": "k"}, ("h", 8, "k")),
+        ({"use_non_temporal_load": True}, ("h", 8, None, True)),
+        ({"non_temporal_load": True, "kernelName": "k"}, ("h", 8, "k", True)),
+    ],
+)
+def test_keywords_become_positions(
+    kwargs: dict[str, Any], expected: tuple[Any, ...], built: list[tuple[Any, ...]]
+) -> None:
+    assert _guard()("ck_moe_stage1", "why", ("h", 8), kwargs) == expected
+    assert built[0][2] == expected
+
+
+@pytest.mark.usefixtures("built")
+def test_an_unknown_keyword_is_an_error() -> None:
+    with pytest.raises(TypeError, match="color"):
+        _guard()("ck_moe_stage1", "why", ("h", 8), {"color": 1})
+
+
+@pytest.mark.parametrize("policy", ["full", "error"])
+def test_a_policy_without_a_build_is_a_clear_error(
+    policy: str, built: list[tuple[Any, ...]]
+) -> None:
+    with pytest.raises(UncoveredShapeError, match=f"AITER_PREBUILT_UNCOVERED={policy}"):
+        _guard(policy)("ck_moe_stage1", "block_m is 16", ("h", 8), None)
+    assert not built
+
+
+@pytest.mark.parametrize(
+    ("coverage", "advice"),
+    [("deployed", "a wheel with full coverage"), ("sound", "its numbers are wrong")],
+)
+def test_the_error_advises_what_can_help(coverage: str, advice: str) -> None:
+    with pytest.raises(UncoveredShapeError, match=advice):
+        _guard("error", coverage)("ck_moe_stage1", "no kernel", ("h", 8), None)
+
+
+def test_a_failed_build_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(*_: object) -> types.ModuleType:
+        raise jit.JitError("no compiler")
+
+    monkeypatch.setattr(jit, "build", build)
+    with pytest.raises(UncoveredShapeError, match=r"block_m is 16.*topk=8.*no compiler"):
+        _guard()("ck_moe_stage1", "block_m is 16", ("h", 8), None)
+
+
+def test_threads_wait_for_one_build(
+    monkeypatch: pytest.MonkeyPatch, built: list[tuple[Any, ...]]
+) -> None:
+    build = jit.build
+    begun = threading.Event()
+
+    def slow(*given: Any) -> types.ModuleType:
+        begun.set()
+        threading.Event().wait(0.05)
+        return build(*given)
+
+    monkeypatch.setattr(jit, "build", slow)
+    target = _guard()
+    threads = [
+        threading.Thread(target=target, args=("ck_moe_stage1", "why", ("h", 8), None))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert begun.is_set()
+    assert len(built) == 1
+
+
+def test_without_aiter_there_is_no_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "aiter.jit.core", raising=False)
+    with pytest.raises(jit.JitError, match="not imported"):
+        jit.build(samples.STOCK, "ck_moe_stage1", ())
+
+
+def test_strict_compiles_nothing_unless_asked_to(built: list[tuple[Any, ...]]) -> None:
+    with pytest.raises(UncoveredShapeError) as caught:
+        _guard(mode="strict")("ck_moe_stage1", "why", ("h", 8), None)
+    assert "AITER_PREBUILT=strict allows no build" in str(caught.value)
+    assert "AITER_PREBUILT_UNCOVERED=jit" in str(caught.value)
+    assert built == []
+    assert _guard("jit", mode="strict")("ck_moe_stage1", "why", ("h", 8), None) == ("h", 8)
+    assert len(built) == 1

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from aiter_prebuilt import settings
+from aiter_prebuilt.choice import explain
+from aiter_prebuilt.host import match
+from aiter_prebuilt.reason import Reason
+from aiter_prebuilt.tools import cli, doctor, jitdir, show, tables
+from aiter_prebuilt.wheel import store
+from aiter_prebuilt.wheel.manifest import Deployment
+from tests.unit.aiter_prebuilt import samples
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    deployment = Deployment(
+        recipe="kimi",
+        tp=2,
+        model_dim=7168,
+        inter_dim=1024,
+        experts=384,
+        topk=8,
+        tokens_min=1,
+        tokens_max=5,
+        features=samples.FEATURES,
+    )
+    manifest = samples.manifest(deployments=(deployment,))
+    shelf = store.Shelf(folder=Path("site/aiter_prebuilt"), manifest=manifest, reason=None)
+    monkeypatch.setattr(store, "read_all", lambda *_: (shelf,))
+    monkeypatch.setattr(cli.contract, "locate", lambda: None)
+
+
+def _json(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    found: dict[str, object] = json.loads(capsys.readouterr().out)
+    assert found["schema"] == cli.JSON_SCHEMA
+    return found
+
+
+@pytest.mark.usefixtures("installed")
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["list"]) == cli.OK
+    assert samples.STOCK in capsys.readouterr().out
+    assert cli.main(["list", "--json"]) == cli.OK
+    (module,) = _json(capsys)["modules"]  # type: ignore[misc]
+    assert module["instances"] == ["one"]
+
+
+@pytest.mark.usefixtures("installed")
+def test_verify_finds_the_missing_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["verify", "--json"]) == cli.FOUND
+    found = _json(capsys)
+    assert found["sound"] is False
+    assert found["files"][0]["problem"]["code"] == "file-missing"  # type: ignore[index]
+
+
+@pytest.mark.usefixtures("installed")
+def test_doctor_in_words_and_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor"]) == cli.FOUND
+    assert "declined" in capsys.readouterr().out
+    assert cli.main(["doctor", "--json"]) == cli.FOUND
+    (module,) = _json(capsys)["modules"]  # type: ignore[misc]
+    assert module["state"] == "declined"
+    assert module["reasons"]
+
+
+@pytest.mark.usefixtures("installed")
+def test_explain_a_shape_and_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    shape = ["--tokens", "64", "--model-dim", "7168", "--inter-dim", "1024"]
+    assert cli.main(["explain", *shape]) == cli.FOUND  # stage 2 is not in the sample
+    assert "heuristic" in capsys.readouterr().out
+    assert cli.main(["explain", "--recipe", "kimi", "--json"]) == cli.FOUND
+    answers = _json(capsys)["answers"]
+    tokens = [answer["shape"]["tokens"] for answer in answers if answer["stage"] == 1]  # type: ignore[attr-defined]
+    assert tokens == [1, 2, 4, 5]
+
+
+def test_explain_tells_weights_with_and_without_their_mark_apart() -> None:
+    features = [samples.FEATURES, dataclasses.replace(samples.FEATURES, preshuffle=False)]
+    shapes = [explain.Shape(tokens=n, model_dim=7168, inter_dim=1024, experts=384, topk=8)
+              for n in (1, 2, 4)]  # fmt: skip
+    at = explain.AiterAt(root=None)
+    found = [answer for key in features for answer in explain.explain(shapes, key, (), at)]
+    text = show.answers(found, ()).splitlines()
+    heads = [line for line in text if line.startswith("module_")]
+    assert heads == [f"{key.stock_name}:" for key in features]
+    assert show.answers(found[:6], ()).startswith("tokens")
+    first = text[1 : text.index(heads[1])]
+    assert "\n".join(first) == show.answers(found[:6], ())
+
+
+@pytest.mark.usefixtures("installed")
+def test_explain_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", "--tokens", "64"]) == cli.FAILED
+    assert "model_dim is missing, inter_dim is missing" in capsys.readouterr().err
+    assert cli.main(["explain", "--recipe", "other"]) == cli.FAILED
+    assert "known are: kimi" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("installed")
+def test_seed_reports_a_module_that_it_cannot_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["seed", "--jit-dir", str(tmp_path / "jit"), "--json"]) == cli.FOUND
+    (step,) = _json(capsys)["steps"]  # type: ignore[misc]
+    assert step["action"] == "fail"
+    assert list((tmp_path / "jit").iterdir()) == []
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(("option", "code"), [("--dry-run", cli.OK), ("--remove", cli.OK)])
+def test_seed_makes_no_directory_without_a_file_to_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, code: int
+) -> None:
+    assert cli.main(["seed", "--jit-dir", str(tmp_path / "jit"), "--json", option]) == code
+    steps = _json(capsys)["steps"]
+    actions = [step["action"] for step in steps]  # type: ignore[attr-defined]
+    assert actions == (["place"] if option == "--dry-run" else [])
+    assert not (tmp_path / "jit").exists()
+
+
+def test_modules_of_one_fate_share_their_reasons() -> None:
+    reasons = tuple(match.Reason(code=text, message=text) for text in ("no GPU", "no HIP"))
+    states = [
+        doctor.ModuleState(stock_name=name, state="declined", detail="", reasons=why, notes=())
+        for name, why in (("a", reasons), ("b", reasons[:1]), ("c", reasons))
+    ]
+    served = dataclasses.replace(states[0], stock_name="d", state="served", detail="full, d.so")
+    assert show._states([*states, served]) == [
+        "declined:", "  a", "  c", "    - no GPU", "    - no HIP",
+        "declined:", "  b", "    - no GPU",
+        "served:", "  d", "    - full, d.so",
+    ]  # fmt: skip
+
+
+def test_an_answer_names_its_kernel_as_the_plan_does() -> None:
+    name = "moe_ck2stages_gemm1_64x32x32x128_1x1_MulABScaleShuffled_v3_Nswizzle0_Quant3_silu_B16"
+    assert show._short(name) == "gemm1_64x32x32x128_1x1_v3"
+    assert show._short("one") == "one"
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_process_that_is_not_there_needs_attention(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor", "--pid", str(1 << 30)]) == cli.FOUND
+    assert f"/proc/{1 << 30}/maps cannot be read" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == cli.OK
+    assert capsys.readouterr().out.strip()
+
+
+def test_usage() -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["dance"])
+    assert caught.value.code == cli.USAGE
+
+
+def test_tables_align_and_keep_the_last_column_whole() -> None:
+    assert tables.table(("a", "b"), [("xxx", "a long sentence")]) == "a    b\nxxx  a long sentence"
+    assert [tables.size(count) for count in (12, 3_500_000)] == ["12 B", "3.5 MB"]
+
+
+def test_whose_runtime_a_path_is() -> None:
+    paths = (
+        "/v/torch/lib/libamdhip64.so",
+        "/v/_rocm_sdk_core/lib/x",
+        "/opt/rocm-7/lib/x",
+        "/usr/lib/x",
+    )
+    assert [doctor.owner(path) for path in paths] == [
+        "torch",
+        "ROCm from pip",
+        "ROCm installation",
+        "system",
+    ]
+
+
+def test_locks_and_hidden_modules_of_a_jit_directory(tmp_path: Path) -> None:
+    own, chosen = tmp_path / "aiter" / "jit", tmp_path / "chosen"
+    own.mkdir(parents=True)
+    (own / "module_x.so").touch()
+    (chosen / "build").mkdir(parents=True)
+    host = jitdir.socket.gethostname()
+    for name, text in (
+        ("a", f"999999999\n{host}\n"),
+        ("b", f"1\n{host}\n"),
+        ("c", "1\nelsewhere\n"),
+        ("d", ""),
+    ):
+        (chosen / "build" / f"lock_{name}").write_text(text)
+    found = jitdir.gather(settings.Settings(jit_dir=str(chosen)), tmp_path / "aiter")
+    assert found is not None
+    assert [lock.state for lock in found.locks] == ["stale", "held", "unknown", "unknown"]
+    assert found.hidden == ("module_x.so",)
+    assert found.import_name == "<module>"
+
+
+def test_aiters_own_file_is_seen(tmp_path: Path) -> None:
+    assert jitdir.own_file(tmp_path, "module_x") is None
+    (tmp_path / "module_x.so").touch()
+    assert jitdir.own_file(tmp_path, "module_x") == tmp_path / "module_x.so"
+
+
+def test_answers_of_growing_tokens_are_joined() -> None:
+    rows = [
+        (1, 256, 1, "a"),
+        (1, 256, 2, "b"),
+        (2, 256, 1, "a"),
+        (2, 256, 2, "c"),
+        (4, 256, 1, "a"),
+    ]
+    assert show._merged(rows) == [("1-4", 256, 1, "a"), (1, 256, 2, "b"), (2, 256, 2, "c")]
+
+
+@pytest.mark.usefixtures("installed")
+def test_errors_of_json_commands_are_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", "--recipe", "other", "--json"]) == cli.FAILED
+    found = _json(capsys)
+    assert found["error"]["kind"] == "ShapeError"  # type: ignore[index]
+    assert "known are: kimi" in found["error"]["message"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_jit_dir_is_no_folder(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["seed", "--jit-dir", value])
+    assert caught.value.code == cli.USAGE
+    assert "is empty" in capsys.readouterr().err
+
+
+def test_seed_stops_at_a_damaged_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reason = Reason(code="manifest-invalid", message="manifest is not JSON")
+    shelf = store.Shelf(folder=Path("site"), manifest=None, reason=reason)
+    monkeypatch.setattr(store, "read_all", lambda *_: (shelf,))
+    assert cli.main(["seed", "--jit-dir", str(tmp_path / "jit")]) == 4
+    assert "manifest is not JSON" in capsys.readouterr().err
+    assert not (tmp_path / "jit").exists()
+
+
+def test_a_skipped_module_is_said_and_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"{samples.STOCK}__sound_0"
+    reduced = samples.module(name=name, coverage="sound")
+    shelf = store.Shelf(folder=Path("site"), manifest=samples.manifest(reduced), reason=None)
+    monkeypatch.setattr(store, "read_all", lambda *_: (shelf,))
+    assert cli.main(["seed", "--jit-dir", str(tmp_path / "jit")]) == cli.OK
+    assert "is reduced" in " ".join(capsys.readouterr().out.split())

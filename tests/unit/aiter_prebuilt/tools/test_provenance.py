@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiter_prebuilt.tools import provenance, show
+from aiter_prebuilt.wheel import manifest as m
+from tests.unit.aiter_prebuilt import samples
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def bill(manifest: m.Manifest) -> dict[str, Any]:
+    module = manifest.modules[0]
+    return {
+        "metadata": {"component": {"version": manifest.version}},
+        "components": [
+            {"name": module.file, "hashes": [{"alg": "SHA-256", "content": module.sha256}]},
+            {"name": "composable_kernel", "version": manifest.build.ck_version},
+            {"name": "hip", "version": manifest.build.hip_version},
+        ],
+    }
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    folder = tmp_path / "aiter_prebuilt"
+    folder.mkdir()
+    manifest = samples.manifest()
+    (folder / m.MANIFEST_NAME).write_text(m.dump(manifest))
+    info = tmp_path / "aiter_prebuilt_gfx950-0.1.0.dist-info"
+    (info / "sboms").mkdir(parents=True)
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: aiter-prebuilt-gfx950\nVersion: 0.1.0\n"
+    )
+    sbom = f"{info.name}/sboms/{provenance.SBOM_FILE}"
+    (tmp_path / sbom).write_text(json.dumps(bill(manifest)))
+    (info / "RECORD").write_text(f"aiter_prebuilt/{m.MANIFEST_NAME},,\n{sbom},,\n")
+    return folder
+
+
+def sbom_of(package: Path) -> Path:
+    (found,) = package.parent.glob(f"*.dist-info/sboms/{provenance.SBOM_FILE}")
+    return found
+
+
+def codes(package: Path) -> list[str]:
+    (entry,) = provenance.read(package)
+    return [problem.code for problem in entry.problems]
+
+
+def test_record_and_sbom_of_one_build_agree(package: Path) -> None:
+    (entry,) = provenance.read(package)
+    assert entry.problems == ()
+    assert entry.sbom == str(sbom_of(package))
+    assert entry.record.compiler == "clang"
+
+
+def test_its_text_names_what_it_was_built_with(package: Path) -> None:
+    (entry,) = provenance.read(package)
+    text = show.provenance(entry)
+    for word in ("0" * 40, "clang (debian)", "-x: unknown", "recipe kimi", "gfx950"):
+        assert word in text
+
+
+def drop_module(raw: dict[str, Any]) -> None:
+    del raw["components"][0]
+
+
+def other_hash(raw: dict[str, Any]) -> None:
+    raw["components"][0]["hashes"][0]["content"] = "f" * 64
+
+
+def other_ck(raw: dict[str, Any]) -> None:
+    raw["components"][1]["version"] = "6.0"
+
+
+def stranger(raw: dict[str, Any]) -> None:
+    raw["components"].append({"name": "modules/other.so"})
+
+
+def other_version(raw: dict[str, Any]) -> None:
+    raw["metadata"]["component"]["version"] = "9"
+
+
+@pytest.mark.parametrize("change", [drop_module, other_hash, other_ck, stranger, other_version])
+def test_each_contradiction_is_found(package: Path, change: Change) -> None:
+    path = sbom_of(package)
+    raw = json.loads(path.read_text())
+    change(raw)
+    path.write_text(json.dumps(raw))
+    assert codes(package) == ["sbom-differs"]
+
+
+def test_a_missing_and_a_broken_sbom_are_said(package: Path) -> None:
+    sbom_of(package).write_text("{")
+    assert codes(package) == ["sbom-unreadable"]
+    info = next(package.parent.glob("*.dist-info"))
+    (info / "RECORD").write_text(f"aiter_prebuilt/{m.MANIFEST_NAME},,\n")
+    assert codes(package) == ["sbom-missing"]

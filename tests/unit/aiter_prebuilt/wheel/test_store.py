@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aiter_prebuilt.wheel import manifest as m
+from aiter_prebuilt.wheel import store
+from tests.unit.aiter_prebuilt import samples
+
+
+def _write(folder: Path, *modules: m.Module) -> Path:
+    folder.mkdir(parents=True)
+    (folder / m.MANIFEST_NAME).write_text(m.dump(samples.manifest(*modules)))
+    return folder
+
+
+def test_reduced_modules_come_before_full_ones(tmp_path: Path) -> None:
+    sound, reduced = (
+        samples.module(
+            name=f"{samples.STOCK}__{coverage}_0",
+            coverage=coverage,
+            file=f"modules/{file}.so",
+            key=file * 64,
+        )
+        for coverage, file in (("sound", "a"), ("deployed", "r"))
+    )
+    package = _write(tmp_path / "aiter_prebuilt", samples.module(), sound, reduced)
+    found = store.candidates(store.read_all(package), samples.STOCK)
+    assert [entry.module.coverage for entry in found] == ["deployed", "sound", "full"]
+    assert found[0].path == package / "modules" / "r.so"
+    assert store.candidates(store.read_all(package), "module_other") == ()
+
+
+def test_harvested_folders_beside_the_package_count(tmp_path: Path) -> None:
+    package = _write(tmp_path / "aiter_prebuilt", samples.module())
+    _write(tmp_path / "aiter_prebuilt_b", samples.module())
+    (tmp_path / "aiter_prebuilt_empty").mkdir()
+    assert [shelf.folder.name for shelf in store.read_all(package)] == [
+        "aiter_prebuilt",
+        "aiter_prebuilt_b",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(None, "manifest-missing"), (b"\xff", "manifest-invalid"), (b"{}", "manifest-invalid")],
+)
+def test_why_a_manifest_cannot_be_used(content: bytes | None, code: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / m.MANIFEST_NAME).write_bytes(content)
+    shelf = store.read_shelf(tmp_path)
+    assert shelf.manifest is None
+    assert shelf.reason is not None
+    assert shelf.reason.code == code
+
+
+def test_one_broken_manifest_leaves_the_others(tmp_path: Path) -> None:
+    package = tmp_path / "aiter_prebuilt"
+    package.mkdir()
+    _write(tmp_path / "aiter_prebuilt_b", samples.module())
+    assert len(store.entries(store.read_all(package))) == 1
+
+
+def test_the_known_aiter_commits_ship_with_the_package() -> None:
+    known = store.known_aiter()
+    assert sorted(commit[:8] for commit in known.values()) == ["9bab8388", "e4048607"]
+    assert all(len(fingerprint) == 64 for fingerprint in known)
+
+
+def test_a_damaged_list_of_known_commits_is_an_empty_one(tmp_path: Path) -> None:
+    assert store.known_aiter(tmp_path) == {}
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "known_aiter.json").write_text("[1]")
+    assert store.known_aiter(tmp_path) == {}

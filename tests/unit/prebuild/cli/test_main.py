@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from typer.testing import CliRunner
+
+from prebuild.cli import main as cli
+from tests.unit.prebuild.samples import write_recipe
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """As in a new process: nothing of the build tool has been imported."""
+    kept = _loaded()
+    for name in kept:
+        del sys.modules[name]
+    yield
+    for name in _loaded():
+        del sys.modules[name]
+    sys.modules.update(kept)
+
+
+def _loaded() -> dict[str, ModuleType]:
+    return {name: part for name, part in sys.modules.items() if name.split(".")[0] == "prebuild"}
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
+    for package in packages:
+        monkeypatch.setitem(sys.modules, package, None)  # an import of it raises
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_start_and_a_plan_import_nothing_heavy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbid(monkeypatch, "numpy", "cyclonedx", "elftools", "jinja2", "rich.progress")
+    path = write_recipe(tmp_path / "r.yaml")
+    started = importlib.import_module("prebuild.cli.main")
+    for command in (["--help"], ["plan", str(path)], ["check", str(path)]):
+        done = runner.invoke(started.app, command)
+        assert done.exit_code == 0, done.exception
+    assert "prebuild.pipeline.build" not in sys.modules
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_build_imports_neither_the_executor_nor_the_wheel_s_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    forbid(monkeypatch, "numpy", "cyclonedx")
+    importlib.import_module("prebuild.cli.build")
+    assert "prebuild.toolchain.apt" not in sys.modules
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_command_is_listed_with_its_own_help(name: str) -> None:
+    command = cli.load(name)
+    assert command.name == name
+    assert (command.help or "").splitlines()[0] == cli.COMMANDS[name].help
+
+
+def test_commands_of_commands_are_reached() -> None:
+    done = runner.invoke(cli.app, ["toolchain", "lock", "--help"])
+    assert done.exit_code == 0
+    assert "toolchain lock" in done.stdout
+    assert runner.invoke(cli.app, ["absent"]).exit_code == 2
+
+
+def test_errors_of_ours_come_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_recipe(tmp_path / "r.yaml", experts="many")
+    monkeypatch.setattr(sys, "argv", ["prebuild", "check", str(path)])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 3
+    assert "experts: found 'many'" in capsys.readouterr().err

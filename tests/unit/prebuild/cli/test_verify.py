@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from prebuild.cli import verify as cli
+from prebuild.verify.verdict import Verdict
+
+
+def test_json(verdict: Verdict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "run", lambda *_, **__: [verdict])
+    app = typer.Typer()
+    app.command()(cli.verify_kernels)
+    answer = CliRunner().invoke(app, [str(tmp_path), "--json"])
+    assert answer.exit_code == 0
+    printed = json.loads(answer.stdout)
+    assert printed["schema"] == 1
+    assert printed["kernels"][0]["max_error"] == 0.5

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prebuild.core.settings import Settings, SettingsError, ToolchainChoice
+
+
+def test_cache_dir_is_the_first_of_own_variable_xdg_and_home() -> None:
+    environ = {"PREBUILD_CACHE_DIR": "/c", "XDG_CACHE_HOME": "/x", "HOME": "/h"}
+    assert Settings.from_environ(environ).cache_dir == Path("/c")
+    del environ["PREBUILD_CACHE_DIR"]
+    assert Settings.from_environ(environ).cache_dir == Path("/x/aiter-prebuilt")
+    environ["XDG_CACHE_HOME"] = ""
+    assert Settings.from_environ(environ).cache_dir == Path("/h/.cache/aiter-prebuilt")
+
+
+def test_relative_cache_dir_becomes_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings.from_environ({"PREBUILD_CACHE_DIR": "c", "HOME": "/h"})
+    assert settings.cache_dir == tmp_path / "c"
+
+
+def test_defaults() -> None:
+    settings = Settings.from_environ({"HOME": "/h"})
+    assert settings.toolchain is ToolchainChoice.AUTO
+    assert settings.debian_mirrors == ()
+    assert settings.rocm_path == Path("/opt/rocm")
+
+
+def test_mirrors_are_split_and_lose_their_slash() -> None:
+    settings = Settings.from_environ(
+        {"HOME": "/h", "PREBUILD_DEBIAN_MIRROR": " https://a.example/debian/  file:/srv/debian "}
+    )
+    assert settings.debian_mirrors == ("https://a.example/debian", "file:/srv/debian")
+
+
+def test_all_wrong_values_are_reported_at_once() -> None:
+    environ = {
+        "HOME": "/h",
+        "PREBUILD_TOOLCHAIN": "cuda",
+        "PREBUILD_DEBIAN_MIRROR": "a.example/debian",
+    }
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environ(environ)
+    assert len(caught.value.problems) == 2
+    assert "'cuda'; allowed: auto, rocm, debian" in caught.value.problems[0]
+    assert "a.example/debian" in caught.value.problems[1]

@@ -1,0 +1,75 @@
+"""A run of kernels: what it hands on, what it prints, how it fails."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from prebuild.core.settings import Settings
+from prebuild.pipeline import kernels
+from prebuild.verify.errors import VerificationError
+from prebuild.verify.subject import Found, Subject
+from prebuild.verify.verdict import Verdict
+
+
+@pytest.fixture
+def patched(subject: Subject, verdict: Verdict, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    state: dict[str, Any] = {"verdict": verdict, "found": Found(subjects=(subject,), unknown=())}
+    monkeypatch.setattr(kernels, "collect", lambda path, recorder: state["found"])  # noqa: ARG005
+
+    def verify(subjects: list[Subject], **options: Any) -> list[Verdict]:
+        state["options"] = options
+        return [replace(state["verdict"], symbol=one.symbol) for one in subjects]
+
+    monkeypatch.setattr(kernels, "verify", verify)
+    return state
+
+
+def start(tmp_path: Path, **options: Any) -> tuple[list[Verdict], str]:
+    text = io.StringIO()
+    with pytest.MonkeyPatch.context() as context:
+        context.setattr(kernels.console, "err", Console(width=120, file=text))
+        verdicts = kernels.run(
+            tmp_path,
+            settings=Settings(cache_dir=tmp_path / "cache"),
+            objdump=Path("objdump"),
+            failures=tmp_path / "failures",
+            **options,
+        )
+    return verdicts, text.getvalue()
+
+
+def test_figures_are_printed(patched: dict[str, Any], tmp_path: Path) -> None:
+    verdicts, text = start(tmp_path)
+    assert len(verdicts) == 1
+    assert "1 kernels (0 from the cache), 0 wrong" in text
+    assert patched["options"]["cache"] == tmp_path / "cache" / "verified"
+
+
+def test_fresh_leaves_the_cache_alone(patched: dict[str, Any], tmp_path: Path) -> None:
+    start(tmp_path, fresh=True)
+    assert patched["options"]["cache"] is None
+
+
+def test_only_some(patched: dict[str, Any], tmp_path: Path) -> None:
+    assert patched
+    assert start(tmp_path, only="gemm7")[0] == []
+    assert len(start(tmp_path, only="gemm1_64x32")[0]) == 1
+
+
+def test_kernels_without_a_problem_are_counted(patched: dict[str, Any], tmp_path: Path) -> None:
+    patched["found"] = replace(patched["found"], unknown=("other",))
+    assert "1 kernels were not run" in start(tmp_path)[1]
+
+
+def test_a_wrong_kernel_is_an_error_with_a_file(patched: dict[str, Any], tmp_path: Path) -> None:
+    patched["verdict"] = replace(patched["verdict"], ok=False, failure="bad\ntrace")
+    with pytest.raises(VerificationError, match="gemm1: bad") as caught:
+        start(tmp_path)
+    assert caught.value.exit_code == 8
+    assert (tmp_path / "failures" / "gemm1.txt").read_text().endswith("trace\n")

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import pytest
+
+from prebuild.core.model import Plan
+from prebuild.plan.make import PlanError, make_plan
+from prebuild.recipe.recipes import NamedKernel, find_recipes, load_recipes, narrow
+from tests.unit.prebuild.samples import PROJECT, STOCK, kimi, kimi_plan
+
+LARGE = {"256x32x128x128", "256x64x128x128", "256x128x128x128"}
+SMALL = {"64x32x32x128", "64x64x128x128", "64x128x128x128"}
+
+
+def tiles(plan: Plan, stage: int) -> set[str]:
+    (module,) = plan.modules
+    return {i.tile.text.rsplit("_", 1)[0] for i in module.built if i.stage == stage}
+
+
+def variants(plan: Plan, stage: int) -> set[tuple[bool, str]]:
+    (module,) = plan.modules
+    return {(k.main_loop, k.tail) for i in module.built if i.stage == stage for k in i.kernels}
+
+
+@pytest.mark.parametrize("tp", [1, 2, 4])
+def test_large_inter_dims_need_no_small_instance(tp: int) -> None:
+    plan = kimi_plan(tp=[tp])
+    assert tiles(plan, 2) == LARGE
+    assert tiles(plan, 1) == LARGE | {"64x32x32x128"}
+
+
+def test_tp_8_reaches_the_small_instances() -> None:
+    assert tiles(kimi_plan(tp=[8]), 2) >= SMALL
+
+
+WRONG = {"main_even", "main_odd", "nomain_even"}
+"""Kernels of stage 2's 64x32x32x128 with pipeline v1 (docs/numerics.md)."""
+
+
+def kernel_names(plan: Plan) -> dict[str, set[str]]:
+    (module,) = plan.modules
+    return {i.name: {k.id.rsplit(".", 1)[1] for k in i.kernels} for i in module.built}
+
+
+def test_full_coverage_is_aiters_module_without_its_wrong_kernels() -> None:
+    plan = kimi_plan(coverage="full")
+    (module,) = plan.modules
+    every = WRONG | {"nomain_odd"}
+    found = kernel_names(plan)
+    assert len(found) == 10
+    assert {name: every - kernels for name, kernels in found.items() if kernels != every} == {
+        next(name for name in found if "gemm2_64x32x32x128" in name): WRONG
+    }
+    assert module.coverage == "sound"
+    assert module.stock_name == STOCK
+    assert module.name == f"{STOCK}__sound_{module.key[:8]}"
+
+
+def test_wrong_kernels_are_excluded_by_their_rule_and_no_other() -> None:
+    out = [e for e in kimi_plan(coverage="full").exclusions if e.rule != "inter-dim"]
+    assert {e.rule for e in out} == {"wrong-numbers"}
+    assert {e.what.rsplit(".", 1)[1] for e in out} == WRONG
+    assert all("gemm2_64x32x32x128_1x1" in e.what and "in flight" in e.reason for e in out)
+
+
+@pytest.mark.parametrize("inter_dim", [512, 768, 1024])
+def test_a_recipe_that_names_a_wrong_kernel_does_not_get_it(inter_dim: int) -> None:
+    named = NamedKernel(stage=2, tile="64x32x32x128_1x1_v1", inter_dims=(inter_dim,))
+    dims = {8: 256, 4: inter_dim}
+    recipe = kimi().model_copy(update={"moe_inter_dim": dims, "named_kernels": (named,)})
+    plan = make_plan([recipe])
+    (small,) = [kernels for name, kernels in kernel_names(plan).items() if "gemm2_64x32x" in name]
+    assert small == {"nomain_odd"}
+    wrong = {e.what.rsplit(".", 1)[1] for e in plan.exclusions if e.rule == "wrong-numbers"}
+    assert wrong == WRONG
+    (module,) = plan.modules
+    assert module.coverage == "deployed"
+
+
+def test_an_instance_of_which_only_a_wrong_kernel_is_wanted_is_left_out_and_says_why() -> None:
+    named = NamedKernel(stage=2, tile="64x32x32x128_1x1_v1", inter_dims=(1024,))
+    plan = make_plan([kimi(tp=[2]).model_copy(update={"named_kernels": (named,)})])
+    (module,) = plan.modules
+    (small,) = [i for i in module.instances if "gemm2_64x32x32x128" in i.name]
+    assert not small.built
+    assert {"wrong-numbers", "k-loop"} == {e.rule for e in small.excluded}
+    assert len(small.excluded) == 4
+
+
+def test_no_module_of_any_recipe_holds_a_wrong_kernel() -> None:
+    recipes = load_recipes(find_recipes([], PROJECT.recipes))
+    for coverage in ("deployed", "full"):
+        plan = make_plan([narrow(recipe, coverage=coverage) for recipe in recipes])
+        for module in plan.modules:
+            wrong = {(f.stage, f.tile): f.wrong for f in module.family.instances}
+            held = [(i, k) for i in module.built for k in i.kernels]
+            assert held
+            assert not [k.id for i, k in held if (k.main_loop, k.tail) in wrong[i.stage, i.tile]]
+            complete = all(len(i.kernels) == len(module.family.variants(i.tile))
+                           for i in module.instances)  # fmt: skip
+            assert (module.name == module.stock_name) == (module.coverage == "full")
+            assert complete or module.coverage != "full"
+
+
+@pytest.mark.parametrize(
+    ("tp", "variant"),
+    [(1, (True, "even")), (2, (True, "even")), (4, (False, "even")), (8, (False, "odd"))],
+)
+def test_one_kernel_of_four_is_enough_for_a_known_k(tp: int, variant: tuple[bool, str]) -> None:
+    plan = kimi_plan(tp=[tp])
+    assert variants(plan, 1) == {(True, "even")}  # K is 7168: 28 steps of 256
+    assert variants(plan, 2) == {variant}
+
+
+def test_a_block_size_alone() -> None:
+    plan = kimi_plan(tp=[2], block_m=[128])
+    assert tiles(plan, 1) == tiles(plan, 2) == {"256x128x128x128"}
+
+
+def test_everything_left_out_names_its_rule() -> None:
+    plan = kimi_plan(tp=[2])
+    (module,) = plan.modules
+    left = {i.name: i.excluded for i in module.instances if not i.built}
+    assert len(left) == 3
+    assert {exclusion.rule for (exclusion,) in left.values()} == {"inter-dim"}
+    assert all("1024" in exclusion.reason for (exclusion,) in left.values())
+    assert all(kernel.why for i in module.built for kernel in i.kernels)
+
+
+def test_the_same_shapes_give_the_same_module_and_others_another() -> None:
+    names = [kimi_plan(tp=[tp]).modules[0].name for tp in (1, 2, 4)]
+    assert names[0] == names[1] != names[2]
+
+
+def test_shapes_that_the_tiles_cannot_divide_are_all_reported() -> None:
+    recipe = kimi().model_copy(update={"moe_inter_dim": {2: 1000, 4: 520}})
+    with pytest.raises(PlanError) as caught:
+        make_plan([recipe])
+    text = str(caught.value)
+    assert "moe_inter_dim.2" in text
+    assert "moe_inter_dim.4" in text
+    assert "is not a multiple of" in text
+
+
+def test_dtypes_of_no_family_are_an_error() -> None:
+    recipe = kimi().model_copy(update={"activation_dtype": "i8"})
+    with pytest.raises(PlanError, match="i8"):
+        make_plan([recipe])
+
+
+def test_a_named_kernel_has_to_exist() -> None:
+    named = kimi().named_kernels[0].model_copy(update={"tile": "256x16x16x16_1x4_v3"})
+    recipe = kimi().model_copy(update={"named_kernels": (named,)})
+    with pytest.raises(PlanError, match="256x16x16x16_1x4_v3"):
+        make_plan([recipe])
+
+
+def test_recipes_of_the_same_features_share_a_module() -> None:
+    other = kimi(tp=[8]).model_copy(update={"name": "other"})
+    plan = make_plan([kimi(tp=[2]), other])
+    (module,) = plan.modules
+    assert module.recipes == ("kimi-k2.5-mxfp4", "other")
+    assert len(module.built) == 10
+
+
+def test_a_module_without_kernels_is_left_out_and_a_plan_without_modules_is_an_error() -> None:
+    with pytest.raises(PlanError, match=f"{STOCK}: no call of the recipes takes a kernel of it"):
+        kimi_plan(block_m=[33])
+    recipes = load_recipes(
+        find_recipes(["kimi-k2.5-mxfp4", "qwen3-235b-fp8-weight1"], PROJECT.recipes)
+    )
+    plan = make_plan([narrow(recipe, block_m=[16]) for recipe in recipes])
+    assert {module.features.quant for module in plan.modules} == {"per_1x128"}
+    assert [e.what for e in plan.exclusions if e.rule == "no-kernel"] == [STOCK]
