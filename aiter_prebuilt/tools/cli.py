@@ -35,13 +35,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(parsed.run(parsed))
     except PrebuiltError as error:
-        if parsed.json:
-            _print_json(parsed, error={"kind": type(error).__name__, "message": str(error)})
-        print(f"aiter-prebuilt: {error}", file=sys.stderr)
-        return error.exit_code
+        return _fail(parsed, error)
     except BrokenPipeError:
         sys.stderr.close()
         return FAILED
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _fail(parsed, PrebuiltError(f"{error.filename}: {error.strerror}"))
+
+
+def _fail(parsed: argparse.Namespace, error: PrebuiltError) -> int:
+    if parsed.json:
+        _print_json(parsed, error={"kind": type(error).__name__, "message": str(error)})
+    print(f"aiter-prebuilt: {error}", file=sys.stderr)
+    return error.exit_code
 
 
 def _parser() -> argparse.ArgumentParser:
