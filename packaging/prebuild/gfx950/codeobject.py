@@ -42,10 +42,6 @@ class Descriptor:
     denormals_f32: int
     """FLOAT_DENORM_MODE_32: 0 flushes sources and results, 3 flushes nothing."""
     denormals_f16_f64: int
-    rounding: int
-    """FLOAT_ROUND_MODE of f32 and of f16, f64, two bits each: 0 is nearest even."""
-    dx10_clamp: bool
-    ieee: bool
     user_sgprs: int
     properties: int
     """kernel_code_properties: which user SGPRs the dispatch sets up, in the documented order."""
@@ -55,6 +51,10 @@ class Descriptor:
     preload_length: int
     """Kernarg dwords that the dispatch writes into user SGPRs."""
     preload_offset: int
+    rounding: int = 0
+    """FLOAT_ROUND_MODE of f32 and of f16, f64, two bits each: 0 is nearest even."""
+    dx10_clamp: bool = True
+    ieee: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 _PROGRAMS = """
     ds_read_b32 ds_write_b32 global_atomic_add_f32 global_store_dword s_ff1_i32_b64 v_cmp_eq_u32
-    v_cmp_ne_u32 v_lshlrev_b64 v_mbcnt_hi_u32_b32 v_mbcnt_lo_u32_b32 v_readlane_b32
+    v_cmp_ne_u32 v_mbcnt_hi_u32_b32 v_mbcnt_lo_u32_b32 v_readlane_b32
 """
 _PENDING = """
     buffer_atomic_add_f32 buffer_atomic_pk_add_bf16 buffer_atomic_pk_add_f16 buffer_load_dwordx3
