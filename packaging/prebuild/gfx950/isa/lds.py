@@ -97,13 +97,13 @@ class _Access:
         return [self.unit * int(found.modifiers.get(name, "0")) for name in self.offsets]
 
 
-def _accesses(verb: str) -> dict[str, _Access]:
-    table = {f"ds_{verb}_{kind}": _Access(dwords=dwords) for kind, dwords in _BITS.items()}
-    for kind in ("b32", "b64"):
-        dwords = _BITS[kind]
-        for suffix, stride in (("2", 1), ("2st64", 64)):
+def _accesses(verb: str, *, one: str, two: str, far: str) -> dict[str, _Access]:
+    """Return the table of ``verb``: one element, two, or two with offsets in steps of 64."""
+    table = {f"ds_{verb}_{kind}": _Access(dwords=_BITS[kind]) for kind in one.split()}
+    for kinds, suffix, stride in ((two, "2", 1), (far, "2st64", 64)):
+        for kind in kinds.split():
             table[f"ds_{verb}{suffix}_{kind}"] = _Access(
-                dwords=dwords, offsets=("offset0", "offset1"), unit=4 * dwords * stride
+                dwords=_BITS[kind], offsets=("offset0", "offset1"), unit=4 * _BITS[kind] * stride
             )
     return table
 
@@ -111,7 +111,11 @@ def _accesses(verb: str) -> dict[str, _Access]:
 _OFFSETS = "offset offset0 offset1"
 
 
-@family(_accesses("read"), traits=Traits(modifiers=_OFFSETS, queue="lgkm"))
+_READS = _accesses("read", one="b32 b64 b96 b128", two="b32 b64", far="b32 b64")
+_WRITES = _accesses("write", one="b32 b64 b96 b128", two="b32 b64", far="b32 b64")
+
+
+@family(_READS, traits=Traits(modifiers=_OFFSETS, queue="lgkm"))
 def _read(found: Instruction, access: _Access) -> Run:
     """Read one or two elements a lane."""
     dwords, offsets = access.dwords, access.places(found)
@@ -137,7 +141,7 @@ def _read(found: Instruction, access: _Access) -> Run:
     return run
 
 
-@family(_accesses("write"), traits=Traits(modifiers=_OFFSETS))
+@family(_WRITES, traits=Traits(modifiers=_OFFSETS))
 def _write(found: Instruction, access: _Access) -> Run:
     """Write one or two elements a lane."""
     dwords, offsets = access.dwords, access.places(found)

@@ -172,7 +172,12 @@ _BITS: dict[str, Bitwise] = {
     "xnor": Bitwise(function=lambda a, b: ~(a ^ b)),
 }
 _BITWISE = {
-    f"s_{name}_b{width}": (entry, width) for name, entry in _BITS.items() for width in (32, 64)
+    f"s_{name}_b{width}": (_BITS[name], width)
+    for width, names in (
+        (32, "and or xor andn2 orn2 nand nor xnor"),
+        (64, "and or xor andn2 orn2 nand nor xnor"),
+    )
+    for name in names.split()
 }
 
 
@@ -251,8 +256,11 @@ def _signed(test: Test) -> Test:
 
 
 _COMPARE32: dict[str, Test] = {
-    **{f"s_cmp_{name}_u32": test for name, test in _COMPARE.items()},
-    **{f"s_cmp_{name}_i32": _signed(test) for name, test in _COMPARE.items()},
+    **{f"s_cmp_{name}_u32": _COMPARE[name] for name in ["eq", "lg", "lt", "le", "gt", "ge"]},
+    **{
+        f"s_cmp_{name}_i32": _signed(_COMPARE[name])
+        for name in ["eq", "lg", "lt", "le", "gt", "ge"]
+    },
     "s_bitcmp0_b32": lambda a, b: not a >> (b & 31) & 1,
     "s_bitcmp1_b32": lambda a, b: bool(a >> (b & 31) & 1),
 }
@@ -278,9 +286,14 @@ def _with_short(operand: Operand, *, signed: bool = True) -> Operand:
 
 
 _COMPARE_SHORT = {
-    f"s_cmpk_{name}_{kind}": (_signed(test) if kind == "i32" else test, kind == "i32")
-    for name, test in _COMPARE.items()
-    for kind in ("i32", "u32")
+    **{
+        f"s_cmpk_{name}_u32": (_COMPARE[name], False)
+        for name in ["eq", "lg", "lt", "le", "gt", "ge"]
+    },
+    **{
+        f"s_cmpk_{name}_i32": (_signed(_COMPARE[name]), True)
+        for name in ["eq", "lg", "lt", "le", "gt", "ge"]
+    },
 }
 
 

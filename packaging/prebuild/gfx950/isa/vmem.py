@@ -135,13 +135,23 @@ BUFFER = Space(name="buffer", loads=_data_first, stores=_data_first)
 GLOBAL = Space(name="global", loads=_global_load, stores=_global_store)
 
 
-def _in_spaces(verb: str, entries: Mapping[str, T]) -> dict[str, tuple[Space, T]]:
-    """Return the table of the instructions ``verb``: name -> its space and its entry."""
+def _table(
+    verb: str, entries: Mapping[str, T], *, buffer: str, glob: str
+) -> dict[str, tuple[Space, T]]:
+    """Return the table of ``verb``, with the kinds of each space: name -> its space and entry."""
     return {
-        f"{space.name}_{verb}_{name}": (space, entry)
-        for space in (BUFFER, GLOBAL)
-        for name, entry in entries.items()
+        f"{space.name}_{verb}_{kind}": (space, entries[kind])
+        for space, kinds in ((BUFFER, buffer), (GLOBAL, glob))
+        for kind in kinds.split()
     }
+
+
+_ALL_DWORDS = "dword dwordx2 dwordx3 dwordx4"
+_ALL_SMALL = "ubyte sbyte ushort sshort"
+_LOADS = _table("load", DWORDS, buffer=_ALL_DWORDS, glob=_ALL_DWORDS)
+_SMALL_LOADS = _table("load", _SMALL, buffer=_ALL_SMALL, glob=_ALL_SMALL)
+_STORES = _table("store", DWORDS, buffer=_ALL_DWORDS, glob=_ALL_DWORDS)
+_SMALL_STORES = _table("store", {"byte": 1, "short": 2}, buffer="byte short", glob="byte short")
 
 
 def fetch(wave: Wave, where: Where, dwords: int) -> tuple[U32, Any32 | None]:
@@ -161,7 +171,7 @@ def fetch(wave: Wave, where: Where, dwords: int) -> tuple[U32, Any32 | None]:
 
 
 @family(
-    _in_spaces("load", DWORDS),
+    _LOADS,
     traits=Traits(modifiers=f"offset offen lds {_CACHE}", queue="vm"),
 )
 def _load(found: Instruction, entry: tuple[Space, int]) -> Run:
@@ -205,7 +215,7 @@ def _to_lds(found: Instruction, where: Where, dwords: int) -> Run:
     return run
 
 
-@family(_in_spaces("load", _SMALL), traits=Traits(modifiers=f"offset offen {_CACHE}", queue="vm"))
+@family(_SMALL_LOADS, traits=Traits(modifiers=f"offset offen {_CACHE}", queue="vm"))
 def _load_small(found: Instruction, entry: tuple[Space, tuple[int, bool]]) -> Run:
     """Load a byte or a short a lane, zero- or sign-extended."""
     space, (width, signed) = entry
@@ -229,7 +239,7 @@ def _load_small(found: Instruction, entry: tuple[Space, tuple[int, bool]]) -> Ru
     return run
 
 
-@family(_in_spaces("store", DWORDS), traits=Traits(modifiers=f"offset offen {_CACHE}"))
+@family(_STORES, traits=Traits(modifiers=f"offset offen {_CACHE}"))
 def _store(found: Instruction, entry: tuple[Space, int]) -> Run:
     """Store one to four dwords a lane."""
     space, dwords = entry
@@ -261,7 +271,7 @@ def _write(wave: Wave, addresses: I64, room: I64, part: U32, marks: U32) -> None
 
 
 @family(
-    _in_spaces("store", {"byte": 1, "short": 2}),
+    _SMALL_STORES,
     traits=Traits(modifiers=f"offset offen {_CACHE}"),
 )
 def _store_small(found: Instruction, entry: tuple[Space, int]) -> Run:
@@ -318,7 +328,15 @@ _ADDITIONS: dict[str, AtomicAdd] = {
 }
 
 
-@family(_in_spaces("atomic", _ADDITIONS), traits=Traits(modifiers="offset offen nt sc1"))
+_ATOMICS = _table(
+    "atomic",
+    _ADDITIONS,
+    buffer="pk_add_bf16 pk_add_f16 add_f32",
+    glob="pk_add_bf16 pk_add_f16 add_f32",
+)
+
+
+@family(_ATOMICS, traits=Traits(modifiers="offset offen nt sc1"))
 def _atomic(found: Instruction, entry: tuple[Space, AtomicAdd]) -> Run:
     """Add to memory without returning the old value."""
     space, addition = entry

@@ -108,8 +108,7 @@ def machine() -> Listing:
             symbol="k", entry=0, size=4 * len(lines), lds_bytes=lds, scratch_bytes=64,
             kernarg_bytes=max(kernarg_bytes, len(kernarg)),
             vgprs=512, accum_offset=256, denormals_f32=0,
-            denormals_f16_f64=3,
-            user_sgprs=2, properties=8, workgroup_ids=(True, True, True),
+            denormals_f16_f64=3, user_sgprs=2, properties=8, workgroup_ids=(True, True, True),
             workitem_id_dims=0, preload_length=0, preload_offset=0,
         )  # fmt: skip
         code = CodeObject(sha256="", segments=(_segment(),), kernels={"k": descriptor}, data=b"")

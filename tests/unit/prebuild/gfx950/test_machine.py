@@ -223,8 +223,9 @@ def test_the_error_says_where_the_semantics_belong(machine: Any, line: str, file
 def _code(**changes: Any) -> CodeObject:
     descriptor = Descriptor(
         symbol="k", entry=0, size=12, lds_bytes=0, scratch_bytes=0, kernarg_bytes=0, vgprs=8,
-        accum_offset=4, denormals_f32=0, denormals_f16_f64=3, user_sgprs=0, properties=0, workgroup_ids=(True, False, False),
-        workitem_id_dims=0, preload_length=0, preload_offset=0,
+        accum_offset=4, denormals_f32=0, denormals_f16_f64=3, user_sgprs=0,
+        properties=0, workgroup_ids=(True, False, False), workitem_id_dims=0,
+        preload_length=0, preload_offset=0,
     )  # fmt: skip
     return CodeObject(
         sha256="", segments=(), kernels={"k": replace(descriptor, **changes)}, data=b""
