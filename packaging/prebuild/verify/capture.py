@@ -1,7 +1,7 @@
 """The launches that a module itself makes, recorded where there is no GPU.
 
 So grid and arguments come from our own host code, and are compared with those that CK's device op
-makes for the same problem (``mxmoe.launch``).
+makes for the same problem (:func:`prebuild.verify.launches.launch`).
 """
 
 from __future__ import annotations
@@ -13,25 +13,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from aiter_prebuilt.wheel.manifest import Module, ModuleKey
+from aiter_prebuilt.call import ModuleKey
+from aiter_prebuilt.kinds import ACTIVATIONS, QUANTISATIONS, dtypes
+from aiter_prebuilt.wheel.manifest import Module
 from prebuild.gfx950.launch import Launch
 from prebuild.gfx950.memory import Allocation, Memory
 from prebuild.recording import Call, LaunchRecord, Recorder
 from prebuild.verify import launches
 from prebuild.verify.problems import Kind, Problem, Shape, make_problem
 from prebuild.verify.subject import Facts, Subject, shapes
-
-_DTYPES = {
-    "fp4x2": "float4_e2m1fn_x2",
-    "f8": "float8_e4m3fn",
-    "i4": "uint32",
-    "b16": "bfloat16",
-    "f16": "float16",
-}
-_QUANTS = {
-    "no": 0, "per_tensor": 1, "per_token": 2, "per_1x32": 3, "per_1x128": 4, "per_128x128": 5,
-}  # fmt: skip
-_ACTIVATIONS = {"silu": 0, "gelu": 1, "swiglu": 2}
 
 
 def with_launches(
@@ -165,15 +155,15 @@ def _call(
     elements = shape.k // 2 if problem.kind is Kind.MX_FP4 else shape.k
     packed = elements // 8 if problem.kind is Kind.INT4_ROW else elements
     weight_shape = (*problem.weights.shape[:2], packed)
-    weights = _tensor(placed.b, _DTYPES[features.b_dtype], weight_shape)
+    weights = _tensor(placed.b, dtypes()[features.b_dtype].torch, weight_shape)
     args = (
-        _tensor(placed.a, _DTYPES[features.a_dtype], (*in_rows, elements)),
+        _tensor(placed.a, dtypes()[features.a_dtype].torch, (*in_rows, elements)),
         weights,
         weights,
         _tensor(placed.sorted_ids, "int32", routing.sorted_ids.shape),
         _tensor(placed.sorted_experts, "int32", routing.sorted_experts.shape),
         _tensor(placed.valid, "int32", (2,)),
-        _tensor(placed.out, _DTYPES[features.c_dtype], (*out_rows, shape.n)),
+        _tensor(placed.out, dtypes()[features.c_dtype].torch, (*out_rows, shape.n)),
         shape.topk,
         kernel_name,
         _scale(placed.b_scale, problem.kind),
@@ -182,8 +172,8 @@ def _call(
         _tensor(placed.weights, "float32", routing.sorted_weights.shape)
         if facts.routed_weight
         else None,
-        _QUANTS[features.quant],
-        _ACTIVATIONS[features.activation],
+        QUANTISATIONS[features.quant].number,
+        ACTIVATIONS[features.activation].number,
         1,
         False,
         None,
