@@ -20,8 +20,8 @@ from prebuild.gfx950.launch import Launch
 from prebuild.gfx950.memory import Allocation, Memory
 from prebuild.recording import Call, LaunchRecord, Recorder
 from prebuild.verify import launches
-from prebuild.verify.problems import Kind, Problem, Shape, make_problem
-from prebuild.verify.subject import Facts, Subject, shapes
+from prebuild.verify.problems import Batch, Kind, Problem, make_problem
+from prebuild.verify.subject import Facts, Subject, batches
 
 
 def with_launches(
@@ -39,14 +39,14 @@ def with_launches(
     names = {
         kernel.symbol: instance.name for instance in module.instances for kernel in instance.kernels
     }
-    asked = [(subject, shape) for subject in subjects for shape in shapes(subject.facts)]
-    placed = [place(subject.facts, shape) for subject, shape in asked]
+    asked = [(subject, batch) for subject in subjects for batch in batches(subject.facts)]
+    placed = [place(subject.facts, batch) for subject, batch in asked]
     calls = [
         _call(features, subject.facts, names.get(subject.symbol, ""), problem, where)
         for (subject, _), (problem, where) in zip(asked, placed, strict=True)
     ]
     made: dict[str, Subject] = {subject.symbol: subject for subject in subjects}
-    for (subject, shape), (problem, where), answer in zip(
+    for (subject, batch), (problem, where), answer in zip(
         asked, placed, _record(module, path, calls, recorder), strict=True
     ):
         wanted = launches.launch(
@@ -56,7 +56,7 @@ def with_launches(
             where,
             routed_weight=subject.facts.routed_weight,
         )
-        made[subject.symbol] = _judge(made[subject.symbol], shape, answer, wanted)
+        made[subject.symbol] = _judge(made[subject.symbol], batch, answer, wanted)
     return list(made.values())
 
 
@@ -94,17 +94,17 @@ def _error(result: Mapping[str, Any]) -> str:
     return f"the module warned: {warned}" if warned else ""
 
 
-def place(facts: Facts, shape: Shape) -> tuple[Problem, launches.Placed]:
+def place(facts: Facts, batch: Batch) -> tuple[Problem, launches.Placed]:
     """Return a problem and where it lies: the same addresses in every process."""
-    problem = make_problem(facts.kind, shape)
+    problem = make_problem(facts.kind, batch)
     return problem, launches.place(Memory(), problem, preshuffled=facts.preshuffled)
 
 
-def _judge(subject: Subject, shape: Shape, answer: Answer, wanted: Launch) -> Subject:
+def _judge(subject: Subject, batch: Batch, answer: Answer, wanted: Launch) -> Subject:
     layout = launches.layout_of(subject.facts.kind)
     problem = answer.error or _problem(layout, answer.launches, wanted)
     if problem:
-        return replace(subject, launch_problem=f"{shape.name()}: {problem}")
+        return replace(subject, launch_problem=f"{batch.name()}: {problem}")
     record = answer.launches[0]
     launch = Launch(
         symbol=record.symbol,
@@ -113,7 +113,7 @@ def _judge(subject: Subject, shape: Shape, answer: Answer, wanted: Launch) -> Su
         kernarg=record.arguments,
         dynamic_lds=record.shared,
     )
-    return replace(subject, launches={**subject.launches, shape.name(): launch})
+    return replace(subject, launches={**subject.launches, batch.name(): launch})
 
 
 def _problem(layout: launches.Layout, made: Sequence[LaunchRecord], wanted: Launch) -> str:
@@ -149,10 +149,10 @@ def _call(
     problem: Problem,
     placed: launches.Placed,
 ) -> Call:
-    shape, routing = problem.shape, problem.routing
-    out_rows = (shape.tokens, shape.topk) if shape.stage == 1 else (shape.tokens,)
-    in_rows = (shape.tokens,) if shape.stage == 1 else (shape.tokens, shape.topk)
-    elements = shape.k // 2 if problem.kind is Kind.MX_FP4 else shape.k
+    batch, routing = problem.batch, problem.routing
+    out_rows = (batch.tokens, batch.topk) if batch.stage == 1 else (batch.tokens,)
+    in_rows = (batch.tokens,) if batch.stage == 1 else (batch.tokens, batch.topk)
+    elements = batch.gemm.k // 2 if problem.kind is Kind.MX_FP4 else batch.gemm.k
     packed = elements // 8 if problem.kind is Kind.INT4_ROW else elements
     weight_shape = (*problem.weights.shape[:2], packed)
     weights = _tensor(placed.b, dtypes()[features.b_dtype].torch, weight_shape)
@@ -163,12 +163,12 @@ def _call(
         _tensor(placed.sorted_ids, "int32", routing.sorted_ids.shape),
         _tensor(placed.sorted_experts, "int32", routing.sorted_experts.shape),
         _tensor(placed.valid, "int32", (2,)),
-        _tensor(placed.out, dtypes()[features.c_dtype].torch, (*out_rows, shape.n)),
-        shape.topk,
+        _tensor(placed.out, dtypes()[features.c_dtype].torch, (*out_rows, batch.gemm.n)),
+        batch.topk,
         kernel_name,
         _scale(placed.b_scale, problem.kind),
         _scale(placed.a_scale, problem.kind),
-        shape.block_m,
+        batch.block_m,
         _tensor(placed.weights, "float32", routing.sorted_weights.shape)
         if facts.routed_weight
         else None,
@@ -179,7 +179,7 @@ def _call(
         None,
         features.preshuffle,
     )
-    return Call(function=f"ck_moe_stage{shape.stage}", args=args)
+    return Call(function=f"ck_moe_stage{batch.stage}", args=args)
 
 
 def _tensor(allocation: Allocation, dtype: str, shape: tuple[int, ...]) -> dict[str, object]:
