@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from aiter_prebuilt.choice.tuned import FALLBACK
 from prebuild.core.project import Project
 from prebuild.plan.make import make_plan
 from prebuild.recipe.recipes import Coverage, Recipe, find_recipes, load_recipes, narrow
@@ -73,7 +74,7 @@ def coverage(
         use
         for verdict in judge(table.entries)
         for use in verdict.uses
-        if fallback or verdict.entry.row.tag != compare.FALLBACK
+        if fallback or verdict.entry.row.tag != FALLBACK
     ]
     points = cover.cover(plan, [*uses, *cover.recipe_uses(recipes)])
     if as_json:
@@ -129,7 +130,10 @@ def _use_lines(verdict: Verdict) -> list[str]:
     head = f"{verdict.entry.where}: stage 1 {verdict.stages[0]}, stage 2 {verdict.stages[1]}"
     return [
         head,
-        *(f"  stage {use.stage}: {use.instance or '-'} of {use.module}" for use in verdict.uses),
+        *(
+            f"  stage {use.call.stage}: {use.instance or '-'} of {use.module}"
+            for use in verdict.uses
+        ),
     ]
 
 
@@ -156,11 +160,11 @@ def _import_json(
                 "stages": verdict.stages,
                 "uses": [
                     {
-                        "stage": use.stage,
+                        "stage": use.call.stage,
                         "module": use.module,
                         "instance": use.instance,
                         "named": use.named,
-                        "block_m": use.block_m,
+                        "block_m": use.call.block_m,
                     }
                     for use in verdict.uses
                 ],

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from aiter_prebuilt.wheel.manifest import ModuleKey
+from aiter_prebuilt.call import ModuleKey, Shape
+from aiter_prebuilt.wheel.manifest import Deployment
 from prebuild.core.errors import ProblemsError, why
 
 Positive = Annotated[int, Field(gt=0)]
@@ -108,6 +109,29 @@ class Recipe(_Strict):
             for output in self.output_dtypes
             for preshuffle in self._marks()
         )
+
+    def deployments(self, features: ModuleKey) -> tuple[Deployment, ...]:
+        """One module of the recipe at each tensor-parallel size, in AITER's words."""
+        return tuple(
+            Deployment(
+                recipe=self.name,
+                tp=tp,
+                shape=Shape(
+                    model_dim=self.hidden_size,
+                    inter_dim=inter_dim,
+                    experts=self.experts,
+                    topk=self.top_k,
+                ),
+                tokens_min=self.tokens.min,
+                tokens_max=self.tokens.max,
+                features=features,
+            )
+            for tp, inter_dim in self.moe_inter_dim.items()
+        )
+
+    def takes_block_m(self, block_m: int) -> bool:
+        """Whether kernels for this block_m are wanted."""
+        return not self.block_m or block_m in self.block_m
 
     def _marks(self) -> tuple[bool, ...]:
         marks = self.preshuffle if isinstance(self.preshuffle, tuple) else (self.preshuffle,)

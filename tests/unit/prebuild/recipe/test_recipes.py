@@ -1,14 +1,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
 import yaml
 
+from aiter_prebuilt.kinds import ACTIVATIONS, QUANTISATIONS, dtypes
 from prebuild.families import find_family, load_families
-from prebuild.recipe.recipes import RecipeError, find_recipes, json_schema, load_recipes, narrow
+from prebuild.recipe.recipes import (
+    Activation,
+    Dtype,
+    Quant,
+    RecipeError,
+    find_recipes,
+    json_schema,
+    load_recipes,
+    narrow,
+)
 from tests.unit.prebuild.samples import PROJECT, kimi, write_recipe
 
 
@@ -125,3 +135,10 @@ def test_the_digest_ignores_comments_and_order_but_not_content(tmp_path: Path) -
     (same,) = load_recipes([path])
     (other,) = load_recipes([write_recipe(tmp_path / "b.yaml", experts=385)])
     assert one.digest() == same.digest() != other.digest()
+
+
+def test_a_recipe_may_use_every_word_that_the_tables_have() -> None:
+    assert set(get_args(Dtype)) == set(dtypes())
+    assert set(get_args(Activation)) == set(ACTIVATIONS)
+    # per_128x128 is another word for a module of per_1x128.
+    assert set(get_args(Quant)) == {each.module for each in QUANTISATIONS.values()}
