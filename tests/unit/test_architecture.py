@@ -24,6 +24,7 @@ SHARED_LEAVES = (
     "choice.dispatch",
     "choice.routing",
     "choice.tuned",
+    "choice.model",
 )
 """What the build side shares with the runtime: facts, the contract, AITER's choice for a call."""
 

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from aiter_prebuilt.call import STAGES, ModuleKey, Stage
 from aiter_prebuilt.choice.tuned import FALLBACK
 from prebuild.plan import rules
@@ -192,7 +190,11 @@ def _is_dead(recipe: Recipe, uses: Iterable[Use]) -> bool:
 
 
 def draft(missing: Missing) -> Recipe:
-    """Return a recipe for shapes that have none; name and model are for a person to fill in."""
+    """Return a recipe for shapes that have none; name and model are for a person to fill in.
+
+    Of FP8 and BF16 weights servers mark some as shuffled and lose the mark of others
+    (docs/models.md), so such a draft has both.
+    """
     features = missing.features
     largest = missing.inter_dims[0]
     dims = {largest // dim: dim for dim in missing.inter_dims if largest % dim == 0}
@@ -211,13 +213,18 @@ def draft(missing: Missing) -> Recipe:
             "output_dtypes": [features.c_dtype],
             "quant": features.quant,
             "activation": features.activation,
-            "preshuffle": features.preshuffle,
+            "preshuffle": features.preshuffle if features.a_dtype == "fp4x2" else [True, False],
             "routed_weight_stage": features.routed_weight_stage,
             "named_kernels": [
                 named.model_dump() for named in named_kernels(missing.kernels, dims.values())
             ],
         }
     )
+
+
+def dropped(missing: Missing) -> tuple[int, ...]:
+    """The inter_dims that are no part of the largest one: :func:`draft` leaves them out."""
+    return tuple(dim for dim in missing.inter_dims if missing.inter_dims[0] % dim)
 
 
 def named_kernels(kernels: Iterable[Kernel], inter_dims: Iterable[int]) -> tuple[NamedKernel, ...]:
@@ -230,17 +237,6 @@ def named_kernels(kernels: Iterable[Kernel], inter_dims: Iterable[int]) -> tuple
     return tuple(
         NamedKernel(stage=stage, tile=tile, inter_dims=tuple(sorted(found, reverse=True)))
         for (stage, tile), found in dims.items()
-    )
-
-
-def as_yaml(recipe: Recipe) -> str:
-    """Return a recipe's text, defaults left out."""
-    content = recipe.model_dump(by_alias=True, exclude_defaults=True, mode="json")
-    content["moe_inter_dim"] = dict(recipe.moe_inter_dim)
-    content = {"schema": 1, **{key: value for key, value in content.items() if key != "schema"}}
-    return (
-        "# Draft of prebuild import-tuned: give it its name, model and source.\n"
-        + yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
     )
 
 

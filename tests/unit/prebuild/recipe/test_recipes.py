@@ -142,3 +142,27 @@ def test_a_recipe_may_use_every_word_that_the_tables_have() -> None:
     assert set(get_args(Activation)) == set(ACTIVATIONS)
     # per_128x128 is another word for a module of per_1x128.
     assert set(get_args(Quant)) == {each.module for each in QUANTISATIONS.values()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"experts": "384"}, "experts: found '384'"),
+        ({"experts": 2**63}, "experts: found 9223372036854775808"),
+        ({"moe_inter_dim": {"2": 1024}}, "moe_inter_dim"),
+        ({"hidden_size": 7168.0}, "hidden_size: found 7168.0"),
+    ],
+)
+def test_a_number_is_a_whole_number_of_32_bits(
+    changes: dict[str, object], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipes([write_recipe(tmp_path / "r.yaml", **changes)])
+    assert words in str(caught.value)
+
+
+def test_a_key_that_stands_there_twice_is_an_error(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path / "r.yaml")
+    path.write_text(path.read_text() + "experts: 8\n")
+    with pytest.raises(RecipeError, match="'experts' stands there twice"):
+        load_recipes([path])
