@@ -93,6 +93,10 @@ verify-kernels: toolchain ## Run the kernels of WHEEL (default: dist/) on a CPU,
 bench: toolchain $(if $(TORCH),$(TORCH_VENV)/.ready) ## Compare with AITER's way; TORCH=1 with torch's headers (BENCH="--runs 3 --out F")
 	$(if $(TORCH),$(BIN)/prebuild toolchain extra rocthrust)
 	$(BIN)/prebuild bench $(if $(TORCH),--torch $(TORCH_VENV)) $(BENCH)
+ifneq ($(TORCH),)
+	$(BIN)/prebuild build kimi-k2.5-mxfp4
+	$(BIN)/python -m benchmarks.call --torch $(TORCH_VENV) module="$$(ls build/modules/*_fp4x2_fp4x2_preshuffle_on_*.so)"
+endif
 
 # An environment of its own: the project's own never imports torch, and 1 GB is for this alone.
 $(TORCH_VENV)/.ready: pyproject.toml | $(VENV)/.ready

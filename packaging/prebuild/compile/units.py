@@ -23,14 +23,6 @@ from prebuild.toolchain import Toolchain
 
 Kind = Literal["kernel", "launcher", "host"]
 _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
-BINDING_SOURCES = (
-    "arguments.cpp",
-    "binding.cpp",
-    "dispatch.cpp",
-    "exchange.cpp",
-    "registrar.cpp",
-    "tensor.cpp",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +108,7 @@ def plan_units(
     maker = _Maker(
         csrc=csrc, generated=generated, objects=objects, toolchain=toolchain, flags=flags
     )
-    binding = tuple(maker.make("host", csrc / name, ()) for name in BINDING_SOURCES)
+    binding = tuple(maker.make("host", source, ()) for source in sorted(csrc.glob("*.cpp")))
     return tuple(_module_units(maker, module, binding) for module in plan.modules)
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from aiter_prebuilt.call import ModuleKey, Stage, Tail, Variant
 from aiter_prebuilt.wheel.manifest import Coverage, Instance, Reach
+from prebuild.core.contracts import Generation
 
 OnDone = Callable[[int, int, str], None]
 """Told of each finished step of long work: (finished, total, what it was)."""
@@ -170,6 +171,8 @@ class PlannedModule:
     family: Family
     instances: tuple[PlannedInstance, ...]
     recipes: tuple[str, ...]
+    contracts: tuple[Generation, ...]
+    """Those that its code meets; it is generated from the first."""
 
     @property
     def built(self) -> tuple[PlannedInstance, ...]:

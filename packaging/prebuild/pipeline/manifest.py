@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aiter_prebuilt import target
-from aiter_prebuilt.kinds import ACTIVATIONS, QUANTISATIONS
 from aiter_prebuilt.wheel.manifest import (
     SCHEMA_VERSION,
     BuildRecord,
-    Contract,
     Instance,
     Kernel,
     LeftOut,
@@ -27,26 +25,7 @@ from prebuild.recipe.recipes import Recipe
 from prebuild.toolchain import Toolchain
 
 CPYTHON_FLOOR = "3.10"
-"""Of Py_LIMITED_API in csrc/tensor.hpp."""
-
-_HEAD = (
-    "{first}: torch.Tensor, w1: torch.Tensor, w2: torch.Tensor, sorted_token_ids: torch.Tensor, "
-    "sorted_expert_ids: torch.Tensor, num_valid_ids: torch.Tensor, out: torch.Tensor, topk: int, "
-    "kernelName: Optional[str] = None, w{stage}_scale: Optional[torch.Tensor] = None, "
-    "a{stage}_scale: Optional[torch.Tensor] = None, block_m: Optional[int] = 32, "
-    "sorted_weights: Optional[torch.Tensor] = None, quant_type: int = 0, activation: int = 0, "
-    "splitk: {splitk} = 1, use_non_temporal_load: bool = False, dst_type: Optional[str] = None, "
-    "is_shuffled: bool = True"
-)
-SIGNATURES = {
-    "ck_moe_stage1": "ck_moe_stage1("
-    + _HEAD.format(first="hidden_states", stage=1, splitk="Optional[int]")
-    + ") -> None",
-    "ck_moe_stage2": "ck_moe_stage2("
-    + _HEAD.format(first="inter_states", stage=2, splitk="int")
-    + ") -> None",
-}
-"""The first docstring lines of csrc/binding.cpp; a test compares the two."""
+"""Of Py_LIMITED_API in csrc/python.hpp; a test compares the two."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +55,11 @@ def make_manifest(
         schema=SCHEMA_VERSION,
         version=version,
         build=_build_record(plan, toolchain, flags, source, container),
-        contract=Contract(
-            signatures=SIGNATURES,
-            quant_types={each.aiter: each.number for each in QUANTISATIONS.values()},
-            activation_types={each.aiter: each.number for each in ACTIVATIONS.values()},
-        ),
+        contracts={
+            generation.name: generation.contract
+            for module in modules
+            for generation in module.planned.contracts
+        },
         modules=tuple(_module(module) for module in modules),
         deployments=tuple(
             deployment
@@ -128,6 +107,7 @@ def _module(module: Inspected) -> Module:
         needed=elf.needed,
         recipes=planned.recipes,
         instances=tuple(_instance(instance, module.kernels) for instance in planned.instances),
+        contracts=tuple(generation.name for generation in planned.contracts),
     )
 
 

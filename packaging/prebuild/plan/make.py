@@ -15,6 +15,7 @@ from aiter_prebuilt.call import STAGES, Call, ModuleKey, Stage, Variant
 from aiter_prebuilt.choice.dispatch import Choice, choose
 from aiter_prebuilt.wheel.manifest import Coverage, Deployment, Instance
 from prebuild.core import identity
+from prebuild.core.contracts import Generation, load_contracts
 from prebuild.core.errors import ProblemsError
 from prebuild.core.model import (
     Exclusion,
@@ -65,8 +66,8 @@ class _ModuleNeeds:
     """Name -> (deployment, problem) that AITER's heuristic brings to it and CK's tiles refuse."""
 
 
-def make_plan(recipes: Sequence[Recipe]) -> Plan:
-    """Return the plan for these recipes.
+def make_plan(recipes: Sequence[Recipe], contracts: Sequence[Generation] | None = None) -> Plan:
+    """Return the plan for these recipes, for callers of all ``contracts`` (None: all there are).
 
     What AITER has and the composable kernel at hand has not becomes an exclusion, and so does a
     module of which no call takes a kernel.
@@ -94,7 +95,12 @@ def make_plan(recipes: Sequence[Recipe]) -> Plan:
             problems += _collect(recipe, features, module)
     if problems:
         raise PlanError("no plan can be made:", problems)
-    every = tuple(_module(features, needs) for features, needs in modules.items())
+    bindings = _bindings(load_contracts() if contracts is None else contracts)
+    every = tuple(
+        _module(features, needs, agreed, first=agreed is bindings[0])
+        for features, needs in modules.items()
+        for agreed in bindings
+    )
     planned = tuple(module for module in every if module.built)
     empty = [rules.no_kernel(module.stock_name) for module in every if not module.built]
     if empty and not planned:
@@ -211,14 +217,29 @@ def _unknown_names(recipe: Recipe, table: Table) -> list[str]:
     ]
 
 
-def _module(features: ModuleKey, needs: _ModuleNeeds) -> PlannedModule:
+def _bindings(contracts: Sequence[Generation]) -> list[tuple[Generation, ...]]:
+    """Contracts that the same code meets, together: each group gets modules of its own."""
+    groups: list[list[Generation]] = []
+    for contract in contracts:
+        same = next((group for group in groups if group[0].same_binding(contract)), None)
+        if same is None:
+            groups.append([contract])
+        else:
+            same.append(contract)
+    return [tuple(group) for group in groups]
+
+
+def _module(
+    features: ModuleKey, needs: _ModuleNeeds, contracts: tuple[Generation, ...], *, first: bool
+) -> PlannedModule:
     instances = tuple(_instance(features, needs, facts) for facts in needs.table.instances)
     stock = features.stock_name
     kernels = [kernel.id for instance in instances for kernel in instance.kernels]
     coverage = _coverage(needs)
-    key = identity.module_key(stock, kernels, coverage=coverage)
+    contract = "" if first else contracts[0].name
+    key = identity.module_key(stock, kernels, coverage=coverage, contract=contract)
     return PlannedModule(
-        name=identity.module_name(stock, key, coverage=coverage),
+        name=identity.module_name(stock, key, coverage=coverage, contract=contract),
         stock_name=stock,
         key=key,
         coverage=coverage,
@@ -226,6 +247,7 @@ def _module(features: ModuleKey, needs: _ModuleNeeds) -> PlannedModule:
         family=needs.table.family,
         instances=instances,
         recipes=tuple(sorted({recipe.name for recipe in needs.recipes})),
+        contracts=contracts,
     )
 
 
