@@ -13,6 +13,9 @@ VERIFY ?=
 BENCH ?=
 TORCH ?=
 TORCH_VENV ?= $(VENV)-torch
+# clang (default), or amd: AMD's own passes and code generator behind Debian's clang.
+CODEGEN ?= $(PREBUILD_CODEGEN)
+export PREBUILD_CODEGEN = $(CODEGEN)
 comma := ,
 CONFIG = $(foreach r,$(subst $(comma), ,$(RECIPE)),-C recipe=$(r)) $(if $(TP),-C tp=$(TP)) \
 	$(if $(BLOCK_M),-C block-m=$(BLOCK_M)) $(if $(COVERAGE),-C coverage=$(COVERAGE)) \
@@ -52,7 +55,7 @@ wheel: toolchain ## Build the wheel of RECIPE=NAME (TP=1,2 COVERAGE=full narrow 
 CONTAINER ?=
 LOCAL_CONTAINER := localhost/aiter-prebuilt:debian
 WHEELHOUSE := wheelhouse
-PASSED = RECIPE="$(RECIPE)" TP="$(TP)" BLOCK_M="$(BLOCK_M)" COVERAGE="$(COVERAGE)"
+PASSED = RECIPE="$(RECIPE)" TP="$(TP)" BLOCK_M="$(BLOCK_M)" COVERAGE="$(COVERAGE)" CODEGEN="$(CODEGEN)"
 INSIDE = $(BIN)/prebuild container run --image $(CONTAINER) -- make
 
 # The production wheel holds whole modules, so that no shape makes its servers compile one of them.

@@ -4,6 +4,8 @@
 ``PREBUILD_CACHE_DIR``    where the toolchain and the object cache live
                           (default ``$XDG_CACHE_HOME/aiter-prebuilt``, ``~/.cache/aiter-prebuilt``)
 ``PREBUILD_TOOLCHAIN``    ``auto`` (default), ``rocm`` or ``debian``
+``PREBUILD_CODEGEN``      ``clang`` (default): passes and code generation are the compiler's own;
+                          ``amd``: those of AMD's LLVM of a ROCm release, behind Debian's clang
 ``PREBUILD_DEBIAN_MIRROR``  Debian mirrors, separated by blanks, tried in turn
                           (default: those of the machine's own apt configuration)
 ``ROCM_PATH``             the ROCm installation to look at (default ``/opt/rocm``)
@@ -33,6 +35,19 @@ class ToolchainChoice(StrEnum):
     DEBIAN = "debian"
 
 
+class CodegenChoice(StrEnum):
+    """Whose passes and code generator make the kernels: the compiler's own, or AMD's LLVM."""
+
+    CLANG = "clang"
+    AMD = "amd"
+
+
+_CHOICES: Mapping[str, type[StrEnum]] = {
+    "PREBUILD_TOOLCHAIN": ToolchainChoice,
+    "PREBUILD_CODEGEN": CodegenChoice,
+}
+
+
 class SettingsError(ProblemsError):
     """An environment variable holds a value that means nothing."""
 
@@ -45,6 +60,7 @@ class Settings:
 
     cache_dir: Path
     toolchain: ToolchainChoice = ToolchainChoice.AUTO
+    codegen: CodegenChoice = CodegenChoice.CLANG
     debian_mirrors: tuple[str, ...] = ()
     rocm_path: Path = Path("/opt/rocm")
     ck_include: Path | None = None
@@ -61,11 +77,11 @@ class Settings:
 
         Raises :class:`SettingsError` with every wrong variable.
         """
-        problems: list[str] = []
-        choice = environ.get("PREBUILD_TOOLCHAIN") or ToolchainChoice.AUTO.value
-        allowed = [member.value for member in ToolchainChoice]
-        if choice not in allowed:
-            problems.append(f"PREBUILD_TOOLCHAIN is {choice!r}; allowed: {', '.join(allowed)}")
+        problems = [
+            f"{variable} is {environ[variable]!r}; allowed: {', '.join(choices)}"
+            for variable, choices in _CHOICES.items()
+            if environ.get(variable) and environ[variable] not in list(choices)
+        ]
         mirrors = tuple((environ.get("PREBUILD_DEBIAN_MIRROR") or "").split())
         problems += [
             f"PREBUILD_DEBIAN_MIRROR holds {mirror!r}; expected is a URI (https://...)"
@@ -76,7 +92,8 @@ class Settings:
             raise SettingsError("the environment holds values that mean nothing:", problems)
         return cls(
             cache_dir=_cache_dir(environ),
-            toolchain=ToolchainChoice(choice),
+            toolchain=ToolchainChoice(environ.get("PREBUILD_TOOLCHAIN") or ToolchainChoice.AUTO),
+            codegen=CodegenChoice(environ.get("PREBUILD_CODEGEN") or CodegenChoice.CLANG),
             debian_mirrors=tuple(mirror.rstrip("/") for mirror in mirrors),
             rocm_path=Path(environ.get("ROCM_PATH") or "/opt/rocm").absolute(),
             ck_include=_optional_path(environ.get("PREBUILD_CK_INCLUDE")),

@@ -124,7 +124,8 @@ def _tools(record: BuildRecord, packages: Iterable[PackageRef]) -> list[Componen
 
 
 def _package(package: PackageRef) -> Component:
-    purl = PackageURL(type="deb", namespace="debian", name=package.name, version=package.version)
+    kind, namespace = {"debian": ("deb", "debian"), "pypi": ("pypi", None)}[package.origin]
+    purl = PackageURL(type=kind, namespace=namespace, name=package.name, version=package.version)
     return Component(
         name=package.name,
         version=package.version,
