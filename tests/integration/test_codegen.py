@@ -1,4 +1,4 @@
-"""Another LLVM's passes and code generation behind Debian's clang, and the check of the way itself."""
+"""Another LLVM's passes and code generation behind Debian's clang; the check of the way itself."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def clangs_own(tools: Toolchain) -> Toolchain:
 
 
 def test_the_way_itself_changes_no_byte(debian: Settings, tmp_path: Path) -> None:
-    """Front end, text, library, lld: with clang's own LLVM the kernel is that of clang in one go."""
+    """Front end, text, library, lld: with clang's own LLVM they make what clang makes in one go."""
     made, unit = prepared(debian, tmp_path)
     compile_units([unit], toolchain=made.toolchain, work=tmp_path, book=made.book)
     output = tmp_path / "own.co"

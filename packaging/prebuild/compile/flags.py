@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from aiter_prebuilt import target
 from aiter_prebuilt.wheel.manifest import LeftOut
 from prebuild.compile.commands import device_compiler, kernel_identity, who_compiles
 from prebuild.core import identity, proc
@@ -42,8 +43,9 @@ def resolve_flags(toolchain: Toolchain, cache_dir: Path) -> Flags:
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(json.dumps({"probed": table["probed"], "rejected": rejected}, indent=1))
     kept = [flag for group in table["probed"] if " ".join(group) not in rejected for flag in group]
+    always = [flag.format(gfx=target.load().gfx) for flag in table["always"]]
     return Flags(
-        device=(*table["always"], *kept),
+        device=(*always, *kept),
         host=tuple(table["host"]),
         launcher=tuple(table["launcher"]),
         left_out=tuple(LeftOut(what=flag, reason=why) for flag, why in sorted(rejected.items())),
@@ -81,7 +83,7 @@ def _probe(toolchain: Toolchain, group: list[str]) -> str | None:
             *toolchain.hip_flags,
             *("-x", "hip", "--cuda-device-only", "--no-gpu-bundle-output", "-nogpuinc"),
             *(
-                "--offload-arch=gfx950",
+                target.load().offload_arch,
                 "-Werror",
                 "-O1",
                 *group,

@@ -8,7 +8,8 @@
                           ``amd``: those of AMD's LLVM of a ROCm release, behind Debian's clang
 ``PREBUILD_DEBIAN_MIRROR``  Debian mirrors, separated by blanks, tried in turn
                           (default: those of the machine's own apt configuration)
-``ROCM_PATH``             the ROCm installation to look at (default ``/opt/rocm``)
+``ROCM_PATH``             the ROCm installation to look at (default: ``/opt/rocm``, else one that
+                          pip put into the build's own Python environment)
 ``PREBUILD_CK_INCLUDE``   the ``include`` folder of a composable kernel checkout, to use instead of
                           the toolchain's own headers
 ``PREBUILD_CONTAINER``    ``name@sha256:...`` of the container that the build runs in; goes into the
@@ -62,7 +63,7 @@ class Settings:
     toolchain: ToolchainChoice = ToolchainChoice.AUTO
     codegen: CodegenChoice = CodegenChoice.CLANG
     debian_mirrors: tuple[str, ...] = ()
-    rocm_path: Path = Path("/opt/rocm")
+    rocm_path: Path | None = None
     ck_include: Path | None = None
     container: str | None = None
 
@@ -95,7 +96,7 @@ class Settings:
             toolchain=ToolchainChoice(environ.get("PREBUILD_TOOLCHAIN") or ToolchainChoice.AUTO),
             codegen=CodegenChoice(environ.get("PREBUILD_CODEGEN") or CodegenChoice.CLANG),
             debian_mirrors=tuple(mirror.rstrip("/") for mirror in mirrors),
-            rocm_path=Path(environ.get("ROCM_PATH") or "/opt/rocm").absolute(),
+            rocm_path=_optional_path(environ.get("ROCM_PATH")),
             ck_include=_optional_path(environ.get("PREBUILD_CK_INCLUDE")),
             container=environ.get("PREBUILD_CONTAINER") or None,
         )

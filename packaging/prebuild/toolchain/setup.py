@@ -12,7 +12,7 @@ def choose(settings: Settings) -> ToolchainChoice:
     """``rocm`` or ``debian``: what the user forces, else a ROCm installation that has all parts."""
     if settings.toolchain is not ToolchainChoice.AUTO:
         return settings.toolchain
-    usable = not rocm.problems(settings.rocm_path)
+    usable = not rocm.problems(rocm.root_of(settings), ck=settings.ck_include)
     return ToolchainChoice.ROCM if usable else ToolchainChoice.DEBIAN
 
 

@@ -28,7 +28,7 @@ def test_defaults() -> None:
     settings = Settings.from_environ({"HOME": "/h"})
     assert settings.toolchain is ToolchainChoice.AUTO
     assert settings.debian_mirrors == ()
-    assert settings.rocm_path == Path("/opt/rocm")
+    assert settings.rocm_path is None
 
 
 def test_mirrors_are_split_and_lose_their_slash() -> None:
