@@ -101,7 +101,12 @@ def main(argv: Sequence[str]) -> int:
     dropped = Dropped(
         attributes=frozenset(given.drop_attribute), features=frozenset(given.drop_feature)
     )
-    return compile_device(split(given.command), given.library, dropped)
+    try:
+        parts = split(given.command)
+    except LlvmError as error:
+        print(f"device: {error}", file=sys.stderr)
+        return 2
+    return compile_device(parts, given.library, dropped)
 
 
 def compile_device(parts: Split, library: Path, dropped: Dropped) -> int:

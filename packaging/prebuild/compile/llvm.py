@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from ctypes import byref, c_bool, c_char_p, c_int, c_size_t, c_void_p
 from pathlib import Path
 
-_OBJECT_FILE, _PIC, _DEFAULT_CODE_MODEL = 1, 2, 0
+_OBJECT_FILE, _PIC, _DEFAULT_CODE_MODEL, _RETURN_STATUS = 1, 2, 0, 2
 _VECTORISED_FROM = 2
 """clang vectorises at -O2 and above."""
 
@@ -55,7 +55,7 @@ class Llvm:
         return self._number("GetEnumAttributeKindForName", text, c_size_t(len(text))) != 0
 
     def read(self, text: str) -> c_void_p:
-        """Return the module that ``text`` (IR) describes."""
+        """Return the module that ``text`` (IR) describes, which is right by this LLVM's rules."""
         data = text.encode()
         # The reader wants a zero behind the text, which a copy has; the buffer becomes its own.
         buffer = self._pointer(
@@ -63,6 +63,7 @@ class Llvm:
         )
         module = c_void_p()
         self._checked("ParseIRInContext", self._context, buffer, byref(module))
+        self._checked("VerifyModule", module, c_int(_RETURN_STATUS))
         self._refuse_unknown_intrinsics(module)
         return module
 
