@@ -117,7 +117,14 @@ def _tools(record: BuildRecord, packages: Iterable[PackageRef]) -> list[Componen
         version=record.compiler,
         type=ComponentType.APPLICATION,
         bom_ref="compiler",
-        properties=[Property(name="aiter-prebuilt:toolchain", value=record.toolchain)],
+        properties=[
+            Property(name="aiter-prebuilt:toolchain", value=record.toolchain),
+            *(
+                [Property(name="aiter-prebuilt:code-generator", value=record.code_generator)]
+                if record.code_generator
+                else []
+            ),
+        ],
     )
     # A package that two components of the toolchain hold stands once.
     unique = {(package.name, package.version): package for package in packages}
