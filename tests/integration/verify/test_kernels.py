@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from prebuild.cli.verify import run as verify_wheel
 from prebuild.core.settings import Settings
 from prebuild.gfx950 import codeobject, disassembly
 from prebuild.gfx950.disassembly import Instruction
 from prebuild.gfx950.program import build_program
 from prebuild.gfx950.wave import Wave
+from prebuild.pipeline.kernels import run as verify_wheel
 from prebuild.recording import Recorder
 from prebuild.toolchain import Toolchain
 from prebuild.verify import runner
 from prebuild.verify.problems import make_problem
 from prebuild.verify.source import collect
-from prebuild.verify.subject import Subject, shapes
+from prebuild.verify.subject import Subject, batches
 from prebuild.verify.verdict import into_manifest
 from tests.integration.conftest import KimiWheel
 from tests.integration.verify import mutations
@@ -50,9 +50,9 @@ def code(subject: Subject, toolchain: Toolchain) -> mutations.Code:
 
 def failure(subject: Subject, code: mutations.Code) -> str:
     program = build_program(codeobject.parse(subject.data), code, subject.symbol)
-    for shape in shapes(subject.facts):
+    for batch in batches(subject.facts):
         found = runner.run_problem(
-            subject, program, make_problem(subject.facts.kind, shape)
+            subject, program, make_problem(subject.facts.kind, batch)
         ).failure
         if found:
             return found
@@ -106,8 +106,8 @@ def effective_waits(subject: Subject, code: mutations.Code) -> set[tuple[int, st
                 found.add((one.address, counter))
 
     program = build_program(codeobject.parse(subject.data), code, subject.symbol)
-    for shape in shapes(subject.facts):
-        _, machine = runner.make_machine(subject, program, make_problem(subject.facts.kind, shape))
+    for batch in batches(subject.facts):
+        _, machine = runner.make_machine(subject, program, make_problem(subject.facts.kind, batch))
         machine.trace = note
         machine.run()
     return found

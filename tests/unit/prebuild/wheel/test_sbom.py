@@ -67,6 +67,18 @@ def test_a_package_is_named_by_where_it_came_from(manifest: Manifest, toolchain:
     assert found["clang-22"].startswith("pkg:deb/debian/clang-22@")
 
 
+def test_the_compiler_says_whose_code_generator_it_was(
+    manifest: Manifest, toolchain: Toolchain
+) -> None:
+    record = dataclasses.replace(manifest.build, code_generator="AMD LLVM 22")
+    bill = json.loads(
+        make_sbom(dataclasses.replace(manifest, build=record), toolchain, epoch=EPOCH)
+    )
+    (clang,) = (part for part in bill["metadata"]["tools"]["components"] if part["name"] == "clang")
+    named = {entry["name"]: entry["value"] for entry in clang["properties"]}
+    assert named["aiter-prebuilt:code-generator"] == "AMD LLVM 22"
+
+
 def test_the_same_build_has_the_same_bill_and_another_has_another(
     manifest: Manifest, toolchain: Toolchain
 ) -> None:
