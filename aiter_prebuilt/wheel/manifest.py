@@ -182,6 +182,8 @@ class BuildRecord:
     """Recipe name -> sha256 of its normalised content."""
     container: str | None = None
     """``name@sha256:...`` of the container that it was built in, if any."""
+    code_generator: str | None = None
+    """What made kernels of ``compiler``'s IR; None where the compiler did it all itself."""
 
 
 @value_class(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from aiter_prebuilt import target
+from prebuild.compile.commands import kernel_identity
 from prebuild.compile.flags import Flags
 from prebuild.core import identity
 from prebuild.core.model import Plan, PlannedInstance, PlannedModule
@@ -76,6 +77,9 @@ class _Maker:
             "toolchain": self.toolchain.identity,
             "sources": closure(source, include),
         }
+        codegen = kernel_identity(self.toolchain) if kind == "kernel" else None
+        if codegen is not None:
+            content["codegen"] = codegen
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         suffix = "co" if kind == "kernel" else "o"
         return Unit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aiter_prebuilt import target
@@ -23,6 +23,7 @@ from prebuild.inspect.elf import ElfFacts
 from prebuild.link import LinkedModule
 from prebuild.recipe.recipes import Recipe
 from prebuild.toolchain import Toolchain
+from prebuild.toolchain.model import CodeGenerator
 
 CPYTHON_FLOOR = "3.10"
 """Of Py_LIMITED_API in csrc/python.hpp; a test compares the two."""
@@ -81,13 +82,23 @@ def _build_record(
         ck_version=toolchain.ck_version,
         gfx_target=target.load().gfx,
         device_flags=flags.device,
-        left_out=(*flags.left_out, *left_out),
+        left_out=(*flags.left_out, *_dropped(toolchain.codegen), *left_out),
         packages=tuple(f"{package.name}={package.version}" for package in toolchain.packages),
         source_commit=source.commit,
         source_dirty=source.dirty,
         recipes=plan.recipes,
         container=container,
+        code_generator=toolchain.codegen.version if toolchain.codegen else None,
     )
+
+
+def _dropped(codegen: CodeGenerator | None) -> Iterator[LeftOut]:
+    """What of clang's IR the code generator does not get to see, wherever it stands."""
+    if codegen is not None:
+        kinds = (("attribute", codegen.dropped_attributes), ("feature", codegen.dropped_features))
+        for kind, dropped in kinds:
+            for name, reason in sorted(dropped.items()):
+                yield LeftOut(what=f"{kind} {name}", reason=reason)
 
 
 def _module(module: Inspected) -> Module:

@@ -15,12 +15,15 @@ from prebuild.core.errors import CommandError, ToolchainError
 from prebuild.toolchain.headers import CK_HEADER
 from prebuild.toolchain.model import Toolchain
 
+_CONFIG = Path("ck/config.h")
+
 
 def with_ck(toolchain: Toolchain, include: Path) -> Toolchain:
     """``toolchain`` with the composable kernel in ``include`` (the folder above ``ck/``).
 
-    A checkout lacks the headers that CK's own build generates (``ck/config.h``); those come from
-    the toolchain's.  Raises :class:`ToolchainError` where it holds no such headers.
+    A checkout lacks the header that CK's own build generates; it comes from the toolchain's, or
+    where that has no composable kernel from AITER, which keeps one beside the checkout that it
+    pins.  Raises :class:`ToolchainError` where it holds no such headers.
     """
     if not (include / CK_HEADER).is_file():
         raise ToolchainError(
@@ -28,9 +31,13 @@ def with_ck(toolchain: Toolchain, include: Path) -> Toolchain:
             "is expected, of a version with the MX MoE device operations):",
             [f"{include / CK_HEADER} does not exist"],
         )
-    content = _hash(include / "ck")
+    generated = _generated(toolchain, include)
+    content = "".join(_hash(folder / "ck") for folder in (include, *generated))
     # -I comes before the -isystem of the toolchain's own headers.
-    flags = (f"-I{include}", f"-ffile-prefix-map={include}=/ck")
+    flags = (
+        *(f"-I{folder}" for folder in (include, *generated)),
+        f"-ffile-prefix-map={include}=/ck",
+    )
     return dataclasses.replace(
         toolchain,
         hip_flags=(*toolchain.hip_flags, *flags),
@@ -40,6 +47,20 @@ def with_ck(toolchain: Toolchain, include: Path) -> Toolchain:
         ck_named=True,
         ck_licence=_licence(include) or toolchain.ck_licence,
         identity=hashlib.sha256(f"{toolchain.identity} ck {content}".encode()).hexdigest(),
+    )
+
+
+def _generated(toolchain: Toolchain, include: Path) -> tuple[Path, ...]:
+    """The folder with ``ck/config.h`` where neither the toolchain nor the checkout has it."""
+    if any((folder / _CONFIG).is_file() for folder in (include, toolchain.ck_include)):
+        return ()
+    helper = include.parent.parent / "ck_helper"
+    if (helper / _CONFIG).is_file():
+        return (helper,)
+    raise ToolchainError(
+        f"{_CONFIG}, which composable kernel's build generates, is nowhere; put it into the "
+        "checkout's include folder, or name the composable kernel in an AITER checkout:",
+        [f"no {folder / _CONFIG}" for folder in (include, toolchain.ck_include, helper)],
     )
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from prebuild.compile.flags import Flags
 from prebuild.compile.units import Unit, closure
+from prebuild.toolchain.model import CodeGenerator
 from tests.unit.prebuild.samples import FLAGS, PROJECT, kimi_plan, units
 
 
@@ -26,6 +28,20 @@ def test_compiler_and_flags_change_every_key(tmp_path: Path) -> None:
     assert {name for name in one if one[name] != changed[name]} == {
         name for name in one if name.startswith("kernel ")
     }
+
+
+def test_the_code_generator_and_what_it_drops_change_every_kernel_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    plan = kimi_plan(tp=[2], block_m=[128])
+    amd = CodeGenerator(version="1", python=tmp_path, library=tmp_path / "a", identity="amd")
+    plain, one = keys(units(tmp_path, plan)), keys(units(tmp_path, plan, codegen=amd))
+    kernels = {name for name in plain if name.startswith("kernel ")}
+    assert {name for name in plain if plain[name] != one[name]} == kernels
+    moved = dataclasses.replace(amd, library=tmp_path / "b")
+    assert keys(units(tmp_path, plan, codegen=moved)) == one
+    other = keys(units(tmp_path, plan, codegen=dataclasses.replace(amd, identity="other")))
+    assert {name for name in one if one[name] != other[name]} == kernels
 
 
 def test_another_recipe_touches_only_its_own_units(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ def include(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     header = tmp_path / "checkout" / "include" / CK_HEADER
     header.parent.mkdir(parents=True)
     header.write_text("// a device operation\n")
+    (tmp_path / "checkout" / "include" / "ck" / "config.h").write_text("// as built\n")
 
     def no_git(command: list[str], **_: object) -> bytes:
         raise CommandError([str(part) for part in command], 128, "not a git repository")
@@ -49,6 +50,22 @@ def test_the_named_headers_come_before_the_toolchains(toolchain: Toolchain, incl
     assert f"-I{include}" in made.hip_flags
     assert f"-I{include}" in made.host_flags
     assert any(flag.startswith("-ffile-prefix-map=") for flag in made.hip_flags)
+
+
+def test_what_cks_build_generates_comes_from_aiter_where_nothing_else_has_it(
+    toolchain: Toolchain, include: Path, tmp_path: Path
+) -> None:
+    (include / "ck" / "config.h").unlink()
+    with pytest.raises(ToolchainError, match=r"config\.h, which composable") as caught:
+        ck.with_ck(toolchain, include)
+    assert len(caught.value.problems) == 3
+    helper = tmp_path / "ck_helper"
+    (helper / "ck").mkdir(parents=True)
+    (helper / "ck" / "config.h").write_text("// AITER's\n")
+    made = ck.with_ck(toolchain, include)
+    assert f"-I{helper}" in made.hip_flags
+    (helper / "ck" / "config.h").write_text("// changed\n")
+    assert ck.with_ck(toolchain, include).identity != made.identity
 
 
 def test_objects_of_other_headers_are_other_objects(toolchain: Toolchain, include: Path) -> None:
