@@ -1,4 +1,4 @@
-"""The console script ``aiter-prebuilt``: list, verify, doctor, explain and seed."""
+"""The console script ``aiter-prebuilt``: list, verify, doctor, explain, seed and selftest."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from aiter_prebuilt.choice import explain, routing
 from aiter_prebuilt.errors import PrebuiltError
 from aiter_prebuilt.host import aiter as contract
 from aiter_prebuilt.host import hip
-from aiter_prebuilt.tools import doctor, provenance, seed, show, wheelcheck
+from aiter_prebuilt.selftest import session
+from aiter_prebuilt.tools import doctor, provenance, seed, selftest, show, wheelcheck
 from aiter_prebuilt.wheel import store
 from aiter_prebuilt.wheel.manifest import Deployment, ModuleKey
 
 JSON_SCHEMA = 1
 """Raised by one whenever a reader of the old JSON output would misread the new one."""
 
-OK, FOUND, USAGE, FAILED = 0, 1, 2, 3
+OK, FOUND, USAGE, FAILED, NO_DEVICE, WRONG = 0, 1, 2, 3, 4, 5
 """Exit codes; ``docs/exit-codes.md`` says what each means for each command."""
 
 _DEFAULTS = {"topk": 8, "experts": 384}
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         ("doctor", _doctor, "say what would be served on this host, and why not", _doctor_options),
         ("explain", _explain, "say which kernel a call takes", _explain_options),
         ("seed", _seed, "place full modules in a JIT directory", _seed_options),
+        ("selftest", _selftest, "run every kernel on this machine's gfx950", selftest.options),
     ):
         command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         command.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -263,6 +265,21 @@ def _seed(parsed: argparse.Namespace) -> int:
         print(show.steps(steps, wish))
     bad = ("fail", "keep") if parsed.remove else ("fail", "keep", "skip")
     return FOUND if any(step.action in bad for step in steps) else OK
+
+
+def _selftest(parsed: argparse.Namespace) -> int:
+    try:
+        report = selftest.test(selftest.wish_of(parsed), settings.read(), _version())
+    except session.MissingError as error:
+        if parsed.json:
+            _print_json(parsed, proven=False, device=None, reason=str(error))
+        print(f"aiter-prebuilt: nothing was run: {error}", file=sys.stderr)
+        return NO_DEVICE
+    if parsed.json:
+        _print_json(parsed, **report.to_json())
+    else:
+        print(selftest.text(report))
+    return WRONG if "wrong" in report.verdicts else OK if report.proven else FOUND
 
 
 def _print_json(parsed: argparse.Namespace, **fields: Any) -> None:  # noqa: ANN401  JSON values
