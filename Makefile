@@ -14,12 +14,22 @@ BENCH ?=
 TORCH ?=
 TORCH_VENV ?= $(VENV)-torch
 comma := ,
-CONFIG = $(foreach r,$(subst $(comma), ,$(RECIPE)),-C recipe=$(r)) $(if $(TP),-C tp=$(TP)) \
+RECIPES = $(subst $(comma), ,$(RECIPE))
+NARROWED = $(if $(TP),--tp "$(TP)") $(if $(BLOCK_M),--block-m "$(BLOCK_M)") \
+	$(if $(COVERAGE),--coverage "$(COVERAGE)")
+# The same as settings of the PEP 517 backend, for cibuildwheel and reproduce.
+CONFIG = $(foreach r,$(RECIPES),-C recipe=$(r)) $(if $(TP),-C tp=$(TP)) \
 	$(if $(BLOCK_M),-C block-m=$(BLOCK_M)) $(if $(COVERAGE),-C coverage=$(COVERAGE)) \
 	$(if $(LAUNCHER),-C launcher=$(LAUNCHER)) $(if $(VERIFY),-C verify=$(VERIFY))
-# The same for `prebuild shard`: what it compiles has to be what the wheel's build looks for.
-NARROWED = $(foreach t,$(subst $(comma), ,$(TP)),--tp $(t)) \
-	$(foreach b,$(subst $(comma), ,$(BLOCK_M)),--block-m $(b)) $(if $(COVERAGE),--coverage $(COVERAGE))
+
+# make takes any NAME=VALUE; one that nothing reads is a slip of the fingers.
+VARIABLES := PYTHON VENV RECIPE TP BLOCK_M COVERAGE LAUNCHER VERIFY BENCH TORCH TORCH_VENV CONTAINER \
+	ALL SHARD PARTS TAG WHEEL ROCM_IMAGE WHEELHOUSE RELEASE_RECIPE SHELL
+GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v)))
+UNKNOWN := $(filter-out $(VARIABLES) MAKE%,$(GIVEN))
+ifneq ($(UNKNOWN),)
+$(error unknown: $(UNKNOWN); make reads (in capitals) $(VARIABLES))
+endif
 
 .PHONY: help
 help: ## List the targets
@@ -45,8 +55,9 @@ toolchain: setup ## Install the gfx950 compiler (ROCm's own, or Debian's package
 	$(BIN)/prebuild toolchain install
 
 .PHONY: wheel
-wheel: toolchain ## Build the wheel of RECIPE=NAME (TP=1,2 COVERAGE=full narrow or widen it)
-	$(BIN)/python -m build --wheel --no-isolation --outdir dist $(CONFIG)
+wheel: setup ## Build the wheel of RECIPE=NAME (TP=1,2 COVERAGE=full narrow or widen it)
+	@$(BIN)/prebuild wheel $(RECIPES) $(ALL) $(NARROWED) $(if $(LAUNCHER),--launcher "$(LAUNCHER)") \
+		$(if $(VERIFY),--verify "$(VERIFY)")
 
 # An image of packaging/containers; the targets below then run in it, on a checkout of HEAD.
 CONTAINER ?=
@@ -62,16 +73,13 @@ cibuildwheel reproduce: COVERAGE := $(or $(COVERAGE),$(if $(RECIPE),,full))
 
 .PHONY: wheels
 wheels: setup ## Build the published wheel: all recipes (or RECIPE), whole modules
-ifeq ($(CONTAINER),)
-	$(MAKE) wheel $(PASSED)
-else
-	$(INSIDE) wheel $(PASSED)
-endif
+	$(if $(CONTAINER),$(INSIDE) wheels $(PASSED),\
+		$(MAKE) --no-print-directory wheel $(PASSED) ALL=$(if $(RECIPE),,--all))
 
 .PHONY: shard
 shard: setup ## Compile part SHARD=I/N of what wheels builds into the object cache
 	$(if $(CONTAINER),$(INSIDE) shard SHARD="$(SHARD)" $(PASSED),\
-		$(BIN)/prebuild shard $(SHARD) $(subst $(comma), ,$(RECIPE)) $(NARROWED))
+		$(BIN)/prebuild shard $(SHARD) $(RECIPES) $(NARROWED))
 
 .PHONY: test
 test: toolchain ## Run every test

@@ -7,6 +7,7 @@ Importing this package loads neither torch nor aiter nor anything outside the st
 TYPE_CHECKING = False  # typing's own constant costs an import at every interpreter start
 if TYPE_CHECKING:
     from aiter_prebuilt.serve.record import Event
+    from aiter_prebuilt.serve.report import Report
 
 
 def install() -> None:
@@ -24,3 +25,10 @@ def reasons() -> "tuple[Event, ...]":
     from aiter_prebuilt.serve import record
 
     return record.events()
+
+
+def report() -> "Report":
+    """Return this process's cold start as data: served, handed on, declined, compiled by AITER."""
+    from aiter_prebuilt.serve import report as reporting
+
+    return reporting.gather()

@@ -6,6 +6,9 @@ from __future__ import annotations
 class PrebuiltError(Exception):
     """Base of all errors that this package raises on purpose."""
 
+    exit_code = 3
+    """Of ``aiter-prebuilt``, see docs/exit-codes.md."""
+
 
 class ElfError(PrebuiltError):
     """A file is not an ELF shared object that this machine could map safely."""
@@ -35,3 +38,9 @@ class UncoveredShapeError(PrebuiltError, RuntimeError):
 
 class SeedError(PrebuiltError):
     """A JIT directory could not be seeded."""
+
+
+class DamagedWheelError(PrebuiltError):
+    """An installed manifest cannot be read, so nobody knows what the wheel holds."""
+
+    exit_code = 4

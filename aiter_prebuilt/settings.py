@@ -9,6 +9,8 @@ import os
 
 MODES = ("auto", "strict", "off", "prefer")
 UNCOVERED = ("auto", "full", "jit", "error")
+_WORDS = {"0": "off", "no": "off", "false": "off", "1": "auto", "yes": "auto", "true": "auto"}
+"""What people write for off and on beside the modes' own names."""
 
 
 class Settings:
@@ -38,7 +40,7 @@ class Settings:
         problems: tuple[str, ...] = (),
     ) -> None:
         self.mode = mode
-        """``AITER_PREBUILT``: one of :data:`MODES`; ``0`` means off."""
+        """``AITER_PREBUILT``: one of :data:`MODES`; ``0``, ``no`` and ``false`` mean off."""
         self.uncovered = uncovered
         """``AITER_PREBUILT_UNCOVERED``: where a call outside a reduced module's coverage goes."""
         self.jit_dir = jit_dir
@@ -92,11 +94,8 @@ def swap_hip_clang(folder: str) -> str:
 
 
 def _mode(env: dict[str, str], problems: list[str]) -> str:
-    if env.get("AITER_PREBUILT", "").strip() == "0":
-        return "off"
-    if env.get("AITER_PREBUILT", "").strip() == "1":
-        return "auto"
-    return _choice(env, "AITER_PREBUILT", MODES, "auto", problems)
+    word = _WORDS.get(env.get("AITER_PREBUILT", "").strip().lower())
+    return word or _choice(env, "AITER_PREBUILT", MODES, "auto", problems)
 
 
 def _choice(

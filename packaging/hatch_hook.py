@@ -1,12 +1,30 @@
-"""Hatchling's build hook: takes the staged modules into the wheel and sets its Python tag."""
+"""Hatchling's hooks: the version, and the staged modules with the wheel's Python tag."""
 
 from __future__ import annotations
 
 import json
+import os
+import tomllib
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
+
+VERSION_VARIABLE = "PREBUILD_WHEEL_VERSION"
+"""Set by the backend while a wheel is packed: the version with its local label."""
+
+
+class Version(MetadataHookInterface):
+    """The version of ``[tool.prebuild]``, or the one of the wheel that is being packed."""
+
+    PLUGIN_NAME = "custom"
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Set it in ``metadata``."""
+        text = (Path(self.root) / "pyproject.toml").read_text(encoding="utf-8")
+        published = tomllib.loads(text)["tool"]["prebuild"]["version"]
+        metadata["version"] = os.environ.get(VERSION_VARIABLE) or published
 
 
 class StagedModules(BuildHookInterface[Any]):

@@ -58,6 +58,7 @@ def build_wheel(
 
     prepared = prepare_wheel(parse_config(config_settings or {}))
     os.environ["SOURCE_DATE_EPOCH"] = str(prepared.epoch)
+    os.environ["PREBUILD_WHEEL_VERSION"] = prepared.version
     with tempfile.TemporaryDirectory() as scratch:
         packed = Path(scratch) / pack_wheel(scratch)
         return finish_wheel(packed, Path(wheel_directory), prepared).name

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +17,8 @@ _TOPOLOGY = "class/kfd/kfd/topology/nodes"
 class GpuFacts:
     """The GPUs of this process, or of this host where nobody asked the driver yet."""
 
-    source: Literal["torch", "kfd", "none"]
+    source: Literal["torch", "kfd", "none", "image"]
+    """``image``: taken for there, because an image is judged that runs elsewhere."""
     targets: tuple[str, ...]
     """One ``gfx…`` name a GPU, in order; empty where none was found."""
 
@@ -72,3 +75,9 @@ def _from_torch() -> tuple[str, ...]:
     except Exception:  # a torch without these is a torch that says nothing
         return ()
     return tuple(name.partition(":")[0] for name in names)
+
+
+def counted(names: Sequence[str]) -> str:
+    """Return each name once, with how often it stands there: ``8 x gfx950``."""
+    counts = Counter(names)
+    return ", ".join(name if count == 1 else f"{count} x {name}" for name, count in counts.items())

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from aiter_prebuilt.host.aiter import AiterFacts, Parameter, parse_signature
 from aiter_prebuilt.host.facts import HostFacts
-from aiter_prebuilt.host.gpu import GpuFacts
+from aiter_prebuilt.host.gpu import GpuFacts, counted
 from aiter_prebuilt.host.hip import HipFacts
 from aiter_prebuilt.reason import Reason
 from aiter_prebuilt.values import value_class
@@ -84,7 +84,7 @@ def judge_gpu(targets: tuple[str, ...], found: GpuFacts) -> Iterator[Reason]:
     elif others and len(others) < len(set(found.targets)):
         yield Reason(
             code="gpu-mixed",
-            message=f"GPUs are {', '.join(found.targets)} (by {found.source}), the module is for "
+            message=f"GPUs are {counted(found.targets)} (by {found.source}), the module is for "
             f"{wanted} only",
         )
     elif others:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 
 from aiter_prebuilt import settings
 from aiter_prebuilt.errors import BinaryError, StrictMissError
 from aiter_prebuilt.host import facts as host
+from aiter_prebuilt.host.gpu import GpuFacts
 from aiter_prebuilt.host.match import hip_runtime, match
 from aiter_prebuilt.reason import Reason
-from aiter_prebuilt.serve import record
+from aiter_prebuilt.serve import record, report
 from aiter_prebuilt.serve.loader import PrebuiltLoader
 from aiter_prebuilt.serve.offer import Offer
 from aiter_prebuilt.wheel import store
@@ -42,12 +44,15 @@ def find(fullname: str, path: Sequence[str] | None = None) -> ModuleSpec | None:
     if "." not in fullname and asked.jit_dir is None:
         return None
     try:
-        return _spec(fullname, stock_name, path, asked)
+        found = _spec(fullname, stock_name, path, asked)
     except StrictMissError:
         raise
     except Exception as error:  # a fault of ours must end in AITER's own build
         _decline(stock_name, [Reason(code="internal", message=repr(error))], asked)
-        return None
+        found = None
+    if found is None:
+        report.left_to_aiter(fullname)
+    return found
 
 
 def _spec(
@@ -74,11 +79,12 @@ def _spec(
 
 
 def judge(
-    entries: Iterable[store.Entry], asked: settings.Settings
+    entries: Iterable[store.Entry], asked: settings.Settings, gpu: GpuFacts | None = None
 ) -> tuple[tuple[Offer, ...], list[Reason]]:
     """Return the modules that may be served, each already checked or not, and why others not.
 
-    The first one is checked to the last byte; the rest only when a call needs them.
+    The first one is checked to the last byte; the rest only when a call needs them.  ``gpu`` stands
+    for this host's own, where an image is judged that will run elsewhere.
     """
     known = store.known_aiter()
     offers: list[Offer] = []
@@ -88,7 +94,8 @@ def judge(
         runtime = hip_runtime(entry.module.needed) or host.DEFAULT_RUNTIME
         key = (runtime, entry.module.harvest is not None)
         if key not in hosts:
-            hosts[key] = host.gather(asked, runtime, harvest=key[1])
+            found_here = host.gather(asked, runtime, harvest=key[1])
+            hosts[key] = found_here if gpu is None else replace(found_here, gpu=gpu)
         facts = hosts[key]
         verdict = match(entry.module, entry.contract, facts, known)
         found = list(verdict.reasons)
@@ -124,6 +131,16 @@ def _not_shipped(
         _decline(stock_name, broken or [missing], asked)
 
 
+def _way_out(stock_name: str) -> str:
+    if stock_name.rstrip("_").endswith("_splitk"):
+        return (
+            "Split-K modules need a newer composable kernel than ROCm 7.2's: build a wheel with "
+            "PREBUILD_CK_INCLUDE, pack AITER's own build of it with `prebuild harvest`, or set "
+            "AITER_PREBUILT=auto to let AITER compile it"
+        )
+    return "Set AITER_PREBUILT=auto to let AITER compile it"
+
+
 def _decline(stock_name: str, reasons: list[Reason], asked: settings.Settings) -> None:
     for reason in reasons:
         level = logging.INFO if reason.code == "not-shipped" else logging.WARNING
@@ -133,6 +150,6 @@ def _decline(stock_name: str, reasons: list[Reason], asked: settings.Settings) -
         text = "; ".join(f"{reason.message} ({reason.code})" for reason in reasons)
         raise StrictMissError(
             f"AITER_PREBUILT=strict and {stock_name} cannot be served prebuilt: {text}. "
-            "Set AITER_PREBUILT=auto to let AITER compile it",
+            f"{_way_out(stock_name)}",
             name=stock_name,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from aiter_prebuilt.errors import UncoveredShapeError
 from aiter_prebuilt.host.aiter import parse_signature
 from aiter_prebuilt.reason import Reason
-from aiter_prebuilt.serve import jit, record
+from aiter_prebuilt.serve import jit, record, report
 from aiter_prebuilt.serve.offer import Offer, first_that_loads
 from aiter_prebuilt.settings import Settings
 from aiter_prebuilt.wheel.store import Entry
@@ -28,6 +29,7 @@ class Guard:
 
     ``AITER_PREBUILT_UNCOVERED``: ``full`` takes another module of the installed wheels only,
     ``jit`` AITER's own build only, ``auto`` the first and then the second, ``error`` neither.
+    With AITER_PREBUILT=strict ``auto`` is ``full``: a server that must not compile does not.
     """
 
     def __init__(
@@ -35,7 +37,8 @@ class Guard:
     ) -> None:
         self._stock_name, self._entry, self._asked = stock_name, entry, asked
         self._rest = tuple(rest) if asked.uncovered in ("auto", "full") else ()
-        self._build = asked.uncovered in ("auto", "jit")
+        builders = ("jit",) if asked.mode == "strict" else ("auto", "jit")
+        self._build = asked.uncovered in builders
         self._lock = threading.Lock()
         self._target: ModuleType | None = None
         self._seen: set[tuple[str, str]] = set()
@@ -76,11 +79,13 @@ class Guard:
         def refuse(offer: Offer, reason: Reason) -> None:
             problems.append(f"{offer.entry.module.name}: {reason.message}")
 
+        began = time.perf_counter()
         served = first_that_loads(self._rest, self._asked, guard=self._next, refuse=refuse)
         if served is None:
             return None
         own = served.offer.entry.module
         self._say(f"uncovered calls go to {own.coverage} module {own.name}")
+        self._note(own.name, began)
         return served.module
 
     def _next(self, offer: Offer, rest: Sequence[Offer]) -> Guard:
@@ -94,15 +99,26 @@ class Guard:
         problems: list[str],
     ) -> ModuleType | None:
         if not self._build:
-            problems.append(f"AITER_PREBUILT_UNCOVERED={self._asked.uncovered} allows no build")
+            problems.append(self._forbidden())
             return None
+        began = time.perf_counter()
         try:
             module = jit.build(self._stock_name, function, self._positional(function, args, kwargs))
         except jit.JitError as error:
             problems.append(str(error))
             return None
         self._say(f"uncovered calls go to AITER's own build {module.__file__}")
+        self._note("AITER's own build", began)
         return module
+
+    def _forbidden(self) -> str:
+        if self._asked.uncovered == "auto":
+            return "AITER_PREBUILT=strict allows no build"
+        return f"AITER_PREBUILT_UNCOVERED={self._asked.uncovered} allows no build"
+
+    def _note(self, to: str, began: float) -> None:
+        seconds = time.perf_counter() - began
+        report.handed_on(report.HandedOn(module=self._stock_name, to=to, seconds=seconds))
 
     def _say(self, message: str) -> None:
         record.add(self._stock_name, "uncovered-to", message, level=logging.WARNING)
@@ -149,15 +165,13 @@ class Guard:
         )
 
     def _advice(self) -> str:
+        let = "AITER_PREBUILT_UNCOVERED=" + ("jit" if self._asked.mode == "strict" else "auto")
         if self._entry.module.coverage == "sound":
             return (
                 "No wheel has this kernel, because its numbers are wrong; "
-                "AITER_PREBUILT_UNCOVERED=auto lets AITER compile it all the same"
+                f"{let} lets AITER compile it all the same"
             )
-        return (
-            "Install a wheel with full coverage, or set AITER_PREBUILT_UNCOVERED=auto to let AITER "
-            "compile it"
-        )
+        return f"Install a wheel with full coverage, or set {let} to let AITER compile it"
 
 
 _TOKENS = re.compile(r"\btokens = \d+")

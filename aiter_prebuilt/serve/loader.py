@@ -11,7 +11,7 @@ from types import ModuleType
 
 from aiter_prebuilt.errors import StrictMissError
 from aiter_prebuilt.reason import Reason
-from aiter_prebuilt.serve import record
+from aiter_prebuilt.serve import record, report
 from aiter_prebuilt.serve.offer import Offer, first_that_loads
 from aiter_prebuilt.settings import Settings
 
@@ -56,6 +56,7 @@ class PrebuiltLoader:
             raise StrictMissError(f"AITER_PREBUILT=strict and {message}", name=self._stock_name)
         own = self._aiters_own(spec)
         if own is None:
+            report.left_to_aiter(spec.name)
             raise ModuleNotFoundError(message, name=spec.name)
         return own
 
@@ -88,8 +89,16 @@ class PrebuiltLoader:
         record.add(
             self._stock_name,
             "served",
-            f"served {own.coverage} module {own.key[:8]} from {offer.entry.path} "
-            f"in {seconds * 1e3:.1f} ms (AITER {(facts and facts.version) or '?'}, "
+            f"served from wheel {offer.entry.version} in {seconds * 1e3:.1f} ms, {own.coverage} "
+            f"module {own.key[:8]}, {offer.entry.path} (AITER {(facts and facts.version) or '?'}, "
             f"Python {sys.version_info[0]}.{sys.version_info[1]})",
             level=logging.INFO,
+        )
+        report.served(
+            report.Served(
+                module=self._stock_name,
+                wheel=offer.entry.version,
+                coverage=own.coverage,
+                milliseconds=seconds * 1e3,
+            )
         )

@@ -17,7 +17,7 @@ class Event:
     module: str
     """AITER's name of the module (the stock name), or ``*`` where it concerns all of them."""
     code: str
-    """``served`` or a reason code of :mod:`aiter_prebuilt.host.match`."""
+    """``served`` or a reason code of :mod:`aiter_prebuilt.reason`."""
     message: str
 
 
@@ -32,6 +32,11 @@ def add(module: str, code: str, message: str, *, level: int = logging.WARNING) -
         _EVENTS[key] = event
         _LOG.log(level, "prebuilt %s: %s (%s)", module, message, code)
     return event
+
+
+def say(message: str, *, level: int) -> None:
+    """Log a line that is no decision."""
+    _LOG.log(level, "prebuilt: %s", message)
 
 
 def events() -> tuple[Event, ...]:

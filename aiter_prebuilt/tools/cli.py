@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aiter_prebuilt import settings
+from aiter_prebuilt import settings, target
 from aiter_prebuilt.choice import explain, routing
 from aiter_prebuilt.errors import PrebuiltError
 from aiter_prebuilt.host import aiter as contract
@@ -36,8 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(parsed.run(parsed))
     except PrebuiltError as error:
+        if parsed.json:
+            _print_json(parsed, error={"kind": type(error).__name__, "message": str(error)})
         print(f"aiter-prebuilt: {error}", file=sys.stderr)
-        return FAILED
+        return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()
         return FAILED
@@ -68,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _version() -> str:
     try:
-        return importlib.metadata.version("aiter-prebuilt-gfx950")
+        return importlib.metadata.version(target.load().distribution)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
 
@@ -80,6 +82,8 @@ def _verify_options(command: argparse.ArgumentParser) -> None:
 
 def _doctor_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--pid", type=int, help="show the HIP runtimes of this running process")
+    text = "judge an image that is built without a GPU: take the wheel's GPU for there"
+    command.add_argument("--image", action="store_true", help=text)
 
 
 def _explain_options(command: argparse.ArgumentParser) -> None:
@@ -116,10 +120,16 @@ def _explain_options(command: argparse.ArgumentParser) -> None:
 
 
 def _seed_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--jit-dir", type=Path, required=True, help="AITER's JIT directory")
+    command.add_argument("--jit-dir", type=_folder, required=True, help="AITER's JIT directory")
     command.add_argument("--dry-run", action="store_true", help="say what would be done")
     command.add_argument("--force", action="store_true", help="replace files that AITER built")
     command.add_argument("--remove", action="store_true", help="remove what was placed before")
+
+
+def _folder(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty; expected the path of a folder")
+    return Path(text)
 
 
 def _list(parsed: argparse.Namespace) -> int:
@@ -145,7 +155,7 @@ def _verify(parsed: argparse.Namespace) -> int:
 
 
 def _doctor(parsed: argparse.Namespace) -> int:
-    report = doctor.examine(settings.read(), parsed.pid)
+    report = doctor.examine(settings.read(), parsed.pid, image=parsed.image)
     if parsed.json:
         _print_json(parsed, **dataclasses.asdict(report))
     else:
@@ -263,8 +273,7 @@ def _seed(parsed: argparse.Namespace) -> int:
         )
     else:
         print(show.steps(steps, wish))
-    bad = ("fail", "keep") if parsed.remove else ("fail", "keep", "skip")
-    return FOUND if any(step.action in bad for step in steps) else OK
+    return FOUND if any(step.action in ("fail", "keep") for step in steps) else OK
 
 
 def _selftest(parsed: argparse.Namespace) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from aiter_prebuilt import _hook
+from aiter_prebuilt import _hook, target
 from aiter_prebuilt.host import facts as host
 from aiter_prebuilt.host import hip
+from aiter_prebuilt.host.gpu import GpuFacts
 from aiter_prebuilt.reason import Reason
 from aiter_prebuilt.serve.finder import judge
 from aiter_prebuilt.settings import Settings
@@ -17,6 +19,7 @@ from aiter_prebuilt.tools import jitdir
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel import store
 
+_IMAGE_GPU = GpuFacts(source="image", targets=(target.load().gfx,))
 State = Literal["served", "shadowed", "declined", "standing aside"]
 
 
@@ -49,10 +52,15 @@ class Report:
     """What is wrong beside the modules: manifests, settings, locks."""
 
 
-def examine(asked: Settings, pid: int | None = None) -> Report:
-    """Look at everything; ``pid`` names a running process whose HIP runtimes are to be shown."""
+def examine(asked: Settings, pid: int | None = None, *, image: bool = False) -> Report:
+    """Look at everything; ``pid`` names a running process whose HIP runtimes are to be shown.
+
+    With ``image`` the host's GPU does not count: an image is built without one, for one.
+    """
     shelves = store.read_all()
     facts = host.gather(asked)
+    if image:
+        facts = replace(facts, gpu=_IMAGE_GPU)
     root = Path(facts.aiter.root) if facts.aiter is not None else None
     jit = jitdir.gather(asked, root)
     maps = Path("/proc", str(pid) if pid is not None else "self", "maps")
@@ -64,7 +72,9 @@ def examine(asked: Settings, pid: int | None = None) -> Report:
         hip_copies=tuple((copy, owner(copy.path)) for copy in hip.mapped_copies(maps)),
         torch=_torch(),
         jit=jit,
-        modules=tuple(_state(name, shelves, asked, jit) for name in names),
+        modules=tuple(
+            _state(name, shelves, asked, jit, _IMAGE_GPU if image else None) for name in names
+        ),
         problems=(
             *_finder_problems(),
             *_process_problems(maps),
@@ -85,7 +95,11 @@ def owner(path: str) -> str:
 
 
 def _state(
-    name: str, shelves: tuple[store.Shelf, ...], asked: Settings, jit: jitdir.JitFacts | None
+    name: str,
+    shelves: tuple[store.Shelf, ...],
+    asked: Settings,
+    jit: jitdir.JitFacts | None,
+    gpu: GpuFacts | None,
 ) -> ModuleState:
     own = jitdir.own_file(Path(jit.folder), name) if jit is not None else None
     if asked.mode == "off" or asked.rebuild >= 1:
@@ -93,7 +107,7 @@ def _state(
         return _plain(name, "standing aside", why)
     if own is not None and asked.mode != "prefer":
         return _plain(name, "shadowed", f"AITER's own {own} is found first")
-    offers, reasons = judge(store.candidates(shelves, name), asked)
+    offers, reasons = judge(store.candidates(shelves, name), asked, gpu)
     if not offers:
         text = "; ".join(reason.message for reason in reasons)
         return ModuleState(

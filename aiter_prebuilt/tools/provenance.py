@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from aiter_prebuilt import target
 from aiter_prebuilt.reason import Reason
 from aiter_prebuilt.tools import wheelcheck
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel import store
 from aiter_prebuilt.wheel.manifest import BuildRecord, Manifest
 
-SBOM_FILE = "aiter-prebuilt-gfx950.cdx.json"
+SBOM_FILE = f"{target.load().distribution}.cdx.json"
 
 
 @value_class(frozen=True, kw_only=True)

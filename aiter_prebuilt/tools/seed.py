@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from aiter_prebuilt.errors import BinaryError, SeedError
+from aiter_prebuilt.errors import BinaryError, DamagedWheelError, SeedError
 from aiter_prebuilt.host import facts as host
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel import binary, store
@@ -53,7 +53,11 @@ class Wish:
 
 def seed(wish: Wish, shelves: tuple[store.Shelf, ...] | None = None) -> tuple[Step, ...]:
     """Place every full module; returns a step for each module.  Raises SeedError."""
-    entries = store.entries(shelves if shelves is not None else store.read_all())
+    shelves = store.read_all() if shelves is None else shelves
+    damaged = [shelf.reason.message for shelf in shelves if shelf.reason is not None]
+    if damaged:
+        raise DamagedWheelError("; ".join(damaged))
+    entries = store.entries(shelves)
     with _locked(wish, create=any(e.module.coverage == "full" for e in entries)) as folder:
         steps = [_seed_one(wish, folder, entry) for entry in entries]
     return tuple(steps)
@@ -79,10 +83,10 @@ def _locked(wish: Wish, *, create: bool) -> Iterator[Path]:
     """
     folder = wish.jit_dir
     create = create and not wish.dry_run
-    if not create and not folder.exists():
-        yield folder
-        return
     try:
+        if not create and not folder.exists():
+            yield folder
+            return
         if create:
             folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -107,7 +111,7 @@ def _seed_one(wish: Wish, folder: Path, entry: store.Entry) -> Step:
         detail = f"{module.name} is reduced; only full modules may stand in a JIT directory"
         return Step(file=name, action="skip", detail=detail)
     if (folder / "build" / f"lock_{module.stock_name}").exists():
-        return Step(file=name, action="skip", detail="AITER is building it (its lock is there)")
+        return Step(file=name, action="keep", detail="AITER is building it (its lock is there)")
     found = _digest(folder / name)
     if found == module.sha256:
         _note(wish, folder, name, module.sha256)

@@ -7,11 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiter_prebuilt.choice import explain
+from aiter_prebuilt.host.gpu import counted
 from aiter_prebuilt.tools import doctor as examination
 from aiter_prebuilt.tools import provenance as provenance_facts
 from aiter_prebuilt.tools import seed, wheelcheck
 from aiter_prebuilt.tools.tables import size, table
 from aiter_prebuilt.wheel import store
+
+STRICT = (
+    "an error where a CK2stages module, or a call of one, would be compiled; AITER's other modules "
+    "(CK-Tile, FlyDSL, attention, ...) are not covered: AITER compiles them as before"
+)
 
 
 def modules(shelves: tuple[store.Shelf, ...]) -> str:
@@ -118,7 +124,7 @@ def _host_rows(report: examination.Report) -> list[tuple[str, str]]:
     known = "" if found is None else f", fingerprint {str(found.fingerprint)[:12]}"
     rows = [
         ("Python", f"{host.implementation} {'.'.join(map(str, host.python))}, glibc {glibc}"),
-        ("GPU", f"{', '.join(host.gpu.targets) or 'none'} (source: {host.gpu.source})"),
+        ("GPU", f"{counted(host.gpu.targets) or 'none'} (source: {host.gpu.source})"),
         ("torch", report.torch or "not installed"),
         (
             "AITER",
@@ -138,6 +144,8 @@ def _host_rows(report: examination.Report) -> list[tuple[str, str]]:
     asked = report.settings
     rows.append(("finder", f"{report.finder} of sys.meta_path"))
     rows.append(("settings", f"AITER_PREBUILT={asked['mode']}, uncovered={asked['uncovered']}"))
+    if asked["mode"] == "strict":
+        rows.append(("strict", STRICT))
     return rows
 
 

@@ -53,8 +53,32 @@ def verify(package: Path = store.PACKAGE) -> WheelReport:
         checks += _record(distribution)
         notes += _signatures(distribution)
     if not records:
-        notes.append("no RECORD names these files (not installed from a wheel): not compared")
+        checks.append(_no_record(package))
+    checks += _strangers(package, shelves)
     return WheelReport(files=tuple(checks), notes=tuple(notes))
+
+
+def _no_record(package: Path) -> FileCheck:
+    """Without the list of the wheel's files nobody can say whether they are all there."""
+    message = f"no RECORD beside {package} names its files: install the wheel again"
+    reason = Reason(code="record-missing", message=message)
+    return FileCheck(path=str(package), against="RECORD", problem=reason)
+
+
+def _strangers(package: Path, shelves: tuple[store.Shelf, ...]) -> list[FileCheck]:
+    """Shared objects that no manifest names; the package has no others."""
+    known = {entry.path for entry in store.entries(shelves)}
+    folders = [shelf.folder for shelf in shelves if shelf.manifest is not None] or [package]
+    found = sorted(path for folder in folders for path in folder.rglob("*.so*"))
+    return [
+        FileCheck(
+            path=str(path),
+            against="manifest",
+            problem=Reason(code="stranger", message=f"{path} is in no manifest: remove it"),
+        )
+        for path in found
+        if path not in known
+    ]
 
 
 def _module(entry: store.Entry) -> FileCheck:
@@ -82,9 +106,16 @@ def _record(distribution: importlib.metadata.Distribution) -> list[FileCheck]:
     checks = []
     for name, digest, _ in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
         if digest.startswith("sha256="):
-            problem = _compare(root / name, digest.removeprefix("sha256="))
-            checks.append(FileCheck(path=str(root / name), against="RECORD", problem=problem))
+            path = _located(root, name)
+            problem = _compare(path, digest.removeprefix("sha256="))
+            checks.append(FileCheck(path=str(path), against="RECORD", problem=problem))
     return checks
+
+
+def _located(root: Path, name: str) -> Path:
+    """Where a file of RECORD lies; ``pip --target`` moves scripts and leaves RECORD as it was."""
+    moved = root / "bin" / Path(name).name
+    return moved if name.startswith("../") and moved.is_file() else root / name
 
 
 def _compare(path: Path, digest: str) -> Reason | None:

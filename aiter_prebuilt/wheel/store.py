@@ -31,6 +31,8 @@ class Entry:
     folder: Path
     module: Module
     contract: Contract
+    version: str
+    """Of the wheel."""
 
     @property
     def path(self) -> Path:
@@ -93,7 +95,12 @@ def read_all(package: Path = PACKAGE) -> tuple[Shelf, ...]:
 def entries(shelves: tuple[Shelf, ...]) -> tuple[Entry, ...]:
     """Return all modules of the readable manifests."""
     return tuple(
-        Entry(folder=shelf.folder, module=module, contract=shelf.manifest.contract)
+        Entry(
+            folder=shelf.folder,
+            module=module,
+            contract=shelf.manifest.contract,
+            version=shelf.manifest.version,
+        )
         for shelf in shelves
         if shelf.manifest is not None
         for module in shelf.manifest.modules

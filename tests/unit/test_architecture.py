@@ -16,7 +16,7 @@ RUNTIME_ROOMS = ("wheel", "host", "choice", "serve", "tools")
 FOUNDATIONS = ("core", "recipe", "families", "toolchain", "gfx950", "recording")
 STAGES = ("plan", "generate", "compile", "link", "inspect", "verify", "wheel")
 COMPOSERS = ("report", "tuned", "harvest", "pipeline", "repro", "bench", "release", "cli")
-SHARED_LEAVES = ("wheel.manifest", "choice.dispatch", "choice.routing")
+SHARED_LEAVES = ("target", "wheel.manifest", "choice.dispatch", "choice.routing")
 """What the build side shares with the runtime: the contract, and AITER's choice for a call."""
 
 
@@ -144,6 +144,26 @@ def test_modules_are_imported_by_name_in_the_command_table_alone() -> None:
         if "import_module" in path.read_text() or "__import__" in path.read_text()
     ]
     assert users == ["packaging/prebuild/cli/main.py"]
+
+
+def test_the_gfx_target_is_named_by_its_data_file_alone() -> None:
+    """A second target is a second file: no text that a program works with names this one."""
+    named = []
+    for path in [*sources(RUNTIME), *sources(BUILD)]:
+        tree = ast.parse(path.read_text())
+        documents = {
+            node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        }
+        named += [
+            f"{name(path)}: {node.value!r}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant)
+            and node not in documents
+            and "gfx950" in str(node.value)
+        ]
+    assert named == ["aiter_prebuilt/target.py: 'gfx950.json'"]
 
 
 def test_modules_and_functions_stay_readable() -> None:

@@ -15,7 +15,7 @@ import typer
 from prebuild.core.project import Project
 from prebuild.harvest.read import Harvested, HarvestError, Source, harvest
 from prebuild.harvest.wheel import write_wheel
-from prebuild.pipeline.wheel import project_version
+from prebuild.wheel.version import project_version
 
 
 def command(
@@ -40,7 +40,7 @@ def command(
         torch=torch or _version("torch"),
     )
     found = harvest(source, module or ())
-    path = write_wheel(found, version=project_version(Project.here()), out=out)
+    path = write_wheel(found, version=project_version(Project.here().root), out=out)
     typer.echo(_as_json(path, found) if as_json else _as_text(path, found))
 
 

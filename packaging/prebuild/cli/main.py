@@ -42,6 +42,11 @@ COMMANDS = {
     "build": Late(
         "prebuild.cli.build", "build", "Compile, link and inspect the modules of recipes."
     ),
+    "wheel": Late(
+        "prebuild.cli.wheel",
+        "wheel",
+        "Build the wheel of some recipes: compile, run every kernel, pack, judge.",
+    ),
     "report": Late(
         "prebuild.cli.report",
         "report",
@@ -57,7 +62,7 @@ COMMANDS = {
         "bench",
         "Compile instances four-in-one and split, build the issue's case cold and warm.",
     ),
-    "toolchain": Late("prebuild.cli.toolchain", "app", "The gfx950 compiler: set up, show, pin."),
+    "toolchain": Late("prebuild.cli.toolchain", "app", "The GPU compiler: set up, show, pin."),
     "check": Late(
         "prebuild.cli.plan",
         "check",

@@ -11,18 +11,16 @@ import typer
 from prebuild.core.project import Project
 from prebuild.plan.make import make_plan
 from prebuild.plan.show import plan_as_json, plan_as_text
-from prebuild.recipe.recipes import (
-    Coverage,
-    Recipe,
-    find_recipes,
-    json_schema,
-    load_recipes,
-    narrow,
-)
+from prebuild.recipe.recipes import Coverage, Recipe, json_schema
+from prebuild.wheel.config import configured_recipes, parse_config
 
 RecipeNames = Annotated[list[str], typer.Argument(help="Names or files; all recipes if none.")]
-TpSizes = Annotated[list[int] | None, typer.Option("--tp", help="Only these TP sizes.")]
-BlockMs = Annotated[list[int] | None, typer.Option("--block-m", help="Only these block sizes.")]
+TpSizes = Annotated[
+    list[str] | None, typer.Option("--tp", metavar="N,N", help="Only these TP sizes.")
+]
+BlockMs = Annotated[
+    list[str] | None, typer.Option("--block-m", metavar="N,N", help="Only these block sizes.")
+]
 CoverageOption = Annotated[Coverage | None, typer.Option(help="Instead of the recipe's own.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable, versioned.")]
 
@@ -75,12 +73,11 @@ def check(recipes: RecipeNames = []) -> None:  # noqa: B006
 
 def chosen_recipes(
     names: list[str],
-    tp: list[int] | None,
-    block_m: list[int] | None,
+    tp: list[str] | None,
+    block_m: list[str] | None,
     coverage: Coverage | None,
 ) -> tuple[Recipe, ...]:
     """The recipes of a command line, narrowed as its options say."""
-    found = load_recipes(find_recipes(names, Project.here().recipes))
-    return tuple(
-        narrow(recipe, tp=tp or (), block_m=block_m or (), coverage=coverage) for recipe in found
-    )
+    given = {"recipe": names, "tp": tp or [], "block-m": block_m or []}
+    chosen = parse_config({**given, **({"coverage": coverage} if coverage else {})})
+    return configured_recipes(chosen, Project.here())

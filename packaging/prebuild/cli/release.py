@@ -13,7 +13,7 @@ from prebuild.core.console import err
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
 from prebuild.core.wheelfile import check_wheel
-from prebuild.pipeline.wheel import SIZE_BUDGET, project_version
+from prebuild.pipeline.wheel import SIZE_BUDGET
 from prebuild.release import container as containers
 from prebuild.release.gate import judge_wheel
 from prebuild.release.join import join
@@ -23,6 +23,7 @@ from prebuild.release.reproduce import file_sha256, reproduce
 from prebuild.release.smoke import Smoked, smoke, try_installed
 from prebuild.release.version import check_version, section
 from prebuild.toolchain import load as load_toolchain
+from prebuild.wheel.version import project_version
 
 container = typer.Typer(help="Build wheels in a container.", no_args_is_help=True)
 
@@ -176,15 +177,15 @@ def release_version(
     """Check that tag, version and CHANGELOG.md say the same."""
     project = Project.here()
     changelog = (project.root / "CHANGELOG.md").read_text(encoding="utf-8")
-    check_version(project_version(project), tag, changelog)
-    typer.echo(project_version(project))
+    check_version(project_version(project.root), tag, changelog)
+    typer.echo(project_version(project.root))
 
 
 def notes() -> None:
     """Print the newest section of CHANGELOG.md, for the release page."""
     project = Project.here()
     changelog = (project.root / "CHANGELOG.md").read_text(encoding="utf-8")
-    typer.echo(section(changelog, project_version(project)))
+    typer.echo(section(changelog, project_version(project.root)))
 
 
 def smoke_command(

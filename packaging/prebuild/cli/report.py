@@ -37,7 +37,7 @@ def report(
     found = collect(folder, toolchain, settings.cache_dir / "costs.json")
     other = comparing.compare(collect(compare, toolchain), found) if compare else None
     if html:
-        _write(html, as_html(found, title=f"Build in {folder.resolve().name}/"))
+        _write(html, as_html(found))
     if trace:
         _write(trace, json.dumps(as_trace(found)))
     if as_json_:

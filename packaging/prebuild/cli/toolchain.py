@@ -19,7 +19,7 @@ from prebuild.toolchain.model import Progress, Toolchain
 from prebuild.toolchain.relock import relock
 from prebuild.toolchain.sources import mirrors_of
 
-app = typer.Typer(help="The gfx950 compiler: set up, show, pin.", no_args_is_help=True)
+app = typer.Typer(help="The GPU compiler: set up, show, pin.", no_args_is_help=True)
 
 _PLAIN_SECONDS = 5.0
 

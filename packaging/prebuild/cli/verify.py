@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 def verify_kernels(
     path: Annotated[Path, typer.Argument(help="A wheel, a build folder, a module (.so) or a .co.")],
     objdump: Annotated[
-        Path | None, typer.Option(help="llvm-objdump with gfx950; default: the toolchain's.")
+        Path | None, typer.Option(help="llvm-objdump that knows the GPU; default: the toolchain's.")
     ] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes; default: one a core.")] = None,
     only: Annotated[str, typer.Option(help="Only kernels whose name holds this text.")] = "",

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from aiter_prebuilt import target
 from aiter_prebuilt.wheel.manifest import LeftOut
 from prebuild.core import proc
 from prebuild.core.errors import CommandError
@@ -39,8 +40,9 @@ def resolve_flags(toolchain: Toolchain, cache_dir: Path) -> Flags:
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(json.dumps({"probed": table["probed"], "rejected": rejected}, indent=1))
     kept = [flag for group in table["probed"] if " ".join(group) not in rejected for flag in group]
+    always = [flag.format(gfx=target.load().gfx) for flag in table["always"]]
     return Flags(
-        device=(*table["always"], *kept),
+        device=(*always, *kept),
         host=tuple(table["host"]),
         launcher=tuple(table["launcher"]),
         left_out=tuple(LeftOut(what=flag, reason=why) for flag, why in sorted(rejected.items())),
@@ -74,8 +76,16 @@ def _probe(toolchain: Toolchain, group: list[str]) -> str | None:
         command: list[str | Path] = [
             toolchain.clangxx,
             *toolchain.hip_flags,
-            *("-x", "hip", "--cuda-device-only", "-nogpuinc", "--offload-arch=gfx950", "-Werror"),
-            *("-O1", *group, "-c", str(source), "-o", f"{scratch}/probe.co"),
+            *("-x", "hip", "--cuda-device-only", "-nogpuinc", "-Werror"),
+            *(
+                target.load().offload_arch,
+                "-O1",
+                *group,
+                "-c",
+                str(source),
+                "-o",
+                f"{scratch}/probe.co",
+            ),
         ]
         try:
             proc.run(command)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from aiter_prebuilt import target
 from prebuild.compile.flags import Flags
 from prebuild.core import identity
 from prebuild.core.model import Plan, PlannedInstance, PlannedModule
@@ -102,7 +103,7 @@ class _Maker:
             return (*device_only, *self.flags.device)
         if kind == "launcher":
             # The unit's id goes into a global symbol: fixed, but one's own.
-            host_only = ("-x", "hip", "--cuda-host-only", "--offload-arch=gfx950")
+            host_only = ("-x", "hip", "--cuda-host-only", target.load().offload_arch)
             symbol = f"-cuid={identity.short_hash(_code(source.read_text(encoding='utf-8')))}"
             return (*host_only, symbol, *self.flags.host, *self.flags.launcher)
         return self.flags.host

@@ -15,9 +15,9 @@ from prebuild.core.model import OnDone
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-out = Console(soft_wrap=True, highlight=False)
-# A log has no width of its own; tables shall not be folded there.
+# A log or a pipe has no width of its own; tables shall not be folded there.
 _LOG_WIDTH = 140
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
 err = Console(
     stderr=True,
     soft_wrap=True,

@@ -68,8 +68,6 @@ class Family:
     ck_header: str
     header: str
     template: str
-    mfma: Mapping[str, tuple[str, ...]]
-    """Activation dtype -> matrix instructions, of which each of its kernels holds at least one."""
     dtypes: tuple[tuple[str, str, str], ...]
     """(activation, weight, output) that the kernels exist for."""
     quants: tuple[str, ...]

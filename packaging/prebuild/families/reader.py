@@ -82,7 +82,6 @@ class _Table(_Strict):
     ck_header: str
     header: str
     template: str
-    mfma: dict[str, list[str]]
     features: _Features
     k: _K
     kernels: dict[Pipeline, str]
@@ -135,7 +134,6 @@ def parse_family(text: str) -> Family:
         ck_header=table.ck_header,
         header=table.header,
         template=table.template,
-        mfma={dtype: tuple(names) for dtype, names in table.mfma.items()},
         **{name: tuple(value) for name, value in table.features.model_dump().items()},
         values_per_element=table.k.values_per_element,
         prefetch_stages={str(name): value for name, value in table.k.prefetch_stages.items()},

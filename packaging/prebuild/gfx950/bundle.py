@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from aiter_prebuilt import target
 from prebuild.gfx950.errors import CodeObjectError
 
 MAGIC = b"__CLANG_OFFLOAD_BUNDLE__"
@@ -26,8 +27,8 @@ class Entry:
     data: bytes
 
 
-def code_objects(data: bytes, gfx: str = "gfx950") -> list[bytes]:
-    """Return every code object for ``gfx`` in ``data``, in order.
+def code_objects(data: bytes) -> list[bytes]:
+    """Return every code object for the gfx target in ``data``, in order.
 
     ``data`` is a raw code object, one bundle, or any bytes that hold bundles (a ``.hip_fatbin``
     section).  Raises :class:`CodeObjectError` where a bundle is cut short, or compressed.
@@ -40,7 +41,7 @@ def code_objects(data: bytes, gfx: str = "gfx950") -> list[bytes]:
         entry.data
         for start in _starts(data)
         for entry in read_bundle(data[start:])
-        if _gfx_of(entry.target) == gfx and entry.data
+        if _gfx_of(entry.target) == target.load().gfx and entry.data
     ]
 
 

@@ -15,11 +15,10 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from aiter_prebuilt import target
 from prebuild.gfx950.errors import CodeObjectError
 
-_EM_AMDGPU = 224
 _EF_MACH_MASK = 0xFF
-_EF_MACH_GFX950 = 0x4F
 _DESCRIPTOR_BYTES = 64
 
 
@@ -80,9 +79,9 @@ def parse(data: bytes) -> CodeObject:
         elf = ELFFile(io.BytesIO(data))
     except ELFError as error:
         raise CodeObjectError(f"not an ELF file: {error}") from error
-    machine, flags = elf["e_machine"], elf["e_flags"]
-    if machine not in ("EM_AMDGPU", _EM_AMDGPU) or flags & _EF_MACH_MASK != _EF_MACH_GFX950:
-        raise CodeObjectError(f"ELF of machine {machine} flags {flags:#x}, expected gfx950")
+    machine, flags, gpu = elf["e_machine"], elf["e_flags"], target.load()
+    if machine not in ("EM_AMDGPU", gpu.elf_machine) or flags & _EF_MACH_MASK != gpu.elf_mach:
+        raise CodeObjectError(f"ELF of machine {machine} flags {flags:#x}, expected {gpu.gfx}")
     segments = tuple(
         Segment(
             address=part["p_vaddr"],

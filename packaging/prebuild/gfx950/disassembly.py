@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aiter_prebuilt import target
 from prebuild.core import proc
 from prebuild.gfx950.errors import CodeObjectError, UnsupportedInstruction
 
@@ -75,7 +76,7 @@ def disassemble(data: bytes, objdump: Path) -> str:
     with tempfile.NamedTemporaryFile(suffix=".co") as file:
         file.write(data)
         file.flush()
-        return proc.run([objdump, "-d", "--mcpu=gfx950", Path(file.name)]).decode()
+        return proc.run([objdump, "-d", f"--mcpu={target.load().gfx}", Path(file.name)]).decode()
 
 
 def parse(text: str) -> dict[int, Instruction]:

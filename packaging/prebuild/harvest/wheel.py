@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from aiter_prebuilt import target
 from aiter_prebuilt.wheel.manifest import (
     MANIFEST_NAME,
     SCHEMA_VERSION,
@@ -21,7 +22,6 @@ from aiter_prebuilt.wheel.manifest import (
 )
 from prebuild.harvest.read import Harvested
 
-RUNTIME = "aiter-prebuilt-gfx950"
 """The distribution whose finder serves the modules."""
 
 _TIME = (1980, 1, 1, 0, 0, 0)
@@ -99,7 +99,7 @@ def _metadata(modules: Sequence[Harvested], version: str, full_version: str) -> 
         "Name: aiter-prebuilt-harvest",
         f"Version: {full_version}",
         f"Summary: {len(modules)} modules that an installed AITER has compiled",
-        f"Requires-Dist: {RUNTIME}>={version}",
+        f"Requires-Dist: {target.load().distribution}>={version}",
     ]
     lines += [f"Requires-Dist: torch=={found}.*" for found in _bound(modules, "torch")]
     pythons = _bound(modules, "cpython")

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
+from aiter_prebuilt import target
+from aiter_prebuilt.target import Target
 from prebuild.core.errors import ProblemsError
 from prebuild.core.model import PlannedModule
 from prebuild.inspect.codeobject import KernelFacts
@@ -21,24 +23,20 @@ class InspectionError(ProblemsError):
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Limits, read from ``policy.toml``."""
+    """Limits: of the machine from ``policy.toml``, of the GPU from the target's data."""
 
-    gfx_targets: tuple[str, ...]
+    target: Target
     needed: tuple[str, ...]
     glibc_max: tuple[int, ...]
-    lds_bytes_max: int
-    vgprs_max: int
 
 
 def load_policy() -> Policy:
     """Read the policy that ships with the project."""
     raw = tomllib.loads(files(__package__).joinpath("policy.toml").read_text())
     return Policy(
-        gfx_targets=tuple(raw["gfx_targets"]),
+        target=target.load(),
         needed=tuple(raw["needed"]),
         glibc_max=tuple(raw["glibc_max"]),
-        lds_bytes_max=raw["lds_bytes_max"],
-        vgprs_max=raw["vgprs_max"],
     )
 
 
@@ -53,8 +51,8 @@ def judge(
 
 
 def _judge_elf(module: PlannedModule, elf: ElfFacts, policy: Policy) -> Iterator[str]:
-    if elf.bundle_targets != policy.gfx_targets:
-        yield f"GPU targets are {elf.bundle_targets}, expected {policy.gfx_targets}"
+    if elf.bundle_targets != (policy.target.gfx,):
+        yield f"GPU targets are {elf.bundle_targets}, expected {policy.target.gfx} alone"
     strangers = sorted(set(elf.needed) - set(policy.needed))
     if strangers:
         yield f"needs {strangers}, allowed are {list(policy.needed)}"
@@ -84,13 +82,13 @@ def _judge_kernels(
 
 
 def _judge_kernel(module: PlannedModule, facts: KernelFacts, policy: Policy) -> Iterator[str]:
-    target = facts.target.rsplit("-", 1)[-1]
-    if target not in policy.gfx_targets:
-        yield f"is for {target}, expected {' or '.join(policy.gfx_targets)}"
-    wanted = module.family.mfma[module.features.a_dtype]
+    gpu = policy.target
+    if facts.target != gpu.isa:
+        yield f"is for {facts.target}, expected {gpu.isa}"
+    wanted = gpu.matrix_instructions[module.features.a_dtype]
     if not any(name in facts.opcodes for name in wanted):
         yield f"has no {' or '.join(wanted)}, which its dtypes call for"
-    if facts.lds_bytes > policy.lds_bytes_max:
-        yield f"takes {facts.lds_bytes} bytes of LDS, a workgroup has {policy.lds_bytes_max}"
-    if facts.vgprs > policy.vgprs_max:
-        yield f"takes {facts.vgprs} VGPRs, a lane has {policy.vgprs_max}"
+    if facts.lds_bytes > gpu.lds_bytes:
+        yield f"takes {facts.lds_bytes} bytes of LDS, a workgroup has {gpu.lds_bytes}"
+    if facts.vgprs > gpu.vgprs:
+        yield f"takes {facts.vgprs} VGPRs, a lane has {gpu.vgprs}"

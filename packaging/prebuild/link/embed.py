@@ -12,11 +12,12 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from aiter_prebuilt import target
 from prebuild.core import identity, proc
 from prebuild.core.errors import PrebuildError
 from prebuild.toolchain import Toolchain
 
-TARGETS = "host-x86_64-unknown-linux-gnu-,hipv4-amdgcn-amd-amdhsa--gfx950"
+_HOST = "host-x86_64-unknown-linux-gnu-"
 _PAGE = 12
 """log2 of the alignment that the runtime expects of a bundle."""
 
@@ -43,13 +44,13 @@ def write_assembly(kernels: Mapping[str, Path], *, toolchain: Toolchain, directo
 
 
 def bundle(code_object: Path, output: Path, toolchain: Toolchain) -> None:
-    """Write a bundle with an empty host entry and the gfx950 code object."""
+    """Write a bundle with an empty host entry and the GPU's code object."""
     proc.run(
         [
             toolchain.tool("clang-offload-bundler"),
             "-type=o",
             "-bundle-align=4096",
-            f"-targets={TARGETS}",
+            f"-targets={_HOST},hipv4-{target.load().isa}",
             "-input=/dev/null",
             f"-input={code_object}",
             f"-output={output}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prebuild.compile.build import CompileResult, compile_units
@@ -17,6 +18,7 @@ from prebuild.compile.units import ModuleUnits, Unit, plan_units
 from prebuild.core.model import OnDone, Plan
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
+from prebuild.core.source import SourceState, source_state
 from prebuild.generate import fileset
 from prebuild.generate.sources import generate
 from prebuild.inspect.codeobject import KernelFacts
@@ -40,6 +42,7 @@ class Prepared:
     modules: tuple[ModuleUnits, ...]
     work: Path
     book: CostBook
+    source: SourceState
 
     @property
     def units(self) -> tuple[Unit, ...]:
@@ -84,6 +87,7 @@ def prepare(plan: Plan, *, project: Project, settings: Settings, work: Path) -> 
         modules=modules,
         work=work,
         book=CostBook(settings.cache_dir / "costs.json"),
+        source=source_state(project.root),
     )
 
 
@@ -126,7 +130,11 @@ def _record(
 ) -> record.BuildRecord:
     units = [(unit, False) for unit in compiled.compiled]
     units += [(unit, True) for unit in compiled.cached]
+    dirty = "-dirty" if prepared.source.dirty else ""
     return record.BuildRecord(
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
+        commit=f"{prepared.source.commit}{dirty}",
+        compiler=prepared.toolchain.compiler_version,
         jobs=compiled.jobs,
         launcher=launcher,
         compile_seconds=round(seconds[0], 3),

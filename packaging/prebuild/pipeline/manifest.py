@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from aiter_prebuilt import target
 from aiter_prebuilt.wheel.manifest import (
     SCHEMA_VERSION,
     BuildRecord,
@@ -95,7 +96,7 @@ def _build_record(
         compiler=toolchain.compiler_version,
         hip_version=toolchain.hip_version,
         ck_version=toolchain.ck_version,
-        gfx_target="gfx950",
+        gfx_target=target.load().gfx,
         device_flags=flags.device,
         left_out=(*flags.left_out, *left_out),
         packages=tuple(f"{package.name}={package.version}" for package in toolchain.packages),

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiter_prebuilt.wheel.manifest import Manifest
+from aiter_prebuilt.wheel.manifest import BuildRecord, Manifest
 from prebuild.core import console
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
-from prebuild.core.source import source_state
 from prebuild.pipeline import build as pipeline
 from prebuild.pipeline.kernels import examine, run
 from prebuild.pipeline.manifest import make_manifest
 from prebuild.plan.make import make_plan
-from prebuild.recipe.recipes import Recipe, find_recipes, load_recipes, narrow
+from prebuild.toolchain import Toolchain
 from prebuild.verify.verdict import into_manifest
-from prebuild.wheel.config import WheelConfig
+from prebuild.wheel.config import WheelConfig, configured_recipes
 from prebuild.wheel.judges import audit_abi3, check_files, check_size, repair
 from prebuild.wheel.sbom import SBOM_NAME, make_sbom
 from prebuild.wheel.stage import Staged, stage, write_manifest
+from prebuild.wheel.version import own_version, project_version
 
 SIZE_BUDGET = 12_000_000
 """Bytes of the wheel with all recipes."""
@@ -33,13 +33,15 @@ class PreparedWheel:
 
     project: Project
     staged: Staged
+    version: str
+    """With its local label where it is not the published one."""
     epoch: int
 
 
 def prepare_wheel(config: WheelConfig) -> PreparedWheel:
     """Build what ``config`` asks for and lay it out below ``build/stage``."""
     project, settings = Project.here(), Settings.here()
-    recipes = chosen_recipes(config, project)
+    recipes = configured_recipes(config, project)
     plan = make_plan(recipes)
     prepared = pipeline.prepare(plan, project=project, settings=settings, work=project.build)
     with console.progress("compiling") as on_done:
@@ -47,9 +49,9 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
             prepared, settings=settings, launcher=config.launcher, on_done=on_done
         )
     inspected = pipeline.inspect_modules(built)
-    source = source_state(project.root)
+    source = prepared.source
     manifest = make_manifest(
-        version=project_version(project),
+        version=project_version(project.root),
         plan=plan,
         recipes=recipes,
         modules=inspected,
@@ -58,6 +60,9 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
         source=source,
         container=settings.container,
     )
+    if not _published(config, manifest.build, prepared.toolchain):
+        own = own_version(manifest.version, manifest.modules, manifest.build)
+        manifest = dataclasses.replace(manifest, version=own)
     sbom = make_sbom(manifest, prepared.toolchain, epoch=source.epoch)
     staged = stage(
         manifest,
@@ -69,7 +74,20 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
     if config.verify != "off":
         examined = verify_staged(manifest, staged, settings, stop=config.verify == "stop")
         write_manifest(examined, staged)
-    return PreparedWheel(project=project, staged=staged, epoch=source.epoch)
+    return PreparedWheel(
+        project=project, staged=staged, version=manifest.version, epoch=source.epoch
+    )
+
+
+def _published(config: WheelConfig, build: BuildRecord, toolchain: Toolchain) -> bool:
+    """Whether this is what a release publishes.
+
+    All recipes with whole modules, built by the release container's own compiler and composable
+    kernel from a clean commit, every kernel checked.
+    """
+    everything = config == WheelConfig(coverage="full", launcher=config.launcher)
+    released = build.toolchain == "rocm" and build.container is not None
+    return everything and released and not toolchain.ck_named and not build.source_dirty
 
 
 def verify_staged(
@@ -96,15 +114,6 @@ def finish_wheel(packed: Path, directory: Path, prepared: PreparedWheel) -> Path
     return Path(shutil.move(wheel, directory / wheel.name))
 
 
-def chosen_recipes(config: WheelConfig, project: Project) -> tuple[Recipe, ...]:
-    """The recipes that config settings name, narrowed as they say."""
-    recipes = load_recipes(find_recipes(config.recipes, project.recipes))
-    return tuple(
-        narrow(recipe, tp=config.tp, block_m=config.block_m, coverage=config.coverage)
-        for recipe in recipes
-    )
-
-
 def expected_files(prepared: PreparedWheel) -> list[str]:
     """Every path that the wheel has to hold, metadata aside."""
     root = prepared.project.root
@@ -115,12 +124,6 @@ def expected_files(prepared: PreparedWheel) -> list[str]:
     ]
     site = [path.name for path in sorted((root / "packaging" / "site").iterdir())]
     return [*package, *prepared.staged.include.values(), *site]
-
-
-def project_version(project: Project) -> str:
-    """The version in pyproject.toml."""
-    text = (project.root / "pyproject.toml").read_text(encoding="utf-8")
-    return str(tomllib.loads(text)["project"]["version"])
 
 
 def _licences(ck_licence: Path | None) -> dict[str, Path]:

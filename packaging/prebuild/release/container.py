@@ -34,9 +34,11 @@ PACKAGES = (
 )
 # What sets an image up: the requirements, and the part of the build tool that installs compilers.
 _CONTEXT = (
-    *("pyproject.toml", "constraints.txt", "containers", "prebuild/toolchain"),
-    *("prebuild/__init__.py", "prebuild/cli/__init__.py", "prebuild/cli/toolchain.py"),
-    *(f"prebuild/core/{name}.py" for name in ("__init__", "errors", "proc", "settings")),
+    *(f"packaging/{name}" for name in ("pyproject.toml", "constraints.txt", "containers")),
+    *(f"packaging/prebuild/{name}" for name in ("__init__.py", "toolchain")),
+    *(f"packaging/prebuild/cli/{name}.py" for name in ("__init__", "toolchain")),
+    *(f"packaging/prebuild/core/{name}.py" for name in ("__init__", "errors", "proc", "settings")),
+    *(f"aiter_prebuilt/{name}" for name in ("__init__.py", "target.py", "values.py", "data")),
 )
 Say = Callable[[str], None]
 
@@ -224,7 +226,7 @@ def bootstrap(archive: Path, mirrors: Sequence[str]) -> None:
 def fill_context(context: Path, project: Project, pythons: Sequence[Path]) -> None:
     """Lay out what the Containerfile copies: the build tool, and interpreters of this machine."""
     for name in _CONTEXT:
-        source, target = project.root / "packaging" / name, context / "packaging" / name
+        source, target = project.root / name, context / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))

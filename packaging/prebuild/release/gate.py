@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiter_prebuilt import target
 from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Manifest, Module, parse
 from prebuild.core.wheelfile import check_wheel
 from prebuild.inspect.elf import ElfFacts, elf_facts
@@ -113,8 +114,9 @@ def shape(file: str, facts: ElfFacts) -> Iterator[str]:
         yield f"{file}: SONAME is {facts.soname!r}, expected {name!r}"
     if facts.run_paths:
         yield f"{file}: carries run paths {list(facts.run_paths)}, expected none"
-    if facts.bundle_targets != ("gfx950",):
-        yield f"{file}: GPU targets are {list(facts.bundle_targets)}, expected gfx950 alone"
+    gfx = target.load().gfx
+    if facts.bundle_targets != (gfx,):
+        yield f"{file}: GPU targets are {list(facts.bundle_targets)}, expected {gfx} alone"
     if HIP_RUNTIME not in facts.needed:
         yield f"{file}: does not name {HIP_RUNTIME}, so a process may serve it another HIP"
 

@@ -23,10 +23,9 @@ from prebuild.core.errors import ProblemsError
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
 from prebuild.pipeline import build as pipeline
-from prebuild.pipeline.wheel import chosen_recipes
 from prebuild.plan.make import make_plan
 from prebuild.release import container
-from prebuild.wheel.config import parse_config
+from prebuild.wheel.config import configured_recipes, parse_config
 
 
 class NotReproducibleError(ProblemsError):
@@ -119,7 +118,7 @@ def seed_objects(units: Sequence[Unit], book: CostBook, target: Path, leave_out:
 
 def _units(checkout: Path, settings: Settings, config: Mapping[str, str]) -> pipeline.Prepared:
     project = Project(root=checkout)
-    plan = make_plan(chosen_recipes(parse_config(config), project))
+    plan = make_plan(configured_recipes(parse_config(config), project))
     return pipeline.prepare(plan, project=project, settings=settings, work=checkout / "build")
 
 

@@ -18,6 +18,7 @@ from prebuild.report.table import (
     kernel_cells,
     module_cells,
     summary,
+    two_lines,
 )
 
 _LANE = 34  # pixels from one lane to the next
@@ -39,16 +40,19 @@ class Bar:
     tip: str
 
 
-def as_html(report: Report, *, title: str) -> str:
+def as_html(report: Report) -> str:
     """Return the page."""
     text = files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8")
-    environment = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True)
+    environment = Environment(  # names are escaped
+        undefined=StrictUndefined, autoescape=True, trim_blocks=True
+    )
+    environment.filters["two_lines"] = two_lines
     span = max((row.end or 0.0 for row in report.rows), default=0.0) + report.link_seconds
     placed = lanes(report.rows)
     count = max((lane for lane, _ in placed), default=-1) + 1
     bars = [_bar(lane, row, span) for lane, row in placed]
     return environment.from_string(text).render(
-        title=title,
+        title=f"Build of {report.made} UTC",
         summary=summary(report),
         bars=[*bars, *_link(report, span)] if bars else [],
         ticks=[(at, at / span * _WIDTH) for at in ticks(span)],
@@ -60,7 +64,8 @@ def as_html(report: Report, *, title: str) -> str:
         module_columns=MODULE_COLUMNS,
         modules=module_cells(report),
         kernel_columns=KERNEL_COLUMNS,
-        kernels=[(row, kernel_cells(row)) for row in report.kernels],
+        kernels=[(row, kernel_cells(row), share(row, report)) for row in report.kernels],
+        saved=report.saved_seconds,
         unit_columns=UNIT_COLUMNS,
         rows=[(row, cells(row), share(row, report)) for row in report.rows],
     )
@@ -77,9 +82,9 @@ def ticks(span: float) -> list[float]:
 
 
 def share(row: Row, report: Report) -> float:
-    """A row's part of the longest compile, in per cent."""
-    longest = report.rows[0].seconds if report.rows else 0.0
-    return 100 * row.seconds / longest if longest else 0.0
+    """A row's last compile as a part of the longest one, in per cent."""
+    longest = max((other.last_seconds or 0.0 for other in report.rows), default=0.0)
+    return 100 * (row.last_seconds or 0.0) / longest if longest else 0.0
 
 
 def _bar(lane: int, row: Row, span: float) -> Bar:

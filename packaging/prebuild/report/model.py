@@ -10,7 +10,7 @@ from typing import Any
 from prebuild.report.ninja_log import Edge
 from prebuild.report.record import BuildRecord, ModuleRecord
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +60,24 @@ class Report:
 
     rows: tuple[Row, ...]
     """Longest first; units from the cache last, by name."""
+    made: str
+    commit: str
+    compiler: str
     jobs: int
     launcher: str | None
     compile_seconds: float
     link_seconds: float
     modules: tuple[ModuleRecord, ...]
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """Recipes that the modules were made for."""
+        return tuple(sorted({recipe for module in self.modules for recipe in module.recipes}))
+
+    @property
+    def saved_seconds(self) -> float:
+        """Wall seconds that the last compiles of what came from the cache took."""
+        return sum(row.known_seconds or 0.0 for row in self.rows if row.cached)
 
     @property
     def kernels(self) -> tuple[Row, ...]:
@@ -134,6 +147,9 @@ def make_report(
         )
     return Report(
         rows=tuple(sorted(rows, key=lambda row: (row.cached, -row.seconds, row.unit))),
+        made=record.made,
+        commit=record.commit,
+        compiler=record.compiler,
         jobs=record.jobs,
         launcher=record.launcher,
         compile_seconds=record.compile_seconds,
@@ -188,6 +204,10 @@ def as_json(report: Report) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "summary": {
+            "made": report.made,
+            "commit": report.commit,
+            "compiler": report.compiler,
+            "recipes": list(report.recipes),
             "units": len(report.rows),
             "compiled": len(report.compiled),
             "cache_hits": report.hits,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from prebuild.core.errors import PrebuildError, why
 
-SCHEMA = 2
+SCHEMA = 3
 FILE = "build.json"
 
 
@@ -52,6 +52,11 @@ class ModuleRecord:
 class BuildRecord:
     """One build; seconds are of the wall clock."""
 
+    made: str
+    """When it ended, in UTC: ``2026-11-26 08:00``."""
+    commit: str
+    """Of the sources; ends in ``-dirty`` where they have uncommitted changes."""
+    compiler: str
     jobs: int
     launcher: str | None
     compile_seconds: float

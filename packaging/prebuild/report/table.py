@@ -16,11 +16,11 @@ from prebuild.report.model import Report, Row, total
 _MIB = 1 << 20
 _KIB = 1 << 10
 MODULE_COLUMNS = (
-    "coverage", "instances", "kernels", "bytes", "compile s", "spilling", "module", "recipes",
+    "coverage", "instances", "kernels", "bytes", "wall s", "spilling", "module", "recipes",
 )  # fmt: skip
 UNIT_COLUMNS = ("unit", "wall s", "CPU s", "peak MiB", "VGPRs", "spilled", "LDS KiB")
 KERNEL_COLUMNS = (
-    "kernel", "secs", "VGPR", "AGPR", "SGPR", "vspill", "sspill", "LDS K", "scratch", "code K",
+    "kernel", "wall s", "VGPR", "AGPR", "SGPR", "vspill", "sspill", "LDS K", "scratch", "code K",
 )  # fmt: skip
 """Short heads: the table fits 80 columns.  LDS and code in KiB, scratch in bytes a work-item."""
 _PREFIX = "moe_ck2stages_"
@@ -65,6 +65,13 @@ def label(unit: str) -> str:
     return f"{text}{dot}{variant}"
 
 
+def two_lines(name: str) -> tuple[str, str]:
+    """Break a kernel's label behind its tile and waves: a narrow screen shows it whole."""
+    parts = name.split("_")
+    first = "_".join(parts[:3])
+    return (first, "_".join(parts[3:])) if name.startswith("gemm") else (name, "")
+
+
 def _modules(report: Report) -> Iterator[RenderableType]:
     """A line of figures a module, its long name and its recipes below: nothing is cut or folded."""
     for position, (*figures, name, recipes) in enumerate(module_cells(report)):
@@ -94,6 +101,8 @@ def summary(report: Report) -> list[str]:
     """Return what matters of a build, line by line."""
     compiled = report.compiled
     lines = [
+        f"recipes {', '.join(report.recipes) or 'none'}",
+        f"{report.compiler}, commit {report.commit}",
         f"{len(report.rows)} units: {len(compiled)} compiled, {report.hits} from the object cache",
         f"compile step {report.compile_seconds:.1f} s with {report.jobs} jobs"
         + (f" through {report.launcher}" if report.launcher else "")
@@ -106,6 +115,10 @@ def summary(report: Report) -> list[str]:
             f"{longest.seconds:.1f} s, then the link"
         )
         lines.append(f"largest compile {report.peak_bytes / _MIB:.0f} MiB")
+    if report.hits:
+        lines.append(
+            f"the object cache saved {report.saved_seconds:.0f} s of compiling, one by one"
+        )
     return lines
 
 

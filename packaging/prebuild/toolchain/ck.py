@@ -37,6 +37,7 @@ def with_ck(toolchain: Toolchain, include: Path) -> Toolchain:
         host_flags=(*toolchain.host_flags, *flags),
         ck_include=include,
         ck_version=_version(include, content),
+        ck_named=True,
         ck_licence=_licence(include) or toolchain.ck_licence,
         identity=hashlib.sha256(f"{toolchain.identity} ck {content}".encode()).hexdigest(),
     )

@@ -65,8 +65,7 @@ def load(settings: Settings, lock: Lock | None = None) -> Toolchain:
         stamp = json.loads((root / STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ToolchainError(
-            "no toolchain for gfx950 is installed; "
-            "run `make toolchain` (or `prebuild toolchain install`):",
+            "no toolchain is installed; run `make toolchain` (or `prebuild toolchain install`):",
             [f"{root / STAMP}: {error.strerror if isinstance(error, OSError) else error}"],
         ) from error
     if stamp["root"] != str(root):

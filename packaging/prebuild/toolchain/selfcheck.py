@@ -1,4 +1,4 @@
-"""The proof that a toolchain works: a small kernel for gfx950, and a module linked around HIP."""
+"""The proof that a toolchain works: a small kernel for the GPU, and a module linked around HIP."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from aiter_prebuilt import target
 from prebuild.core import proc
 from prebuild.toolchain.model import Toolchain
 
@@ -24,7 +25,7 @@ _HOST = """\
 #include <vector>
 extern "C" int probe_devices() {
     int count = 0;
-    std::vector<std::string> names{"gfx950"};
+    std::vector<std::string> names{"one"};
     return hipGetDeviceCount(&count) == hipSuccess ? count + static_cast<int>(names.size()) : -1;
 }
 """
@@ -33,11 +34,12 @@ _COMMON = ("-O2", "-std=c++20", "-D__HIP_PLATFORM_AMD__=1")
 
 
 def compile_kernel(toolchain: Toolchain, folder: Path) -> Path:
-    """Compile the kernel for gfx950 alone; return the code object (an ELF of the GPU)."""
+    """Compile the kernel for the GPU alone; return the code object (an ELF of the GPU)."""
     source, output = folder / "probe.hip", folder / "probe.co"
     source.write_text(_KERNEL)
-    options = ["-x", "hip", "--cuda-device-only", "--offload-arch=gfx950", "--no-gpu-bundle-output"]
-    _run(toolchain, folder, toolchain.hip_flags, [*options, "-c", source.name, "-o", output.name])
+    device = ("-x", "hip", "--cuda-device-only", target.load().offload_arch)
+    options = [*device, "--no-gpu-bundle-output", "-c", source.name, "-o", output.name]
+    _run(toolchain, folder, toolchain.hip_flags, options)
     return output
 
 

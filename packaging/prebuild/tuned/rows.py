@@ -16,9 +16,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from aiter_prebuilt import target
 from prebuild.core.errors import ProblemsError, why
 
-GFX_OF_CU_NUM = {80: "gfx942", 304: "gfx942", 256: "gfx950"}
+GFX_OF_CU_NUM = {80: "gfx942", 304: "gfx942", target.load().cu_count: target.load().gfx}
 """AITER's own backfill for tables without a gfx column (gfx_from_cu_num)."""
 
 _DTYPES = {

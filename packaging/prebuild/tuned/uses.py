@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from aiter_prebuilt import target
 from aiter_prebuilt.choice import routing
 from aiter_prebuilt.wheel.manifest import ModuleKey
 from prebuild.core import identity
@@ -19,7 +20,7 @@ from prebuild.families import find_family
 from prebuild.plan import rules
 from prebuild.tuned.rows import Entry, Row
 
-GPU = "gfx950"
+GPU = target.load().gfx
 CK_PREFIX = "moe_ck2stages_"
 _BACKENDS = (
     (CK_PREFIX, "ck2stages"),

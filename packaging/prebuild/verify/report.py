@@ -45,7 +45,7 @@ def summarise(verdicts: Sequence[Verdict]) -> Summary:
 
 def table(verdicts: Sequence[Verdict]) -> Table:
     """Return one row a kernel."""
-    drawn = Table(title="kernels run on the gfx950 executor")
+    drawn = Table(title="kernels run on the executor")
     for name, justify in (
         ("kernel", "left"),
         ("verdict", "left"),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
+from aiter_prebuilt import target
 from prebuild.gfx950 import bundle, codeobject
 from prebuild.gfx950.errors import CodeObjectError
 from prebuild.gfx950.launch import Launch
@@ -205,7 +206,7 @@ def subjects_in(path: Path) -> Found:
                 Subject(symbol=symbol, facts=facts, data=code_object, sha256=parsed.sha256)
             )
     if not subjects and not unknown:
-        raise CodeObjectError(f"{path} holds no gfx950 kernel")
+        raise CodeObjectError(f"{path} holds no kernel for {target.load().gfx}")
     return Found(subjects=tuple(subjects), unknown=tuple(unknown))
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
 from prebuild.core.errors import ProblemsError
-from prebuild.recipe.recipes import Coverage
+from prebuild.core.project import Project
+from prebuild.recipe.recipes import Coverage, Recipe, find_recipes, load_recipes, narrow
 
 _COVERAGES = ("full", "deployed")
 VerifyMode = Literal["stop", "report", "off"]
@@ -60,6 +61,18 @@ def parse_config(settings: Mapping[str, Any]) -> WheelConfig:
         coverage=cast("Coverage | None", coverage),
         launcher=settings.get("launcher"),
         verify=cast("VerifyMode", verify),
+    )
+
+
+def configured_recipes(config: WheelConfig, project: Project) -> tuple[Recipe, ...]:
+    """The recipes that ``config`` names, narrowed as it says.
+
+    Raises :class:`~prebuild.recipe.recipes.RecipeError` with every problem.
+    """
+    recipes = load_recipes(find_recipes(config.recipes, project.recipes))
+    return tuple(
+        narrow(recipe, tp=config.tp, block_m=config.block_m, coverage=config.coverage)
+        for recipe in recipes
     )
 
 

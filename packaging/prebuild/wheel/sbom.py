@@ -19,13 +19,14 @@ from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
 from packageurl import PackageURL
 
+from aiter_prebuilt import target
 from aiter_prebuilt.wheel.manifest import BuildRecord, Manifest
 from prebuild.core.errors import ProblemsError
 from prebuild.toolchain import Toolchain
 from prebuild.toolchain.model import PackageRef
 
-SBOM_NAME = "aiter-prebuilt-gfx950.cdx.json"
-DISTRIBUTION = "aiter-prebuilt-gfx950"
+DISTRIBUTION = target.load().distribution
+SBOM_NAME = f"{DISTRIBUTION}.cdx.json"
 _NAMESPACE = uuid.UUID("6b3a9d1e-6f0f-5c0c-9f43-6d2f0a5b9c50")
 """Of the serial numbers, which are hashes of the content (UUID version 5)."""
 

@@ -436,7 +436,7 @@ _case(
     "half-removed",
     "parts of this package are gone",
     "",
-    lambda stage: (stage.package / "finder.py").unlink(),
+    lambda stage: (stage.package / "serve" / "finder.py").unlink(),
     strict="same",
 )
 _case(

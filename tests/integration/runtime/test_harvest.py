@@ -18,12 +18,12 @@ import pytest
 
 from prebuild.core.project import Project
 from prebuild.harvest import Source, harvest, write_wheel
-from prebuild.pipeline.wheel import project_version
+from prebuild.wheel.version import project_version
 from tests.integration.runtime import sitemaker as make
 from tests.integration.runtime.faults import Stage
 
 NAME = "module_quant"
-VERSION = project_version(Project.here())
+VERSION = project_version(Project.here().root)
 CODE = """
 #include <pybind11/pybind11.h>
 extern "C" int hipRuntimeGetVersion(int *);

@@ -183,12 +183,17 @@ def test_in_a_real_environment_the_pth_file_alone_is_enough(stage: Stage, tmp_pa
     assert json.loads(done.stdout)["answer"].startswith("prebuilt:")
 
 
-def test_nothing_is_printed_on_stdout_and_the_load_is_one_line(stage: Stage) -> None:
+def test_nothing_is_printed_on_stdout_and_two_lines_tell_of_the_load(
+    stage: Stage,
+) -> None:
     stage.statements.append("import logging; logging.basicConfig(level=logging.INFO)")
     done = subprocess.run(command(stage), env=stage.env, check=True, capture_output=True, text=True)
     json.loads(done.stdout)
-    lines = [line for line in done.stderr.splitlines() if "served" in line and "INFO" in line]
-    assert len(lines) == 1
+    lines = [line for line in done.stderr.splitlines() if line.startswith("INFO:aiter.prebuilt:")]
+    served, at_exit = lines
+    assert f"prebuilt {make.STOCK}: served from wheel 0.1.0 in " in served
+    assert "1 modules served" in at_exit
+    assert at_exit.endswith("0 handed on, 0 declined; AITER compiled nothing")
 
 
 def _add_full(stage: Stage) -> Path:
@@ -222,3 +227,31 @@ def test_the_provider_gives_what_the_finder_gives(stage: Stage) -> None:
     assert provided() == f"True {make.REDUCED} None"
     stage.rebuild(extra=("-DFAIL_EXEC",))
     assert provided() == "True None None"  # nothing is provided: AITER would build
+
+
+def test_an_image_is_judged_without_a_gpu(stage: Stage, tmp_path: Path) -> None:
+    """``doctor --image`` looks at AITER, HIP and the files; without it the missing GPU counts."""
+
+    def doctor(*options: str) -> subprocess.CompletedProcess[str]:
+        path = f"import site, sys; site.addsitedir({str(stage.site)!r})"
+        start = f"sys.path.insert(0, {str(stage.site)!r}); from aiter_prebuilt.tools import cli"
+        run = f"sys.exit(cli.main(['doctor', *{list(options)!r}]))"
+        return subprocess.run(
+            [sys.executable, "-S", "-c", f"{path}; {start}; {run}"],
+            env={**stage.env, "AITER_PREBUILT_SYSFS_ROOT": str(tmp_path / "no-gpu")},
+            cwd=stage.site,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    without = doctor()
+    assert without.returncode == 1
+    assert "no AMD GPU was found" in without.stdout
+    judged = doctor("--image")
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+    assert "gfx950 (source: image)" in judged.stdout
+    (stage.site / "aiter" / "ops" / "moe_op.py").write_text("def ck_moe_stage1(): ...\n")
+    changed = doctor("--image")
+    assert changed.returncode == 1
+    assert "declined" in changed.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from aiter_prebuilt.host.aiter import AiterFacts, parse_signature
@@ -9,6 +10,7 @@ from aiter_prebuilt.host.facts import HostFacts
 from aiter_prebuilt.host.gpu import GpuFacts
 from aiter_prebuilt.host.hip import HipCopy, HipFacts
 from aiter_prebuilt.wheel import manifest as m
+from aiter_prebuilt.wheel.store import Entry
 
 STOCK = "module_moe_ck2stages_fp4x2_fp4x2_preshuffle_on_b16_silu_per_1x32_mulWeightStage2"
 
@@ -142,3 +144,9 @@ def host(**changes: Any) -> HostFacts:
         "aiter": installed(),
     }
     return HostFacts(**{**values, **changes})
+
+
+def entry(found: m.Module | None = None) -> Entry:
+    return Entry(
+        folder=Path("site"), module=found or module(), contract=contract(), version="1.2.3"
+    )

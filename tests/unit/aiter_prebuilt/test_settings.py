@@ -57,3 +57,13 @@ def test_swapping_hip_clang_restores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.swap_hip_clang("/opt/clang") == ""
     assert settings.swap_hip_clang("") == "/opt/clang"
     assert settings.swap_hip_clang("") == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "mode"),
+    [("0", "off"), ("no", "off"), ("False", "off"), ("OFF", "off"), ("1", "auto"), ("yes", "auto")],
+)
+def test_what_people_write_for_on_and_off(word: str, mode: str) -> None:
+    found = settings.read({"AITER_PREBUILT": word})
+    assert found.mode == mode
+    assert found.problems == ()

@@ -9,6 +9,7 @@ from prebuild.compile.flags import Flags
 from prebuild.compile.units import Unit, plan_units
 from prebuild.core.model import Plan
 from prebuild.core.project import Project
+from prebuild.core.source import SourceState
 from prebuild.generate import fileset
 from prebuild.generate.sources import generate
 from prebuild.plan.make import make_plan
@@ -53,6 +54,7 @@ def write_recipe(path: Path, **changes: Any) -> Path:
 
 
 FLAGS = Flags(device=("-O3",), host=("-O2",), left_out=())
+SOURCE = SourceState(commit="0" * 40, dirty=False, epoch=315532800)
 
 
 def toolchain(root: Path, identity: str = "one") -> Toolchain:

@@ -19,7 +19,7 @@ def _entry(**changes: Any) -> store.Entry:
     stage_2 = samples.instance("two", 2, reached_by=(Reach(block_m=32, inter_dim_min=257),))
     values = {"instances": (samples.instance("one"), stage_2), **changes}
     module: Module = samples.module(**values)
-    return store.Entry(folder=Path("site"), module=module, contract=samples.contract())
+    return samples.entry(module)
 
 
 def _ask(

@@ -65,3 +65,16 @@ def test_torch_is_never_initialised(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     make_sysfs(tmp_path, 90500)
     monkeypatch.setitem(sys.modules, "torch", _torch("gfx942", initialised=False))
     assert gpu.gather(str(tmp_path)).source == "kfd"
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ([], ""),
+        (["gfx950"], "gfx950"),
+        (["gfx950"] * 64, "64 x gfx950"),
+        (["gfx950", "gfx942", "gfx950"], "2 x gfx950, gfx942"),
+    ],
+)
+def test_equal_names_are_counted(names: list[str], text: str) -> None:
+    assert gpu.counted(names) == text

@@ -86,9 +86,21 @@ def test_a_reason_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_module_that_failed_to_load_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = store.Entry(folder=Path("x"), module=samples.module(), contract=samples.contract())
+    entry = samples.entry(samples.module())
     monkeypatch.setattr(finder.host, "gather", lambda *_, **__: samples.host())
     monkeypatch.setitem(finder._gone, samples.STOCK, Reason(code="load", message="it failed"))
     offers, reasons = finder.judge([entry], finder.settings.read())
     assert offers == ()
     assert [reason.code for reason in reasons] == ["load"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "way_out"), [("", "AITER_PREBUILT=auto"), ("_splitk", "PREBUILD_CK_INCLUDE")]
+)
+def test_a_strict_miss_names_the_way_out(
+    suffix: str, way_out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finder.store, "read_all", lambda: ())
+    monkeypatch.setenv("AITER_PREBUILT", "strict")
+    with pytest.raises(StrictMissError, match=way_out):
+        finder.find(f"aiter.jit.{samples.STOCK}{suffix}")

@@ -3,7 +3,6 @@ from __future__ import annotations
 import sys
 import threading
 import types
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from aiter_prebuilt import settings
 from aiter_prebuilt.errors import UncoveredShapeError
 from aiter_prebuilt.serve import guard, jit, record
-from aiter_prebuilt.wheel import store
 from tests.unit.aiter_prebuilt import samples
 
 
@@ -36,10 +34,10 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     return calls
 
 
-def _guard(uncovered: str = "auto", coverage: str = "deployed") -> guard.Guard:
+def _guard(uncovered: str = "auto", coverage: str = "deployed", mode: str = "auto") -> guard.Guard:
     module = samples.module(name=f"{samples.STOCK}__{coverage}_0", coverage=coverage)
-    entry = store.Entry(folder=Path("site"), module=module, contract=samples.contract())
-    return guard.Guard(samples.STOCK, entry, (), settings.Settings(uncovered=uncovered))
+    entry = samples.entry(module)
+    return guard.Guard(samples.STOCK, entry, (), settings.Settings(uncovered=uncovered, mode=mode))
 
 
 def test_one_build_takes_all_later_calls(built: list[tuple[Any, ...]]) -> None:
@@ -143,3 +141,13 @@ def test_without_aiter_there_is_no_build(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delitem(sys.modules, "aiter.jit.core", raising=False)
     with pytest.raises(jit.JitError, match="not imported"):
         jit.build(samples.STOCK, "ck_moe_stage1", ())
+
+
+def test_strict_compiles_nothing_unless_asked_to(built: list[tuple[Any, ...]]) -> None:
+    with pytest.raises(UncoveredShapeError) as caught:
+        _guard(mode="strict")("ck_moe_stage1", "why", ("h", 8), None)
+    assert "AITER_PREBUILT=strict allows no build" in str(caught.value)
+    assert "AITER_PREBUILT_UNCOVERED=jit" in str(caught.value)
+    assert built == []
+    assert _guard("jit", mode="strict")("ck_moe_stage1", "why", ("h", 8), None) == ("h", 8)
+    assert len(built) == 1

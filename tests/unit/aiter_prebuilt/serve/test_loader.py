@@ -1,19 +1,14 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 from aiter_prebuilt.serve.guard import Guard
 from aiter_prebuilt.serve.loader import PrebuiltLoader
 from aiter_prebuilt.serve.offer import Offer
 from aiter_prebuilt.settings import Settings
-from aiter_prebuilt.wheel import store
 from tests.unit.aiter_prebuilt import samples
 
 
 def test_the_loaders_guard_knows_the_offers_that_are_left() -> None:
-    entry = store.Entry(
-        folder=Path("site"), module=samples.module(coverage="sound"), contract=samples.contract()
-    )
+    entry = samples.entry(samples.module(coverage="sound"))
     own = Offer(entry=entry, facts=samples.host(), checked=None, notes=())
     made = PrebuiltLoader(samples.STOCK, [own], Settings(), gone={}, path=None)
     guard = made._guard(own, (own,))

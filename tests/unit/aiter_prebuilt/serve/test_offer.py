@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import types
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,17 +9,12 @@ from aiter_prebuilt.reason import Reason
 from aiter_prebuilt.serve import offer as served
 from aiter_prebuilt.serve.offer import Offer, RefusedError, first_that_loads
 from aiter_prebuilt.settings import Settings
-from aiter_prebuilt.wheel import store
 from tests.unit.aiter_prebuilt import samples
 
 
 def offer(coverage: str) -> Offer:
     name = samples.STOCK if coverage == "full" else f"{samples.STOCK}__{coverage}_0"
-    entry = store.Entry(
-        folder=Path("site"),
-        module=samples.module(name=name, coverage=coverage),
-        contract=samples.contract(),
-    )
+    entry = samples.entry(samples.module(name=name, coverage=coverage))
     return Offer(entry=entry, facts=samples.host(), checked=None, notes=())
 
 

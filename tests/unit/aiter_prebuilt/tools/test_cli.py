@@ -9,6 +9,7 @@ import pytest
 from aiter_prebuilt import settings
 from aiter_prebuilt.choice import explain
 from aiter_prebuilt.host import match
+from aiter_prebuilt.reason import Reason
 from aiter_prebuilt.tools import cli, doctor, jitdir, show, tables
 from aiter_prebuilt.wheel import store
 from aiter_prebuilt.wheel.manifest import Deployment
@@ -216,3 +217,41 @@ def test_answers_of_growing_tokens_are_joined() -> None:
         (4, 256, 1, "a"),
     ]
     assert show._merged(rows) == [("1-4", 256, 1, "a"), (1, 256, 2, "b"), (2, 256, 2, "c")]
+
+
+@pytest.mark.usefixtures("installed")
+def test_errors_of_json_commands_are_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", "--recipe", "other", "--json"]) == cli.FAILED
+    found = _json(capsys)
+    assert found["error"]["kind"] == "ShapeError"  # type: ignore[index]
+    assert "known are: kimi" in found["error"]["message"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_jit_dir_is_no_folder(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["seed", "--jit-dir", value])
+    assert caught.value.code == cli.USAGE
+    assert "is empty" in capsys.readouterr().err
+
+
+def test_seed_stops_at_a_damaged_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reason = Reason(code="manifest-invalid", message="manifest is not JSON")
+    shelf = store.Shelf(folder=Path("site"), manifest=None, reason=reason)
+    monkeypatch.setattr(store, "read_all", lambda *_: (shelf,))
+    assert cli.main(["seed", "--jit-dir", str(tmp_path / "jit")]) == 4
+    assert "manifest is not JSON" in capsys.readouterr().err
+    assert not (tmp_path / "jit").exists()
+
+
+def test_a_skipped_module_is_said_and_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"{samples.STOCK}__sound_0"
+    reduced = samples.module(name=name, coverage="sound")
+    shelf = store.Shelf(folder=Path("site"), manifest=samples.manifest(reduced), reason=None)
+    monkeypatch.setattr(store, "read_all", lambda *_: (shelf,))
+    assert cli.main(["seed", "--jit-dir", str(tmp_path / "jit")]) == cli.OK
+    assert "is reduced" in " ".join(capsys.readouterr().out.split())

@@ -20,7 +20,7 @@ from prebuild.core.settings import Settings
 from prebuild.generate import fileset
 from prebuild.generate.sources import generate
 from prebuild.pipeline import build as pipeline
-from tests.unit.prebuild.samples import FLAGS, PROJECT, kimi_plan, toolchain
+from tests.unit.prebuild.samples import FLAGS, PROJECT, SOURCE, kimi_plan, toolchain
 
 CHOSEN = "gemm1_256x128x"
 
@@ -40,7 +40,13 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
         )
         book = CostBook(tmp_path / "costs.json")
         return pipeline.Prepared(
-            plan=plan, toolchain=tools, flags=FLAGS, modules=modules, work=work, book=book
+            plan=plan,
+            toolchain=tools,
+            flags=FLAGS,
+            modules=modules,
+            work=work,
+            book=book,
+            source=SOURCE,
         )
 
     monkeypatch.setattr(pipeline, "prepare", prepare)

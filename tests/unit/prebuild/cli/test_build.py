@@ -13,7 +13,7 @@ from prebuild.compile.costs import CostBook
 from prebuild.core.model import Plan
 from prebuild.core.settings import Settings
 from prebuild.pipeline import build as pipeline
-from tests.unit.prebuild.samples import FLAGS, toolchain
+from tests.unit.prebuild.samples import FLAGS, SOURCE, toolchain
 
 runner = CliRunner()
 
@@ -49,6 +49,7 @@ def test_a_cache_of_its_own_is_where_the_build_keeps_its_objects(
         modules=(),
         work=tmp_path,
         book=CostBook(tmp_path / "costs.json"),
+        source=SOURCE,
     )
     monkeypatch.setattr(building, "_prepared", lambda *_: (prepared, shared))
     monkeypatch.setattr(pipeline, "build", build)

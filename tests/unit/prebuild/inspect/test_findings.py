@@ -67,7 +67,10 @@ def test_each_fault_of_the_shared_object_is_named(elf: dict[str, Any], text: str
 @pytest.mark.parametrize(
     ("kernel", "text"),
     [
-        ({"target": "amdgcn-amd-amdhsa--gfx942"}, "is for gfx942, expected gfx950"),
+        (
+            {"target": "amdgcn-amd-amdhsa--gfx942"},
+            "is for amdgcn-amd-amdhsa--gfx942, expected amdgcn",
+        ),
         ({"opcodes": {"v_mfma_f32_16x16x32_bf16": 3}}, "has no v_mfma_scale_f32_16x16x128_f8f6f4"),
         ({"lds_bytes": 163841}, "takes 163841 bytes of LDS"),
         ({"vgprs": 513}, "takes 513 VGPRs"),

@@ -9,7 +9,7 @@ from prebuild.generate.sources import generate
 from prebuild.pipeline.build import Prepared
 from prebuild.plan.make import make_plan
 from prebuild.recipe.recipes import find_recipes, load_recipes
-from tests.unit.prebuild.samples import FLAGS, PROJECT, toolchain
+from tests.unit.prebuild.samples import FLAGS, PROJECT, SOURCE, toolchain
 
 
 def prepared(work: Path, name: str) -> Prepared:
@@ -32,6 +32,7 @@ def prepared(work: Path, name: str) -> Prepared:
         modules=modules,
         work=work,
         book=CostBook(work / "costs.json"),
+        source=SOURCE,
     )
 
 

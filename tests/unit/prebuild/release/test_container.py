@@ -89,6 +89,7 @@ def test_an_image_is_made_of_what_its_steps_read(tmp_path: Path) -> None:
         for found in re.findall(r"^from (prebuild\.[\w.]+) import", path.read_text(), re.MULTILINE)
     }
     assert "prebuild.core.errors" in needed
+    assert (tmp_path / "aiter_prebuilt" / "data" / "gfx950.json").is_file()
     for found in needed - {"prebuild.core"}:
         place = tmp_path.joinpath("packaging", *found.split("."))
         assert place.with_suffix(".py").is_file() or (place / "__init__.py").is_file(), found

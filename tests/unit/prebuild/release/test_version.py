@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import tomllib
-
 import pytest
 
 from prebuild.core.project import Project
 from prebuild.release.version import VersionError, check_version, section
+from prebuild.wheel.version import project_version
 
 CHANGELOG = "# Changelog\n\n## 1.1.0 (2026-12-24)\n\n- New.\n\n## 1.0.0 (2026-11-01)\n\n- Old.\n"
 
@@ -39,5 +38,5 @@ def test_notes_are_the_versions_own_section() -> None:
 
 def test_the_projects_own_changelog_is_in_order() -> None:
     root = Project.here().root
-    version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
+    version = project_version(root)
     check_version(version, "", (root / "CHANGELOG.md").read_text())

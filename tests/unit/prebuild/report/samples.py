@@ -46,6 +46,9 @@ def record(**changes: object) -> BuildRecord:
         )
     )
     values: dict[str, object] = {
+        "made": "2026-11-26 08:00",
+        "commit": "0" * 40,
+        "compiler": "clang 22",
         "jobs": 2,
         "launcher": None,
         "compile_seconds": 34.0,

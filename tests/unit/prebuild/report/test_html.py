@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 from xml.etree import ElementTree
 
@@ -20,7 +21,7 @@ def bars(page: str) -> list[ElementTree.Element]:
 
 
 def test_page_needs_nothing_else() -> None:
-    page = as_html(report(), title="Build x")
+    page = as_html(report())
     assert "http" not in page
     assert "src=" not in page
     assert "url(" not in page
@@ -28,7 +29,7 @@ def test_page_needs_nothing_else() -> None:
 
 
 def test_each_compile_and_the_link_has_a_bar_in_scale() -> None:
-    found = bars(as_html(report(), title="x"))
+    found = bars(as_html(report()))
     rects = [group.find("rect") for group in found]
     widths = sorted(float(r.get("width", "0")) for r in rects if r is not None)
     assert len(widths) == 4
@@ -38,7 +39,7 @@ def test_each_compile_and_the_link_has_a_bar_in_scale() -> None:
 
 
 def test_page_has_the_modules_and_every_kernel() -> None:
-    page = as_html(report(), title="x")
+    page = as_html(report())
     modules, kernels = page.split("<h2>Timeline</h2>")[0], page.split('<table id="kernels">')[1]
     assert "<tr><td>deployed</td><td>2 of 10</td><td>2</td><td>123,456</td>" in modules
     assert "<td>module_x__deployed_0</td><td>one, two</td></tr>" in modules
@@ -48,13 +49,34 @@ def test_page_has_the_modules_and_every_kernel() -> None:
 
 
 def test_names_are_escaped() -> None:
-    assert "<b>x" not in as_html(report(), title="<b>x")
+    page = as_html(make_report(record(compiler="<b>x"), EDGES, COSTS, {}))
+    assert "<b>x" not in page
+    assert "&lt;b&gt;x" in page
+
+
+def test_the_page_says_when_of_what_and_with_what_it_was_built() -> None:
+    page = as_html(report())
+    head = page.split("<h2>")[0]
+    assert "<title>Build of 2026-11-26 08:00 UTC</title>" in head
+    for text in ("one, two", "clang 22", "0" * 40):
+        assert text in head
+
+
+def test_a_cached_kernel_has_a_bar_of_its_last_compile() -> None:
+    units = tuple(dataclasses.replace(unit, cached=True) for unit in record().units)
+    known = {units[0].id: 30.0, units[1].id: 15.0}
+    page = as_html(make_report(record(units=units), [], {}, {}, known))
+    assert "saved 45 s" in page
+    kernels = page.split('<table id="kernels">')[1].split("</table>")[0]
+    assert 'style="width: 100.0%"' in kernels
+    assert 'style="width: 50.0%"' in kernels
 
 
 def test_a_build_from_the_cache_alone_has_no_timeline() -> None:
     units = record().units[3:]
-    page = as_html(make_report(record(units=units), EDGES, COSTS, {}), title="x")
+    page = as_html(make_report(record(units=units), EDGES, COSTS, {}))
     assert "every object came from the cache" in page
+    assert "saved" in page
     assert "<svg" not in page
 
 

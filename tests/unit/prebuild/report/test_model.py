@@ -39,7 +39,7 @@ def test_totals() -> None:
 
 def test_json_is_versioned_and_serialisable() -> None:
     found = json.loads(json.dumps(as_json(report())))
-    assert found["schema"] == 2
+    assert found["schema"] == 3
     assert found["summary"]["cache_hits"] == 1
     assert found["summary"]["critical_path_seconds"] == 30.5
     assert found["edges"][0]["registers"]["vgpr_spills"] == 42

@@ -10,7 +10,7 @@ from prebuild.recipe.recipes import find_recipes, load_recipes, narrow
 from prebuild.report.compare import compare
 from prebuild.report.model import make_report
 from prebuild.report.record import UnitRecord
-from prebuild.report.table import as_comparison, as_kernels, as_table, label
+from prebuild.report.table import as_comparison, as_kernels, as_table, label, two_lines
 from tests.unit.prebuild.report.samples import COSTS, EDGES, LONG, REGISTERS, SHORT, record, report
 from tests.unit.prebuild.samples import PROJECT
 
@@ -86,3 +86,11 @@ def test_comparison_of_a_build_with_itself_moves_nothing() -> None:
     assert "CPU 51.5 s -> 51.5 s" in text
     assert "1.00" in text
     assert "moved" not in text
+
+
+def test_a_kernels_label_breaks_behind_its_tile() -> None:
+    label = "gemm1_256x128x128x128_1x4_v3_q3_mul0_silu_FP4X2_FP4X2_B16.main_even"
+    first, rest = two_lines(label)
+    assert f"{first}_{rest}" == label
+    assert max(len(first), len(rest)) < 45
+    assert two_lines("launchers") == ("launchers", "")

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+
+from aiter_prebuilt.wheel.manifest import BuildRecord, Module
+from prebuild.wheel.version import own_version, project_version
+from tests.unit.aiter_prebuilt import samples
+from tests.unit.prebuild.samples import PROJECT
+
+
+def record(**changes: object) -> BuildRecord:
+    return dataclasses.replace(samples.manifest().build, **changes)  # type: ignore[arg-type]
+
+
+def module(key: str = "0" * 64, coverage: str = "full") -> Module:
+    name = samples.STOCK if coverage == "full" else f"{samples.STOCK}__{coverage}_{key[:8]}"
+    return samples.module(name=name, coverage=coverage, key=key)
+
+
+def test_the_published_version_stands_in_pyproject() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", project_version(PROJECT.root))
+
+
+@pytest.mark.parametrize("coverage", ["full", "deployed", "sound"])
+def test_ones_own_is_another_version_for_pip(coverage: str) -> None:
+    version = own_version("1.2.3", [module(coverage=coverage)], record())
+    assert Version(version) > Version("1.2.3")
+    assert str(Version(version)) == version, "not in PEP 440's normal form"
+    assert Version(version).base_version == "1.2.3"
+    assert ("+deployed.k" in version) == (coverage == "deployed")
+
+
+def test_the_same_content_has_the_same_version() -> None:
+    one, two = module("1" * 64), module("2" * 64)
+    assert own_version("1.0.0", [one, two], record()) == own_version("1.0.0", [two, one], record())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"compiler": "another"},
+        {"ck_version": "commit 1"},
+        {"device_flags": ("-O1",)},
+    ],
+)
+def test_another_maker_is_another_version(changed: dict[str, object]) -> None:
+    before = own_version("1.0.0", [module()], record())
+    assert own_version("1.0.0", [module()], record(**changed)) != before
+
+
+def test_other_modules_are_another_version() -> None:
+    one = own_version("1.0.0", [module("1" * 64)], record())
+    assert one != own_version("1.0.0", [module("2" * 64)], record())
+
+
+def test_where_it_was_built_does_not_count() -> None:
+    here = own_version("1.0.0", [module()], record())
+    there = record(container="image@sha256:0", source_commit="f" * 40)
+    assert own_version("1.0.0", [module()], there) == here
+
+
+def test_a_checkout_without_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        project_version(tmp_path)
