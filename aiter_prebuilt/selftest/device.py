@@ -10,11 +10,11 @@ import ctypes
 from collections.abc import Iterator
 from typing import Any
 
+from aiter_prebuilt import target
 from aiter_prebuilt.errors import PrebuiltError
 from aiter_prebuilt.host import hip
 from aiter_prebuilt.values import value_class
 
-TARGET = "gfx950"
 _ROCM = "/opt/rocm/lib"
 _PROPERTIES_BYTES = 4096
 """hipDeviceProp_tR0600 has 1472; later ones may grow."""
@@ -192,7 +192,8 @@ def load(soname: str, library_path: tuple[str, ...]) -> Hip:
 
 
 def find(runtime: Hip) -> DeviceFacts:
-    """Make the first gfx950 current and describe it; raises :class:`NoDeviceError`."""
+    """Make the first GPU of our target current and describe it; raises :class:`NoDeviceError`."""
+    wanted = target.load().gfx
     try:
         count = runtime.number("hipGetDeviceCount")
     except HipError as error:
@@ -203,10 +204,10 @@ def find(runtime: Hip) -> DeviceFacts:
         runtime.call("hipGetDevicePropertiesR0600", raw, index)
         arch = raw.raw[_ARCH_AT : _ARCH_AT + _NAME_BYTES].partition(b"\0")[0].decode()
         seen.append(arch)
-        if arch.partition(":")[0] == TARGET:
+        if arch.partition(":")[0] == wanted:
             runtime.call("hipSetDevice", index)
             return _facts(runtime, index, arch, raw.raw)
-    raise NoDeviceError(f"HIP finds {', '.join(seen) or 'no GPU'}, but no {TARGET}")
+    raise NoDeviceError(f"HIP finds {', '.join(seen) or 'no GPU'}, but no {wanted}")
 
 
 def _facts(runtime: Hip, index: int, arch: str, raw: bytes) -> DeviceFacts:

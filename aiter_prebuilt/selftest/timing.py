@@ -315,7 +315,7 @@ def _scales(features: ModuleKey, of: _Rows) -> Scales | None:
         data = Repeated(_powers(), of.rows * of.k // MX_BLOCK)
         return Scales(data=data, torch="float8_e8m0fnu", factors=(), block=MX_BLOCK)
     grid = scale_grid(kind, rows=of.rows, group=of.group, k=of.k, weight=of.weight)
-    data = Repeated(struct.pack("<f", 2.0**-6) * 1024, 4 * grid.count)
+    data = Repeated(struct.pack("<f", 2.0**-6) * (_BLOCK // 4), 4 * grid.count)
     return Scales(data=data, torch="float32", factors=(), block=grid.block)
 
 

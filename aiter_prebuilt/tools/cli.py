@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         ("doctor", _doctor, "say what would be served on this host, and why not", _doctor_options),
         ("explain", _explain, "say which kernel a call takes", _explain_options),
         ("seed", _seed, "place full modules in a JIT directory", _seed_options),
-        ("selftest", _selftest, "run every kernel on this machine's gfx950", selftest.options),
+        ("selftest", _selftest, "run every kernel on this GPU and judge it", selftest.options),
     ):
         command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         command.add_argument("--json", action="store_true", help="print JSON instead of tables")

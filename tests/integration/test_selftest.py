@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,9 @@ from aiter_prebuilt.selftest.judge import GUARD
 from aiter_prebuilt.selftest.problems import Case
 from prebuild.recording import Recorder
 from prebuild.recording.recorder import SONAME
-from tests.integration.conftest import KimiWheel
+from tests.integration.conftest import PROJECT, KimiWheel
 from tests.integration.effects import ARGUMENT_BYTES, Write, cases_in, right, write_script
+from tests.integration.runtime.sitemaker import make_sysfs
 
 pytestmark = pytest.mark.toolchain
 RIGHT, UNPROVEN, NO_DEVICE, WRONG = 0, 1, 4, 5
@@ -64,16 +66,25 @@ def selftest(
 ) -> Selftest:
     """Run it with every kernel right but those of ``changed``."""
 
-    def run(*options: str, changed: dict[str, Sequence[Write]] | None = None, **env: str) -> Ran:
-        script = tmp_path / "effects"
+    def run(
+        *options: str,
+        changed: dict[str, Sequence[Write]] | None = None,
+        python: Path = installed / "bin" / "python",
+        **env: str,
+    ) -> Ran:
+        script, sysfs = tmp_path / "effects", tmp_path / "sys"
+        if not sysfs.exists():
+            make_sysfs(sysfs, 90500)
         write_script(script, [(case, {**writes, **(changed or {})}[case.name]) for case in cases])
         done = subprocess.run(
-            [installed / "bin" / "aiter-prebuilt", "selftest", "--json", "--jobs=2", *options],
+            [python, "-m", "aiter_prebuilt", "selftest", "--json", "--jobs=2", *options],
+            cwd=tmp_path,
             env={
                 "PATH": os.environ["PATH"],
                 "LD_LIBRARY_PATH": str(recorder.runtime),
                 "HIP_RECORD_EFFECTS": str(script),
                 "HIP_RECORD_ARGUMENT_BYTES": str(ARGUMENT_BYTES),
+                "AITER_PREBUILT_SYSFS_ROOT": str(sysfs),
                 **env,
             },
             capture_output=True,
@@ -250,3 +261,69 @@ def test_times_are_of_the_deployments_shapes_that_fit(selftest: Selftest) -> Non
         assert "k=7168 experts=384 topk=8" in one["shape"]
         assert (one["microseconds"], one["repeats"]) == (None, 0)
         assert one["note"].startswith("not measured: ")
+
+
+@pytest.fixture(scope="module")
+def with_torch(kimi: KimiWheel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the wheel, the stand-ins of AITER and of torch; returns its folder."""
+    folder = tmp_path_factory.mktemp("torch") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    (site,) = (folder / "lib").glob("python3.*/site-packages")
+    shutil.copytree(kimi.unpacked, site, dirs_exist_ok=True)
+    for part in ("aiter", "csrc", "torch"):
+        shutil.copytree(PROJECT.root / "tests" / "standin" / part, site / part)
+    return folder
+
+
+def test_torchs_tensors_and_aiters_own_calls(
+    selftest: Selftest, with_torch: Path, cases: list[Case]
+) -> None:
+    ran = selftest(python=with_torch / "bin" / "python")
+    assert ran.code == RIGHT, ran.report
+    states = {one["name"]: one["state"] for one in ran.report["passes"]}
+    assert states == {"plain": "run", "torch": "run", "aiter": "run"}
+    assert len(ran.report["kernels"]) == len(cases)
+    for kernel in ran.report["kernels"]:
+        ways = [launch["way"] for launch in kernel["launches"]]
+        assert ways[-2:] == ["torch, null stream", "aiter, null stream"]
+        assert len(ways) == 6
+
+
+def test_a_wrong_result_through_aiter_is_wrong(
+    selftest: Selftest, with_torch: Path, cases: list[Case]
+) -> None:
+    bad = cases[0]
+    python = with_torch / "bin" / "python"
+    ran = selftest(f"--kernel={bad.name}", "--passes=aiter", python=python, changed={bad.name: []})
+    assert ran.code == WRONG
+    assert ran.codes(bad) == {"left"}
+
+
+def test_what_aiter_is_not_served_it_must_not_compile(
+    selftest: Selftest, with_torch: Path, cases: list[Case]
+) -> None:
+    """An AITER whose calls another one would take: an error, and no build."""
+    stub = next(with_torch.glob("lib/python3.*/site-packages/aiter/ops/moe_op.py"))
+    text = stub.read_text()
+    try:
+        stub.write_text(text.replace("topk: int,", "topk: float,"))
+        python = with_torch / "bin" / "python"
+        ran = selftest(f"--kernel={cases[0].name}", "--passes=aiter", python=python)
+    finally:
+        stub.write_text(text)
+    assert ran.code == UNPROVEN
+    assert ran.codes(cases[0]) == {"call"}
+    assert "StrictMissError" in json.dumps(ran.report["kernels"])
+    assert not list(with_torch.glob("lib/python3.*/site-packages/aiter/jit/build/builds.log"))
+
+
+def test_a_torch_without_a_gpu_is_skipped_with_its_reason(
+    selftest: Selftest, with_torch: Path, cases: list[Case]
+) -> None:
+    options = {"python": with_torch / "bin" / "python", "STANDIN_NO_GPU": "1"}
+    ran = selftest(f"--kernel={cases[0].name}", **options)
+    assert ran.code == RIGHT
+    skipped = ran.report["passes"][1:]
+    assert {one["state"] for one in skipped} == {"skipped"}
+    assert {one["detail"] for one in skipped} == {"torch 0.0.standin has no GPU here"}
+    assert selftest("--passes=torch", **options).code == NO_DEVICE
