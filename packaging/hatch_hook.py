@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,47 @@ VERSION_VARIABLE = "PREBUILD_WHEEL_VERSION"
 """Set by the backend while a wheel is packed: the version with its local label."""
 
 
-class Version(MetadataHookInterface):
-    """The version of ``[tool.prebuild]``, or the one of the wheel that is being packed."""
+_RELATIVE_LINK = re.compile(r"\]\((?!https?://|#)([^)\s]+)\)")
+
+
+class Metadata(MetadataHookInterface):
+    """What depends on the build or on where the project is hosted: version, readme, URLs."""
 
     PLUGIN_NAME = "custom"
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Set it in ``metadata``."""
-        text = (Path(self.root) / "pyproject.toml").read_text(encoding="utf-8")
-        published = tomllib.loads(text)["tool"]["prebuild"]["version"]
-        metadata["version"] = os.environ.get(VERSION_VARIABLE) or published
+        """Set them in ``metadata``."""
+        root = Path(self.root)
+        text = (root / "pyproject.toml").read_text(encoding="utf-8")
+        own = tomllib.loads(text)["tool"]["prebuild"]
+        readme = (root / "README.md").read_text(encoding="utf-8")
+        metadata["version"] = os.environ.get(VERSION_VARIABLE) or own["version"]
+        metadata["readme"] = {
+            "content-type": "text/markdown",
+            "text": absolute(readme, own["repository"], own["version"]),
+        }
+        metadata["urls"] = urls(own["repository"])
+
+
+def urls(repository: str) -> dict[str, str]:
+    """Return the links beside the package's page."""
+    report = {"Why": "https://github.com/ROCm/aiter/issues/3566"}
+    if not repository:
+        return report
+    pages = {
+        "Source": "",
+        "Documentation": "/tree/main/docs",
+        "Changelog": "/blob/main/CHANGELOG.md",
+        "Issues": "/issues",
+    }
+    return {**{name: f"{repository}{page}" for name, page in pages.items()}, **report}
+
+
+def absolute(readme: str, repository: str, version: str) -> str:
+    """Return the text with links that work outside of the repository, at the version's tag."""
+    if not repository:
+        return readme
+    return _RELATIVE_LINK.sub(rf"]({repository}/blob/v{version}/\1)", readme)
 
 
 class StagedModules(BuildHookInterface[Any]):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any, NoReturn
 
 from aiter_prebuilt import settings
+from aiter_prebuilt.errors import PrebuiltError
 from aiter_prebuilt.selftest.device import DeviceFacts
 from aiter_prebuilt.selftest.judge import Finding
 from aiter_prebuilt.selftest.problems import Case, describe
@@ -35,8 +36,10 @@ _TAIL = 2000
 """Bytes of a dead worker's last words."""
 
 
-class MissingError(Exception):
-    """A worker found no device, or cannot make this pass; the message says why."""
+class MissingError(PrebuiltError):
+    """A worker found no device, or cannot make this pass: nothing was run; it says why."""
+
+    exit_code = 6
 
 
 class _DiedError(Exception):
@@ -64,11 +67,11 @@ def probe(kind: str, timeout: float) -> DeviceFacts:
     try:
         for message in _Worker(task).messages(timeout):
             if message["event"] == "missing":
-                raise MissingError(message["reason"])
+                raise MissingError(f"nothing was run: {message['reason']}")
             return DeviceFacts(**{key: value for key, value in message.items() if key != "event"})
     except _DiedError as error:
-        raise MissingError(f"looking for a device ended badly: {error}") from error
-    raise MissingError("looking for a device gave no answer")
+        raise MissingError(f"nothing was run: looking for a device ended badly: {error}") from error
+    raise MissingError("nothing was run: looking for a device gave no answer")
 
 
 def run_all(

@@ -16,7 +16,6 @@ from aiter_prebuilt.choice import explain, routing
 from aiter_prebuilt.errors import PrebuiltError
 from aiter_prebuilt.host import aiter as contract
 from aiter_prebuilt.host import hip
-from aiter_prebuilt.selftest import session
 from aiter_prebuilt.tools import doctor, provenance, seed, selftest, show, wheelcheck
 from aiter_prebuilt.wheel import store
 from aiter_prebuilt.wheel.manifest import Deployment, ModuleKey
@@ -24,7 +23,7 @@ from aiter_prebuilt.wheel.manifest import Deployment, ModuleKey
 JSON_SCHEMA = 1
 """Raised by one whenever a reader of the old JSON output would misread the new one."""
 
-OK, FOUND, USAGE, FAILED, NO_DEVICE, WRONG = 0, 1, 2, 3, 4, 5
+OK, FOUND, USAGE, FAILED, WRONG = 0, 1, 2, 3, 5
 """Exit codes; ``docs/exit-codes.md`` says what each means for each command."""
 
 _DEFAULTS = {"topk": 8, "experts": 384}
@@ -36,13 +35,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(parsed.run(parsed))
     except PrebuiltError as error:
-        if parsed.json:
-            _print_json(parsed, error={"kind": type(error).__name__, "message": str(error)})
-        print(f"aiter-prebuilt: {error}", file=sys.stderr)
-        return error.exit_code
+        return _fail(parsed, error)
     except BrokenPipeError:
         sys.stderr.close()
         return FAILED
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _fail(parsed, PrebuiltError(f"{error.filename}: {error.strerror}"))
+
+
+def _fail(parsed: argparse.Namespace, error: PrebuiltError) -> int:
+    if parsed.json:
+        _print_json(parsed, error={"kind": type(error).__name__, "message": str(error)})
+    print(f"aiter-prebuilt: {error}", file=sys.stderr)
+    return error.exit_code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -277,13 +284,7 @@ def _seed(parsed: argparse.Namespace) -> int:
 
 
 def _selftest(parsed: argparse.Namespace) -> int:
-    try:
-        report = selftest.test(selftest.wish_of(parsed), settings.read(), _version())
-    except session.MissingError as error:
-        if parsed.json:
-            _print_json(parsed, proven=False, device=None, reason=str(error))
-        print(f"aiter-prebuilt: nothing was run: {error}", file=sys.stderr)
-        return NO_DEVICE
+    report = selftest.test(selftest.wish_of(parsed), settings.read(), _version())
     if parsed.json:
         _print_json(parsed, **report.to_json())
     else:

@@ -23,7 +23,7 @@ from tests.integration.effects import ARGUMENT_BYTES, Write, cases_in, right, wr
 from tests.integration.runtime.sitemaker import make_sysfs
 
 pytestmark = pytest.mark.toolchain
-RIGHT, UNPROVEN, NO_DEVICE, WRONG = 0, 1, 4, 5
+RIGHT, UNPROVEN, WRONG, NO_DEVICE = 0, 1, 5, 6
 EMPTY = Path("/usr/share")
 """A folder without a HIP runtime."""
 
@@ -231,8 +231,8 @@ def test_without_a_gfx950_one_line_says_so(
 ) -> None:
     ran = selftest(**env)
     assert ran.code == NO_DEVICE
-    assert ran.report["device"] is None
-    assert words in ran.report["reason"]
+    assert ran.report["error"]["kind"] == "MissingError"
+    assert words in ran.report["error"]["message"]
     (line,) = ran.stderr.splitlines()
     assert line.startswith("aiter-prebuilt: nothing was run: ")
 

@@ -6,11 +6,13 @@ start 0.3 CPU seconds; ``prebuild --help`` needs none of it.
 
 from __future__ import annotations
 
+import json
 import logging
+import signal
 import sys
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -186,8 +188,23 @@ for _name, _late in COMMANDS.items():
     app.command(_name, help=_late.help, rich_help_panel=_late.panel)(_nothing)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        from prebuild.core.project import Project
+        from prebuild.wheel.version import project_version
+
+        typer.echo(project_version(Project.here().root))
+        raise typer.Exit
+
+
 @app.callback()
-def common(verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False) -> None:
+def common(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False,
+    version: Annotated[  # noqa: ARG001  its callback prints it
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
     """Log every child process with --verbose."""
     if verbose:
         logging.basicConfig(level=logging.DEBUG, format="%(message)s", stream=sys.stderr)
@@ -195,14 +212,32 @@ def common(verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False) ->
 
 def main() -> None:
     """Run the command line; errors of ours are printed without a traceback."""
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         app()
     except PrebuildError as error:
-        _tell(f"prebuild: {error}")
-        sys.exit(error.exit_code)
+        _fail(error, error.exit_code)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _fail(PrebuildError(f"{error.filename}: {error.strerror}"), PrebuildError.exit_code)
     except KeyboardInterrupt:
         _tell("prebuild: interrupted; finished objects are kept, run it again to go on")
         sys.exit(130)
+
+
+def _fail(error: PrebuildError, code: int) -> NoReturn:
+    """Say an error in words, and as JSON where the command answers in JSON; leave with ``code``."""
+    if "--json" in sys.argv:
+        found = {"kind": type(error).__name__, "message": str(error), "exit_code": code}
+        print(json.dumps({"error": found}, indent=1))
+    _tell(f"prebuild: {error}")
+    sys.exit(code)
+
+
+def _terminated(*_: object) -> NoReturn:
+    """End as after an interrupt, so that temporary folders are removed on the way."""
+    raise KeyboardInterrupt
 
 
 def _tell(text: str) -> None:

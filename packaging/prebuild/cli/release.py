@@ -23,7 +23,7 @@ from prebuild.release.reproduce import file_sha256, reproduce
 from prebuild.release.smoke import Smoked, smoke, try_installed
 from prebuild.release.version import check_version, section
 from prebuild.toolchain import load as load_toolchain
-from prebuild.wheel.version import project_version
+from prebuild.wheel.version import project_repository, project_version
 
 container = typer.Typer(help="Build wheels in a container.", no_args_is_help=True)
 
@@ -177,7 +177,7 @@ def release_version(
     """Check that tag, version and CHANGELOG.md say the same."""
     project = Project.here()
     changelog = (project.root / "CHANGELOG.md").read_text(encoding="utf-8")
-    check_version(project_version(project.root), tag, changelog)
+    check_version(project_version(project.root), tag, changelog, project_repository(project.root))
     typer.echo(project_version(project.root))
 
 

@@ -15,10 +15,10 @@ class VersionError(ProblemsError):
     exit_code = 2
 
 
-def check_version(version: str, tag: str, changelog: str) -> None:
+def check_version(version: str, tag: str, changelog: str, repository: str = "") -> None:
     """Raise :class:`VersionError` where tag or changelog say another version, or no date.
 
-    ``tag`` may be empty: then there is no release yet, and the newest section needs no date.
+    ``tag`` may be empty: then there is no release yet, which needs no date and no ``repository``.
     """
     headings = _HEADING.findall(changelog)
     newest, date = headings[0] if headings else ("", "")
@@ -29,6 +29,8 @@ def check_version(version: str, tag: str, changelog: str) -> None:
         problems.append(f"the tag is {tag!r}, expected v{version} (pyproject.toml)")
     if tag and not date:
         problems.append(f"CHANGELOG.md has no date for {newest}: `## {version} (YYYY-MM-DD)`")
+    if tag and not repository:
+        problems.append("pyproject.toml: tool.prebuild.repository is empty, expected its address")
     if problems:
         raise VersionError("the release is not in order:", problems)
 

@@ -17,8 +17,17 @@ from aiter_prebuilt.wheel.manifest import BuildRecord, Module
 
 def project_version(root: Path) -> str:
     """Return the version that the checkout at ``root`` would publish."""
+    return _own(root, "version")
+
+
+def project_repository(root: Path) -> str:
+    """Return the address of the repository, empty where nobody has set it."""
+    return _own(root, "repository")
+
+
+def _own(root: Path, key: str) -> str:
     text = (root / "pyproject.toml").read_text(encoding="utf-8")
-    return str(tomllib.loads(text)["tool"]["prebuild"]["version"])
+    return str(tomllib.loads(text)["tool"]["prebuild"][key])
 
 
 def own_version(base: str, modules: Sequence[Module], build: BuildRecord) -> str:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from prebuild.cli.verify import run as verify_wheel
 from prebuild.core.settings import Settings
 from prebuild.gfx950 import codeobject, disassembly
 from prebuild.gfx950.disassembly import Instruction
 from prebuild.gfx950.program import build_program
 from prebuild.gfx950.wave import Wave
+from prebuild.pipeline.kernels import run as verify_wheel
 from prebuild.recording import Recorder
 from prebuild.toolchain import Toolchain
 from prebuild.verify import runner

@@ -123,13 +123,13 @@ def test_exit_codes(
 
 
 def test_no_device(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    world.missing["plain"] = "HIP finds gfx942, but no gfx950"
-    assert cli.main(["selftest"]) == cli.NO_DEVICE
+    world.missing["plain"] = "nothing was run: HIP finds gfx942, but no gfx950"
+    assert cli.main(["selftest"]) == session.MissingError.exit_code == 6
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "aiter-prebuilt: nothing was run: HIP finds gfx942, but no gfx950\n"
     code, found = start(capsys)
-    assert (code, found["device"], found["proven"]) == (cli.NO_DEVICE, None, False)
+    assert (code, found["error"]["kind"]) == (6, "MissingError")
 
 
 def test_nothing_of_that_name(world: World, capsys: pytest.CaptureFixture[str]) -> None:

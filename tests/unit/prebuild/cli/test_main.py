@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from prebuild.cli import main as cli
-from tests.unit.prebuild.samples import write_recipe
+from prebuild.core.errors import ToolchainError
+from prebuild.wheel.version import project_version
+from tests.unit.prebuild.samples import PROJECT, write_recipe
 
 runner = CliRunner()
 
@@ -81,3 +84,42 @@ def test_errors_of_ours_come_without_a_traceback(
         cli.main()
     assert caught.value.code == 3
     assert "experts: found 'many'" in capsys.readouterr().err
+
+
+def failing(error: Exception, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    def app() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr(sys, "argv", ["prebuild", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+def test_a_file_that_cannot_be_written_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = PermissionError(13, "Permission denied", "/nowhere/out")
+    assert failing(error, monkeypatch) == 1
+    assert capsys.readouterr().err == "prebuild: /nowhere/out: Permission denied\n"
+
+
+def test_an_error_of_a_json_command_is_json_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = ToolchainError("none:", ["install one"])
+    assert failing(error, monkeypatch, "toolchain", "show", "--json") == 4
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)["error"]
+    assert found["kind"] == "ToolchainError"
+    assert found["exit_code"] == 4
+    assert "install one" in found["message"]
+    assert "install one" in printed.err
+
+
+def test_version() -> None:
+    done = runner.invoke(cli.app, ["--version"])
+    assert done.exit_code == 0
+    assert done.stdout.strip() == project_version(PROJECT.root)

@@ -10,7 +10,13 @@ CHANGELOG = "# Changelog\n\n## 1.1.0 (2026-12-24)\n\n- New.\n\n## 1.0.0 (2026-11
 
 
 def test_tag_version_and_changelog_agree() -> None:
-    check_version("1.1.0", "v1.1.0", CHANGELOG)
+    check_version("1.1.0", "v1.1.0", CHANGELOG, "https://host.example/project")
+
+
+def test_a_release_needs_the_repositorys_address() -> None:
+    with pytest.raises(VersionError, match="repository is empty"):
+        check_version("1.1.0", "v1.1.0", CHANGELOG)
+    check_version("1.1.0", "", CHANGELOG)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,126 @@
+"""When a wheel is the published one, what stops it, and who sees it before it is in the folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prebuild.core.project import Project
+from prebuild.core.settings import Settings
+from prebuild.pipeline import wheel
+from prebuild.verify.errors import VerificationError
+from prebuild.verify.verdict import Verdict
+from prebuild.wheel.config import WheelConfig
+from prebuild.wheel.stage import Staged
+from tests.unit.aiter_prebuilt import samples
+from tests.unit.prebuild.samples import PROJECT, toolchain
+
+RELEASED = dataclasses.replace(
+    samples.manifest().build, toolchain="rocm", container="image@sha256:0", source_dirty=False
+)
+WHOLE = WheelConfig(coverage="full")
+
+
+def test_what_the_release_container_builds_of_everything_is_published() -> None:
+    assert wheel._published(WHOLE, RELEASED, toolchain(Path("t")))
+    through_ccache = dataclasses.replace(WHOLE, launcher="ccache")
+    assert wheel._published(through_ccache, RELEASED, toolchain(Path("t")))
+
+
+@pytest.mark.parametrize(
+    "narrowed",
+    [
+        {"recipes": ("kimi-k2.5-mxfp4",)},
+        {"tp": (2,)},
+        {"block_m": (32,)},
+        {"coverage": "deployed"},
+        {"coverage": None},
+        {"verify": "report"},
+    ],
+)
+def test_what_was_narrowed_or_not_checked_is_ones_own(narrowed: dict[str, Any]) -> None:
+    config = dataclasses.replace(WHOLE, **narrowed)
+    assert not wheel._published(config, RELEASED, toolchain(Path("t")))
+
+
+@pytest.mark.parametrize(
+    "other", [{"toolchain": "debian"}, {"container": None}, {"source_dirty": True}]
+)
+def test_what_was_built_otherwise_is_ones_own(other: dict[str, Any]) -> None:
+    record = dataclasses.replace(RELEASED, **other)
+    assert not wheel._published(WHOLE, record, toolchain(Path("t")))
+
+
+def test_a_composable_kernel_that_the_caller_names_is_ones_own() -> None:
+    named = dataclasses.replace(toolchain(Path("t")), ck_named=True)
+    assert not wheel._published(WHOLE, RELEASED, named)
+
+
+def test_a_wrong_kernel_stops_a_wheel_unless_it_is_only_reported(
+    verdict: Verdict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def stop(*_: object, **__: object) -> list[Verdict]:
+        raise VerificationError("wrong:", ["kernel"])
+
+    monkeypatch.setattr(wheel, "run", stop)
+    monkeypatch.setattr(wheel, "examine", lambda *_, **__: [verdict])
+    staged = Staged(directory=tmp_path, include={})
+    settings = Settings(cache_dir=tmp_path)
+    with pytest.raises(VerificationError):
+        wheel.verify_staged(samples.manifest(), staged, settings, stop=True)
+    wheel.verify_staged(samples.manifest(), staged, settings, stop=False)
+
+
+def prepared(folder: Path) -> wheel.PreparedWheel:
+    staged = Staged(directory=folder, include={"manifest.json": "aiter_prebuilt/manifest.json"})
+    return wheel.PreparedWheel(project=PROJECT, staged=staged, version="1.0", epoch=0)
+
+
+def test_every_judge_sees_a_wheel_before_it_is_in_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    packed = tmp_path / "packed.whl"
+    packed.write_bytes(b"wheel")
+    out = tmp_path / "dist"
+
+    def judge(name: str) -> Any:
+        def look(*_: object, **__: object) -> Path:
+            assert not out.exists()
+            seen.append(name)
+            return packed
+
+        return look
+
+    for name in ("repair", "audit_abi3", "check_files", "check_size"):
+        monkeypatch.setattr(wheel, name, judge(name))
+    assert wheel.finish_wheel(packed, out, prepared(tmp_path)) == out / "packed.whl"
+    assert seen == ["repair", "audit_abi3", "check_files", "check_size"]
+    assert (out / "packed.whl").read_bytes() == b"wheel"
+
+
+def test_a_judge_that_objects_keeps_it_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = tmp_path / "packed.whl"
+    packed.write_bytes(b"wheel")
+
+    def object_to(*_: object) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(wheel, "repair", lambda path, **_: path)
+    monkeypatch.setattr(wheel, "audit_abi3", object_to)
+    with pytest.raises(RuntimeError):
+        wheel.finish_wheel(packed, tmp_path / "dist", prepared(tmp_path))
+    assert not (tmp_path / "dist").exists()
+
+
+def test_the_wheel_has_to_hold_the_package_the_stage_and_the_start_up_files(
+    tmp_path: Path,
+) -> None:
+    files = wheel.expected_files(prepared(tmp_path))
+    assert {"aiter_prebuilt/__init__.py", "aiter_prebuilt/serve/finder.py"} <= set(files)
+    assert {"aiter_prebuilt.pth", "aiter_prebuilt/manifest.json"} <= set(files)
+    assert not any("__pycache__" in name for name in files)
+    assert Project.here().root == PROJECT.root
