@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,10 +15,13 @@ from typing import Any
 
 import pytest
 
+from aiter_prebuilt.selftest import device
 from aiter_prebuilt.selftest.judge import GUARD
 from aiter_prebuilt.selftest.problems import Case
 from prebuild.recording import Recorder
 from prebuild.recording.recorder import SONAME
+from prebuild.release.symbols import offered
+from prebuild.toolchain import Toolchain
 from tests.integration.conftest import PROJECT, KimiWheel
 from tests.integration.effects import ARGUMENT_BYTES, Write, cases_in, right, write_script
 from tests.integration.runtime.sitemaker import make_sysfs
@@ -235,6 +239,15 @@ def test_without_a_gfx950_one_line_says_so(
     assert words in ran.report["error"]["message"]
     (line,) = ran.stderr.splitlines()
     assert line.startswith("aiter-prebuilt: nothing was run: ")
+
+
+def test_the_real_runtime_has_every_function_that_is_called(toolchain: Toolchain) -> None:
+    text = Path(device.__file__).read_text()
+    called = set(re.findall(r'"(hip[A-Z]\w+)"', text))
+    assert {"hipMalloc", "hipStreamBeginCapture", "hipGetDevicePropertiesR0600"} <= called
+    assert toolchain.hip_runtime is not None
+    has = {symbol.partition("@")[0] for symbol in offered(toolchain.hip_runtime)}
+    assert called - has == set()
 
 
 def test_times_of_an_emulator_are_of_small_problems_and_mean_nothing(
