@@ -1,96 +1,131 @@
-"""AITER's choice for a call, as pure functions: token tier, block_m, instance and kernel.
+"""The instance and the kernel of a module that a call takes, or why CK2stages refuses it.
 
-A leaf: it knows the manifest's types and nothing else, so that the planner, the guard and
-``aiter-prebuilt explain`` all ask the same code.  The formulas are AITER's at ``9bab8388`` and
-``e4048607`` (``aiter/fused_moe.py``: get_padded_M, get_block_size_M, get_2stage_cfgs); a row of
-AITER's tuned tables comes before them and can name another block_m or kernel.
+Pure: the planner, ``explain`` and the tests of a module's own (C++) choice ask this code.  A call
+comes from :mod:`routing` or from a row of AITER's tuned tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Literal
 
+from aiter_prebuilt.call import Call, Gemm, Variant
+from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel.manifest import Instance, Kernel
 
-CU_COUNT_GFX950 = 256
-"""Compute units of an MI350X, AITER's ``cu_num``."""
-
-BLOCK_MS = (32, 64, 128)
-"""The values that AITER's heuristic chooses from."""
-
-_N_TILE = 128
-TIERS = (32768, 131072)
-"""Token counts from which on AITER rounds down instead of up."""
+PREFIX = "moe_ck2stages_"
+"""How the names of AITER's instances begin; a kernel of another name is another back end's."""
 
 
-def padded_tokens(tokens: int) -> int:
-    """Return the token count that AITER looks its choice up with: a power of two, then tiers."""
-    if tokens < 1:
-        raise ValueError(f"tokens is {tokens}, expected 1 or more")
-    if tokens < TIERS[0]:
-        return 1 << (tokens - 1).bit_length()
-    return max(tier for tier in TIERS if tokens >= tier)
+@value_class(frozen=True, kw_only=True)
+class Refusal:
+    """Why CK2stages runs nothing for a call: AITER's own module raises for it as well."""
+
+    what: Literal["block_m", "N", "K"]
+    found: int
+    multiple_of: int | None = None
+    """What CK's tile asks N or K to be a multiple of; None for a block_m without instance."""
+    where: str = ""
+    """Stage and tile of the instance that refuses."""
+
+    @property
+    def text(self) -> str:
+        """The reason in words, with the numbers."""
+        if self.multiple_of is None:
+            return f"AITER's module has no instance for block_m {self.found}"
+        return f"{self.what} = {self.found} is not a multiple of {self.multiple_of} ({self.where})"
 
 
-def heuristic_block_m(
-    tokens: int, topk: int, experts: int, inter_dim: int, cu_count: int = CU_COUNT_GFX950
-) -> int:
-    """Return the block_m with the fewest rounds of work groups, then the fewest idle CUs."""
-    n_tiles = -(-inter_dim // _N_TILE)
+@value_class(frozen=True, kw_only=True)
+class Choice:
+    """What becomes of a call within AITER's whole module."""
 
-    def cost(block_m: int) -> tuple[int, int]:
-        rows = tokens * topk + experts * block_m - topk
-        groups = n_tiles * (rows + block_m - 1) // block_m
-        return -(-groups // cu_count), cu_count - groups % cu_count
+    instance: Instance | None
+    """None where no instance is for the call's block_m and inter_dim."""
+    named: bool
+    """Whether ``kernel_name`` chose the instance; else the heuristic did."""
+    name_unknown: bool
+    """Whether a ``kernel_name`` was given that the module has not: AITER warns, and the heuristic
+    decides."""
+    variant: Variant | None
+    """Which of the instance's kernels; None where the call is refused."""
+    refusal: Refusal | None
 
-    return min(BLOCK_MS, key=cost)
 
+def choose(table: Sequence[Instance], call: Call) -> Choice:
+    """Return what a call takes of AITER's module, whose instances are ``table``.
 
-def choose_block_m(quant: str, tokens: int, topk: int, experts: int, inter_dim: int) -> int:
-    """Return the block_m that AITER uses for a shape that no row of its tuned tables names.
-
-    ``tokens`` is the number of a batch; AITER pads it first (:func:`padded_tokens`).
+    As in AITER (``gemm_moe_ck2stages.cu``, moe_dispatch) a name that the module has wins, whatever
+    its stage; else the heuristic's conditions decide.  No two of them meet for one call.
     """
-    padded = padded_tokens(tokens)
-    if quant == "per_1x128":
-        return 64 if padded > 32 else 16  # noqa: PLR2004  AITER's limit for blockscale
-    return heuristic_block_m(padded, topk, experts, inter_dim)
+    name = call.kernel_name
+    instance = next((each for each in table if name and each.name == name), None)
+    named = instance is not None
+    if instance is None:
+        instance = next((each for each in table if _is_reached(each, call)), None)
+    refusal = _refusal(instance, call)
+    return Choice(
+        instance=instance,
+        named=named,
+        name_unknown=bool(name) and not named,
+        variant=variant_of(instance, call.gemm.k) if instance and not refusal else None,
+        refusal=refusal,
+    )
 
 
-def select_instance(
-    instances: Iterable[Instance],
-    stage: Literal[1, 2],
-    block_m: int,
-    inter_dim: int,
-    kernel_name: str = "",
-) -> Instance | None:
-    """Return the instance that a call takes, None where none of them covers it.
+def variant_of(instance: Instance, k: int) -> Variant:
+    """Return (has main loop, tail) of the kernel that CK launches for ``k`` values of K.
 
-    A ``kernel_name`` that is known wins; an unknown or empty one leaves it to the heuristic.
+    The main loop runs where there are more K steps than the pipeline prefetches.  Raises ValueError
+    where ``k`` is not a whole number of steps: CK runs no kernel for it.
     """
-    own = [instance for instance in instances if instance.stage == stage]
-    for instance in own:
-        if kernel_name and instance.name == kernel_name:
-            return instance
-    for instance in own:
-        if any(reach.covers(block_m, inter_dim) for reach in instance.reached_by):
-            return instance
-    return None
+    steps, rest = divmod(k, instance.k_per_block)
+    if steps < 1 or rest:
+        raise ValueError(f"K is {k}, expected a multiple of {instance.k_per_block}")
+    main_loop = steps > instance.prefetch_stages
+    if instance.tails == "full":
+        return main_loop, "full"
+    return main_loop, "odd" if steps % 2 else "even"
 
 
-def loop_of(instance: Instance, k: int) -> tuple[bool, Literal["odd", "even"]]:
-    """Return (has main loop, tail) of the kernel that a call with ``k`` elements of K takes."""
-    if k < 1:
-        raise ValueError(f"K is {k}, expected 1 or more")
-    steps = -(-k // instance.k_per_block)
-    return steps > instance.prefetch_stages, "odd" if steps % 2 else "even"
+def built_kernel(instance: Instance, variant: Variant) -> Kernel | None:
+    """Return one kernel of an instance, None where the module does not hold it."""
+    found = (each for each in instance.kernels if (each.main_loop, each.tail) == variant)
+    return next(found, None)
 
 
-def select_kernel(instance: Instance, k: int) -> Kernel | None:
-    """Return the instance's kernel for ``k`` elements of K, None where it was not built."""
-    main_loop, tail = loop_of(instance, k)
-    for kernel in instance.kernels:
-        if kernel.main_loop == main_loop and kernel.tail in (tail, "full"):
-            return kernel
+def tile_of(name: str) -> str:
+    """Return the tile in an instance's name: ``256x128x128x128_1x4``."""
+    return "_".join(name.removeprefix(PREFIX).split("_")[1:3])
+
+
+def short_name(name: str) -> str:
+    """Return an instance's name, or a kernel's, without what all of a module share.
+
+    ``gemm1_256x128x128x128_1x4_v3`` of an instance, with ``.main_even`` behind it for a kernel; any
+    other text stays as it is.
+    """
+    stem, dot, variant = name.partition(".")
+    if not stem.startswith(PREFIX):
+        return name
+    parts = stem.removeprefix(PREFIX).split("_")  # gemm1, tile, waves, element operation, v3, ...
+    return f"{'_'.join([*parts[:3], *parts[4:5]])}{dot}{variant}"
+
+
+def _is_reached(instance: Instance, call: Call) -> bool:
+    return instance.stage == call.stage and any(
+        reach.covers(call.block_m, call.shape.inter_dim) for reach in instance.reached_by
+    )
+
+
+def _refusal(instance: Instance | None, call: Call) -> Refusal | None:
+    """Why CK refuses a call (CK's IsSupportedArgument), None where it takes it."""
+    if instance is None:
+        return Refusal(what="block_m", found=call.block_m)
+    where = f"stage {instance.stage}, {tile_of(instance.name)}"
+    gemm: Gemm = call.gemm
+    if gemm.k % instance.k_per_block:
+        return Refusal(what="K", found=gemm.k, multiple_of=instance.k_per_block, where=where)
+    if gemm.n % instance.n_per_block:
+        return Refusal(what="N", found=gemm.n, multiple_of=instance.n_per_block, where=where)
     return None

@@ -5,57 +5,59 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from aiter_prebuilt.choice import dispatch, routing, tuned
+from aiter_prebuilt.call import STAGES, Call, ModuleKey, Shape, Stage, Variant
+from aiter_prebuilt.choice import routing, tuned
+from aiter_prebuilt.choice.dispatch import Choice, built_kernel, choose
 from aiter_prebuilt.errors import PrebuiltError
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel import store
-from aiter_prebuilt.wheel.manifest import COVERAGES, Instance, Kernel, Module, ModuleKey
+from aiter_prebuilt.wheel.manifest import COVERAGES, Module
 
 
 class ShapeError(PrebuiltError):
-    """A shape is incomplete or not a number; the message says which."""
+    """A question is incomplete or holds no number; the message says which."""
 
 
 @value_class(frozen=True, kw_only=True)
-class Shape:
-    """One MoE layer call of a server."""
+class Question:
+    """A batch of a server's MoE layer."""
 
+    shape: Shape
     tokens: int
-    model_dim: int
-    inter_dim: int
-    """Of one GPU: the model's size divided by the tensor-parallel size."""
-    experts: int
-    topk: int
     block_m: int | None = None
     """None: as AITER chooses."""
     kernel_1: str = ""
     kernel_2: str = ""
 
+    def kernel(self, stage: Stage) -> str:
+        """The kernel name that is given for a stage, empty where none is."""
+        return self.kernel_1 if stage == 1 else self.kernel_2
+
 
 @value_class(frozen=True, kw_only=True)
 class Answer:
-    """What one stage of one call takes."""
+    """What one stage of one batch takes."""
 
-    shape: Shape
-    stage: Literal[1, 2]
+    call: Call
+    """What AITER asks CK2stages for, or would ask where another back end takes it."""
     stock_name: str
     module: str | None
-    """Own name of the module that takes the call, None where AITER compiles (or needs none)."""
+    """Own name of the module that takes the call, None where none does."""
     coverage: str | None
-    block_m: int
     choice: str
     """``heuristic``, ``given`` or the tuned table's name."""
     instance: str | None
     kernel: str | None
     """The kernel's symbol."""
-    main_loop: bool | None
-    tail: str | None
+    variant: Variant | None
     compiles: bool
     """Whether AITER would compile the module, if this host takes the wheel's."""
+    refused: bool
+    """Whether the call raises, here and in AITER's own module; ``note`` says why."""
     seconds_saved: float | None
     """CPU seconds that AITER's own build of this module took where it was measured."""
     note: str
@@ -67,160 +69,134 @@ class AiterAt:
 
     root: Path | None
     """Its package folder, for the tuned tables; None: answer without them."""
-    version: routing.AiterVersion = routing.AITER_VERSIONS[-1]
-    """Whose rules apply."""
-    flydsl: bool = False
-    """Whether the FlyDSL package is installed, whose kernels AITER prefers."""
+    rules: routing.Rules
 
 
 @value_class(frozen=True, kw_only=True)
-class _Choice:
+class _Asked:
     """What AITER decides before it calls a stage of CK2stages."""
 
-    block_m: int
-    kernel_name: str
+    call: Call
     by: str
-    features: ModuleKey
     elsewhere: str = ""
     """Why the call is none of CK2stages, empty where it is."""
 
 
 def explain(
-    shapes: Iterable[Shape],
+    questions: Iterable[Question],
     features: ModuleKey,
     entries: tuple[store.Entry, ...],
     aiter_at: AiterAt,
 ) -> tuple[Answer, ...]:
-    """Answer for both stages of every shape; ``entries`` are the installed modules."""
+    """Answer for both stages of every batch; ``entries`` are the installed modules."""
     modules = sorted((e.module for e in entries), key=lambda m: COVERAGES.index(m.coverage))
     return tuple(
-        _answer(shape, stage, _choose(shape, stage, features, aiter_at, row), modules)
-        for shape in shapes
-        for row in [_row(shape, features, aiter_at.root)]
-        for stage in (1, 2)
+        _answer(asked, modules)
+        for question in questions
+        for asked in _asked(question, features, aiter_at)
     )
 
 
-def _row(shape: Shape, features: ModuleKey, root: Path | None) -> tuned.Row | None:
+def _asked(question: Question, features: ModuleKey, aiter_at: AiterAt) -> Iterator[_Asked]:
+    """What AITER asks for in each stage: as given, by a tuned row, or by its heuristic."""
+    found = _row(question, features, aiter_at)
+    route = routing.heuristic_route(features, question.shape, question.tokens, aiter_at.rules)
+    for stage in STAGES:
+        if question.block_m is not None or question.kernel(stage):
+            yield _given(question, features, route.calls[stage - 1])
+        elif found is not None:
+            yield _by_row(found, features, question.tokens, stage)
+        else:
+            backend = route.backend(stage)
+            elsewhere = "" if backend == "ck2stages" else f"AITER takes {backend} ({route.rule})"
+            yield _Asked(call=route.calls[stage - 1], by="heuristic", elsewhere=elsewhere)
+
+
+def _row(question: Question, features: ModuleKey, aiter_at: AiterAt) -> tuned.Found | None:
     """Look the padded token count up, then the tiers below it, as AITER does for many tokens."""
-    if root is None or shape.block_m is not None or shape.kernel_1 or shape.kernel_2:
+    given = question.block_m is not None or question.kernel_1 or question.kernel_2
+    if aiter_at.root is None or given:
         return None
-    padded = dispatch.padded_tokens(shape.tokens)
-    for tokens in (padded, *(tier for tier in reversed(dispatch.TIERS) if tier < padded)):
-        key = {
-            "token": tokens,
-            "model_dim": shape.model_dim,
-            "inter_dim": shape.inter_dim,
-            "expert": shape.experts,
-            "topk": shape.topk,
-        }
-        row = tuned.lookup(root, features, key, dispatch.CU_COUNT_GFX950)
-        if row is not None:
-            return row
+    configs, cu_count = aiter_at.root / "configs", aiter_at.rules.cu_count
+    padded = routing.padded_tokens(question.tokens)
+    for tokens in (padded, *(tier for tier in reversed(routing.TIERS) if tier < padded)):
+        found = tuned.lookup(configs, features, question.shape, tokens, cu_count)
+        if found is not None:
+            return found
     return None
 
 
-def _answer(shape: Shape, stage: Literal[1, 2], choice: _Choice, installed: list[Module]) -> Answer:
-    name = choice.features.stock_name
-    modules = [module for module in installed if module.stock_name == name]
-    block_m, kernel_name = choice.block_m, choice.kernel_name
-    k = shape.model_dim if stage == 1 else shape.inter_dim
+def _given(question: Question, features: ModuleKey, heuristic: Call) -> _Asked:
+    call = dataclasses.replace(
+        heuristic,
+        features=features,
+        block_m=question.block_m or heuristic.block_m,
+        kernel_name=question.kernel(heuristic.stage),
+    )
+    return _Asked(call=call, by="given")
+
+
+def _by_row(found: tuned.Found, features: ModuleKey, tokens: int, stage: Stage) -> _Asked:
+    call = found.row.call(stage, features, tokens)
+    name = call.kernel_name[:40]
+    elsewhere = f"the tuned table takes {name}, which is no CK2stages kernel"
+    is_own = found.row.is_ck2stages(stage)
+    return _Asked(call=call, by=found.table, elsewhere="" if is_own else elsewhere)
+
+
+def _answer(asked: _Asked, installed: list[Module]) -> Answer:
+    call = asked.call
     blank = Answer(
-        shape=shape,
-        stage=stage,
-        stock_name=name,
+        call=call,
+        stock_name=call.features.stock_name,
         module=None,
         coverage=None,
-        block_m=block_m,
-        choice=choice.by,
+        choice=asked.by,
         instance=None,
         kernel=None,
-        main_loop=None,
-        tail=None,
+        variant=None,
         compiles=False,
+        refused=False,
         seconds_saved=None,
-        note="",
+        note=asked.elsewhere,
     )
-    if choice.elsewhere:
-        return dataclasses.replace(blank, note=choice.elsewhere)
+    if asked.elsewhere:
+        return blank
+    modules = [each for each in installed if each.stock_name == blank.stock_name]
     for module in modules:
-        if kernel_name in module.names_left_out:
-            continue  # handed on; a name that AITER does not know either leaves it to block_m
-        instance = dispatch.select_instance(
-            module.instances, stage, block_m, shape.inter_dim, kernel_name
-        )
-        if instance is not None and (kernel := dispatch.select_kernel(instance, k)) is not None:
-            return _covered(blank, module, instance, kernel)
+        choice = choose(module.instances, call)
+        if choice.refusal is not None and module.instances:
+            return dataclasses.replace(blank, refused=True, note=choice.refusal.text)
+        answer = _covered(blank, module, choice)
+        if answer is not None:
+            return answer
     note = "no installed module covers this call" if modules else "no wheel has this module"
     return dataclasses.replace(blank, compiles=True, note=note)
 
 
-def _choose(
-    shape: Shape,
-    stage: Literal[1, 2],
-    features: ModuleKey,
-    aiter_at: AiterAt,
-    row: tuned.Row | None,
-) -> _Choice:
-    kernel_name = shape.kernel_1 if stage == 1 else shape.kernel_2
-    if row is not None:
-        return _tuned_choice(stage, features, row)
-    route = routing.heuristic_route(
-        features, _sizes(shape), version=aiter_at.version, flydsl=aiter_at.flydsl
-    )
-    block_m = shape.block_m or route.block_m
-    if shape.block_m is not None or kernel_name:
-        return _Choice(block_m=block_m, kernel_name=kernel_name, by="given", features=features)
-    backend = route.backend(stage)
-    splits = routing.takes_split_k(features.quant, stage, route.split_k)
-    return _Choice(
-        block_m=block_m,
-        kernel_name="",
-        by="heuristic",
-        features=dataclasses.replace(features, splitk=splits),
-        elsewhere="" if backend == "ck2stages" else f"AITER takes {backend} ({route.rule})",
-    )
-
-
-def _tuned_choice(stage: Literal[1, 2], features: ModuleKey, row: tuned.Row) -> _Choice:
-    name = row.kernel_1 if stage == 1 or row.one_stage else row.kernel_2
-    other = row.one_stage or (name and not name.startswith(tuned.CK_PREFIX))
-    elsewhere = f"the tuned table takes {name[:40]}, which is no CK2stages kernel"
-    splits = routing.takes_split_k(features.quant, stage, row.split_k, name)
-    return _Choice(
-        block_m=row.block_m,
-        kernel_name=name,
-        by=row.table,
-        features=dataclasses.replace(features, splitk=splits),
-        elsewhere=elsewhere if other else "",
-    )
-
-
-def _sizes(shape: Shape) -> routing.Shape:
-    return routing.Shape(
-        tokens=shape.tokens,
-        model_dim=shape.model_dim,
-        inter_dim=shape.inter_dim,
-        experts=shape.experts,
-        topk=shape.topk,
-    )
-
-
-def _covered(blank: Answer, module: Module, instance: Instance, kernel: Kernel) -> Answer:
+def _covered(blank: Answer, module: Module, choice: Choice) -> Answer | None:
+    """The answer of a module that holds the call's kernel, None where it hands the call on."""
+    if choice.instance is None or choice.variant is None:
+        return None
+    kernel = built_kernel(choice.instance, choice.variant)
+    if kernel is None:
+        return None
+    name = blank.call.kernel_name
+    unknown = f"AITER's module has no {name}; it warns and takes block_m {blank.call.block_m}"
     return dataclasses.replace(
         blank,
         module=module.name,
         coverage=module.coverage,
-        instance=instance.name,
+        instance=choice.instance.name,
         kernel=kernel.symbol,
-        main_loop=kernel.main_loop,
-        tail=kernel.tail,
+        variant=choice.variant,
         seconds_saved=module.aiter_seconds,
+        note=unknown if choice.name_unknown else "",
     )
 
 
-def read_shapes(path: Path, defaults: Mapping[str, int]) -> list[Shape]:
-    """Read a file of shapes: CSV with a header, or JSON (a list of objects, or one a line).
+def read_questions(path: Path, defaults: Mapping[str, int]) -> list[Question]:
+    """Read a file of batches: CSV with a header, or JSON (a list of objects, or one a line).
 
     Raises ShapeError that names the row and the field.
     """
@@ -231,27 +207,34 @@ def read_shapes(path: Path, defaults: Mapping[str, int]) -> list[Shape]:
         raise ShapeError(f"{path}: {error}") from error
     if not rows:
         raise ShapeError(f"{path} holds no shapes")
-    return [shape_of({**defaults, **row}, f"{path}, shape {i + 1}") for i, row in enumerate(rows)]
-
-
-def shape_of(raw: Mapping[str, Any], where: str) -> Shape:
-    """Build a shape from loosely typed values; unknown fields are an error."""
-    known = {field.name: field for field in dataclasses.fields(Shape)}
-    unknown = sorted(set(raw) - set(known))
-    missing = [
-        name
-        for name, field in known.items()
-        if field.default is dataclasses.MISSING and raw.get(name) in (None, "")
+    return [
+        question_of({**defaults, **row}, f"{path}, shape {i + 1}") for i, row in enumerate(rows)
     ]
-    wrong = [f"{name} is missing" for name in missing]
-    wrong += [f"{name} is no field of a shape" for name in unknown]
+
+
+_SIZES = tuple(field.name for field in dataclasses.fields(Shape))
+_OTHERS = tuple(field.name for field in dataclasses.fields(Question) if field.name != "shape")
+_OPTIONAL = ("block_m", "kernel_1", "kernel_2")
+
+
+def question_of(raw: Mapping[str, Any], where: str) -> Question:
+    """Build a question from loosely typed values; unknown fields are an error."""
+    known = (*_OTHERS[:1], *_SIZES, *_OTHERS[1:])
+    wrong = [
+        f"{name} is missing"
+        for name in known
+        if name not in _OPTIONAL and raw.get(name) in (None, "")
+    ]
+    wrong += [f"{name} is no field of a shape" for name in sorted(set(raw) - set(known))]
     if wrong:
         raise ShapeError(f"{where}: {', '.join(wrong)}")
-    values: dict[str, Any] = {}
-    for name, value in raw.items():
-        if value not in (None, ""):
-            values[name] = value if name.startswith("kernel_") else _number(value, name, where)
-    return Shape(**values)
+    values: dict[str, Any] = {
+        name: value if name.startswith("kernel_") else _number(value, name, where)
+        for name, value in raw.items()
+        if value not in (None, "")
+    }
+    shape = Shape(**{name: values.pop(name) for name in _SIZES})
+    return Question(shape=shape, **values)
 
 
 def _number(value: Any, name: str, where: str) -> int:  # noqa: ANN401  from a file

@@ -1,26 +1,33 @@
-"""Which back end AITER gives a MoE call that no row of its tuned tables names, on gfx950.
+"""Which back end AITER gives a MoE call that no row of its tuned tables names, on the target GPU.
 
 CK2stages is one of several: some calls go to one-stage assembly kernels, CK-Tile or FlyDSL.  The
-rules are those of ``aiter/fused_moe.py`` (get_2stage_cfgs, get_ksplit, fused_moe_1stage_dict) at
-``9bab8388`` and ``e4048607``; each has a name, so that a plan can say why a shape is in or out.
-They hold for gated weights (w1 holds gate and up), as all recipes have.
+rules are those of ``aiter/fused_moe.py`` (get_padded_M, get_block_size_M, get_2stage_cfgs,
+get_ksplit, fused_moe_1stage_dict) at ``9bab8388`` and ``e4048607``; each has a name, so that a plan
+can say why a shape is in or out.  They hold for gated weights (w1 holds gate and up), as all
+recipes have.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from typing import Literal
 
-from aiter_prebuilt.choice.dispatch import CU_COUNT_GFX950, choose_block_m, padded_tokens
+from aiter_prebuilt import target
+from aiter_prebuilt.call import STAGES, Call, ModuleKey, Shape, Stage
 from aiter_prebuilt.values import value_class
-from aiter_prebuilt.wheel.manifest import ModuleKey
 
 Backend = Literal["ck2stages", "one-stage", "cktile", "flydsl", "asm"]
 AiterVersion = Literal["9bab8388", "e4048607"]
 
 AITER_VERSIONS: tuple[AiterVersion, ...] = ("9bab8388", "e4048607")
 """The commits whose rules are modelled, oldest first."""
+
+BLOCK_MS = (32, 64, 128)
+"""The values that AITER's heuristic chooses from."""
+TIERS = (32768, 131072)
+"""Token counts from which on AITER rounds down instead of up."""
 
 _N_TILE = 128
 _K_TILE = 256
@@ -31,50 +38,103 @@ _GATED_ONE_STAGE = ("silu", "gelu")
 
 
 @value_class(frozen=True, kw_only=True)
-class Shape:
-    """A call's sizes; ``tokens`` is the number of the batch, before AITER pads it."""
+class Rules:
+    """Whose rules answer, and what of the host they read: the one place for a new generation."""
 
-    tokens: int
-    model_dim: int
-    inter_dim: int
-    experts: int
-    topk: int
+    version: AiterVersion
+    flydsl: bool
+    """Whether the FlyDSL package is installed."""
+    cu_count: int
+    """Compute units that the process sees, AITER's ``cu_num``."""
+
+    @property
+    def prefers_flydsl(self) -> bool:
+        """Whether FlyDSL, where it is installed, comes before CK2stages for MXFP4."""
+        return self.flydsl and self.version != "9bab8388"
 
 
 @value_class(frozen=True, kw_only=True)
 class Route:
-    """Where a call goes, and by which rule; the numbers are those of the CK2stages call."""
+    """Where the stages of a MoE layer go, and by which rule."""
 
-    stage1: Backend
-    stage2: Backend
+    backends: tuple[Backend, Backend]
     rule: str
-    block_m: int
+    calls: tuple[Call, Call]
+    """What CK2stages is asked for, where it is the back end."""
     split_k: int
     """Split of K in stage 1, of which :func:`takes_split_k` makes a module."""
 
-    def backend(self, stage: Literal[1, 2]) -> Backend:
+    def backend(self, stage: Stage) -> Backend:
         """Return the back end of one stage."""
-        return self.stage1 if stage == 1 else self.stage2
+        return self.backends[stage - 1]
+
+    @property
+    def asked(self) -> tuple[Call, ...]:
+        """The calls that come to CK2stages."""
+        return tuple(call for call in self.calls if self.backend(call.stage) == "ck2stages")
 
 
-def heuristic_route(
-    features: ModuleKey, shape: Shape, *, version: AiterVersion, flydsl: bool
-) -> Route:
-    """Return the back ends of a call without a tuned row.
+def every_rules() -> Iterator[Rules]:
+    """Yield all that a wheel has to serve: each AITER version, with FlyDSL and without."""
+    for version, flydsl in itertools.product(AITER_VERSIONS, (True, False)):
+        yield Rules(version=version, flydsl=flydsl, cu_count=target.load().cu_count)
 
-    ``features.splitk`` does not count: AITER decides it (:attr:`Route.split_k`).  ``flydsl`` says
-    whether the FlyDSL package is installed.  Raises ValueError where a size is below 1.
+
+def padded_tokens(tokens: int) -> int:
+    """Return the token count that AITER looks its choice up with: a power of two, then tiers."""
+    if tokens < 1:
+        raise ValueError(f"tokens is {tokens}, expected 1 or more")
+    if tokens < TIERS[0]:
+        return 1 << (tokens - 1).bit_length()
+    return max(tier for tier in TIERS if tokens >= tier)
+
+
+def heuristic_block_m(shape: Shape, tokens: int, cu_count: int) -> int:
+    """Return the block_m with the fewest rounds of work groups, then the fewest idle CUs."""
+    n_tiles = -(-shape.inter_dim // _N_TILE)
+
+    def cost(block_m: int) -> tuple[int, int]:
+        groups = n_tiles * (shape.sorted_rows(tokens, block_m) + block_m - 1) // block_m
+        return -(-groups // cu_count), cu_count - groups % cu_count
+
+    return min(BLOCK_MS, key=cost)
+
+
+def choose_block_m(quant: str, shape: Shape, tokens: int, cu_count: int) -> int:
+    """Return the block_m that AITER uses for a shape that no row of its tuned tables names.
+
+    ``tokens`` is the number of a batch; AITER pads it first (:func:`padded_tokens`).
     """
-    block_m = choose_block_m(
-        features.quant, shape.tokens, shape.topk, shape.experts, shape.inter_dim
+    padded = padded_tokens(tokens)
+    if quant == "per_1x128":
+        return 64 if padded > _BLOCKSCALE_TOKENS else 16
+    return heuristic_block_m(shape, padded, cu_count)
+
+
+def heuristic_route(features: ModuleKey, shape: Shape, tokens: int, rules: Rules) -> Route:
+    """Return the back ends of a batch without a tuned row.
+
+    ``features.splitk`` does not count: AITER decides it (:attr:`Route.split_k`).  Raises ValueError
+    where ``tokens`` is below 1.
+    """
+    block_m = choose_block_m(features.quant, shape, tokens, rules.cu_count)
+    padded = padded_tokens(tokens)
+    split = split_k(features.quant, padded, shape, rules.cu_count)
+    backends, rule = _backends(features, shape, padded, split, rules)
+    first, second = (
+        Call(
+            features=with_split_k(features, takes_split_k(features.quant, stage, split)),
+            shape=shape,
+            stage=stage,
+            tokens=tokens,
+            block_m=block_m,
+        )
+        for stage in STAGES
     )
-    padded = padded_tokens(shape.tokens)
-    split = split_k(features.quant, padded, shape)
-    backends, rule = _backends(features, shape, padded, split, version=version, flydsl=flydsl)
-    return Route(stage1=backends[0], stage2=backends[1], rule=rule, block_m=block_m, split_k=split)
+    return Route(backends=backends, rule=rule, calls=(first, second), split_k=split)
 
 
-def split_k(quant: str, padded: int, shape: Shape, cu_count: int = CU_COUNT_GFX950) -> int:
+def split_k(quant: str, padded: int, shape: Shape, cu_count: int) -> int:
     """Return AITER's split of K for few tokens (get_ksplit), 0 for none.
 
     The most parts that fill the compute units once and leave each a multiple of 256 of K.
@@ -90,7 +150,7 @@ def split_k(quant: str, padded: int, shape: Shape, cu_count: int = CU_COUNT_GFX9
     return 0
 
 
-def takes_split_k(quant: str, stage: Literal[1, 2], parts: int, kernel_name: str = "") -> bool:
+def takes_split_k(quant: str, stage: Stage, parts: int, kernel_name: str = "") -> bool:
     """Whether a stage asks for the ``_splitk`` module: stage 1 alone.
 
     The name of its kernel says so where a tuned row has one, else the parts that K is split into.
@@ -100,6 +160,11 @@ def takes_split_k(quant: str, stage: Literal[1, 2], parts: int, kernel_name: str
     if kernel_name:
         return "Splitk" in kernel_name
     return quant == "per_1x128" and parts > 1
+
+
+def with_split_k(features: ModuleKey, splits: bool) -> ModuleKey:
+    """Return the features with split K or without."""
+    return dataclasses.replace(features, splitk=splits)
 
 
 def padded_counts(low: int, high: int) -> tuple[int, ...]:
@@ -114,43 +179,28 @@ def padded_counts(low: int, high: int) -> tuple[int, ...]:
 
 
 def routes(features: ModuleKey, shape: Shape, tokens: tuple[int, int]) -> Iterator[Route]:
-    """Yield every route of a token range, for each AITER version, with FlyDSL and without.
-
-    ``shape.tokens`` does not count.
-    """
+    """Yield every route of a token range, under every rules."""
     for padded in padded_counts(*tokens):
-        at = dataclasses.replace(shape, tokens=padded)
-        for version in AITER_VERSIONS:
-            for flydsl in (True, False):
-                yield heuristic_route(features, at, version=version, flydsl=flydsl)
+        for rules in every_rules():
+            yield heuristic_route(features, shape, padded, rules)
 
 
-def reached_block_ms(
-    features: ModuleKey, stage: Literal[1, 2], shape: Shape, tokens: tuple[int, int]
-) -> tuple[int, ...]:
-    """Return every block_m with which a module's stage is called by AITER's heuristic.
+def heuristic_calls(features: ModuleKey, shape: Shape, tokens: tuple[int, int]) -> tuple[Call, ...]:
+    """Return what AITER's heuristic asks of CK2stages for a shape within a range of tokens.
 
     The widest of the AITER versions, with FlyDSL and without: a wheel serves all of them.
+    ``features.splitk`` does not count; of calls that differ in the number of tokens alone the one
+    with the fewest is given.
     """
-    found = {
-        route.block_m for route in routes(features, shape, tokens) if _calls(route, features, stage)
-    }
-    return tuple(sorted(found))
-
-
-def _calls(route: Route, features: ModuleKey, stage: Literal[1, 2]) -> bool:
-    splits = takes_split_k(features.quant, stage, route.split_k)
-    return route.backend(stage) == "ck2stages" and splits == features.splitk
+    found: dict[tuple[ModuleKey, Stage, int], Call] = {}
+    for route in routes(features, shape, tokens):
+        for call in route.asked:
+            found.setdefault((call.features, call.stage, call.block_m), call)
+    return tuple(found.values())
 
 
 def _backends(
-    features: ModuleKey,
-    shape: Shape,
-    padded: int,
-    split: int,
-    *,
-    version: AiterVersion,
-    flydsl: bool,
+    features: ModuleKey, shape: Shape, padded: int, split: int, rules: Rules
 ) -> tuple[tuple[Backend, Backend], str]:
     if _one_stage(features, shape, padded):
         return ("one-stage", "one-stage"), "one-stage-assembly"
@@ -158,7 +208,7 @@ def _backends(
         if features.activation == "swiglu":
             return ("cktile", "cktile"), "swiglu-mxfp4"
         first_stage_weights = features.routed_weight_stage == 1
-        if version != "9bab8388" and flydsl and features.preshuffle and not first_stage_weights:
+        if rules.prefers_flydsl and features.preshuffle and not first_stage_weights:
             return ("flydsl", "flydsl"), "mxfp4-flydsl"
         if features.preshuffle and split > 1:
             return ("cktile", "cktile"), "mxfp4-split-k"

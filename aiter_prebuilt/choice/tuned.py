@@ -1,101 +1,310 @@
-"""AITER's tuned tables: a row for a shape comes before the heuristic of :mod:`dispatch`."""
+"""AITER's tuned tables: a row for a shape comes before the heuristic of :mod:`routing`.
+
+A tuned table gives a block size and two kernel names for a shape; an untuned one lists shapes
+alone.  The columns are those of ``aiter/configs`` at ``9bab8388`` and ``e4048607``
+(``aiter/fused_moe.py``, get_2stage_cfgs).  Runtime and build side read rows with this code.
+"""
 
 from __future__ import annotations
 
 import csv
+import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from aiter_prebuilt import target
+from aiter_prebuilt.call import Call, ModuleKey, Shape, Stage
+from aiter_prebuilt.choice import routing
+from aiter_prebuilt.choice.dispatch import PREFIX
+from aiter_prebuilt.kinds import ACTIVATIONS, QUANTISATIONS, dtypes
 from aiter_prebuilt.values import value_class
-from aiter_prebuilt.wheel.manifest import ModuleKey
 
-CK_PREFIX = "moe_ck2stages_"
-"""Kernel names of CK2stages; any other kernel of a row takes no module of this family."""
+GFX_OF_CU_NUM = {80: "gfx942", 304: "gfx942"}
+"""AITER's own backfill for tables without a gfx column (gfx_from_cu_num), beside the target's."""
+FALLBACK = "flydsl_fallback"
+"""Tag of rows that are not in the table that AITER looks into first."""
 
-_TORCH = {
-    "fp4x2": "torch.float4_e2m1fn_x2",
-    "f8": "torch.float8_e4m3fn",
-    "i8": "torch.int8",
-    "i4": "torch.uint32",
-    "b16": "torch.bfloat16",
-    "f16": "torch.float16",
-}
-_QUANT = {"per_tensor": "per_Tensor", "per_token": "per_Token", "no": "No"}
+REQUIRED = (
+    "token", "model_dim", "inter_dim", "expert", "topk", "act_type", "dtype", "q_dtype_a",
+    "q_dtype_w", "q_type", "use_g1u1", "doweight_stage1",
+)  # fmt: skip
+"""Columns of every table."""
+TUNED_ONLY = ("cu_num", "block_m", "kernelName1", "kernelName2")
+"""Columns that a tuned table has besides."""
+
+_NO_NAMES = ("", "null", "nan", "none")
+_FLAGS = {"0": False, "false": False, "1": True, "true": True}
+
+
+class RowError(ValueError):
+    """A row that cannot be understood; holds a line for each column at fault."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 @value_class(frozen=True, kw_only=True)
 class Row:
-    """AITER's tuned choice for one shape."""
+    """One row: sizes and choice as values, what it is for in AITER's own words."""
 
+    tokens: int
+    """The padded token count that the row answers."""
+    shape: Shape
+    act_type: str
+    dtype: str
+    q_dtype_a: str
+    q_dtype_w: str
+    q_type: str
+    use_g1u1: bool
+    doweight_stage1: bool
+    cu_num: int
+    gfx: str
     block_m: int
+    split_k: int
     kernel_1: str
     kernel_2: str
-    split_k: int
     one_stage: bool
     """Whether one assembly kernel does the whole call; it is ``kernel_1`` then."""
+    tag: str
+    us: float
+    """Microseconds that AITER measured; infinite where the row does not say."""
+
+    @property
+    def gpu(self) -> str:
+        """The gfx column, else AITER's own guess from the number of compute units."""
+        own = {target.load().cu_count: target.load().gfx}
+        return self.gfx or {**GFX_OF_CU_NUM, **own}.get(self.cu_num, f"cu_num {self.cu_num}")
+
+    def features(self, *, preshuffle: bool) -> ModuleKey | None:
+        """Features of the module that the row's shape takes, None for a kind without modules.
+
+        A row does not say whether K is split into a module of its own; a stage does
+        (:meth:`call`).
+        """
+        names = {f"torch.{each.torch}": each.name for each in dtypes().values()}
+        names["torch.int4"] = "i4"
+        a, b, c = (names.get(text) for text in (self.q_dtype_a, self.q_dtype_w, self.dtype))
+        quants = {f"QuantType.{each.aiter}": each.module for each in QUANTISATIONS.values()}
+        quant = quants.get(self.q_type)
+        if a is None or b is None or c is None or quant is None:
+            return None
+        return ModuleKey(
+            a_dtype=a,
+            b_dtype=b,
+            c_dtype=c,
+            preshuffle=preshuffle,
+            activation=self.act_type.removeprefix("ActivationType.").lower(),
+            quant=quant,
+            routed_weight_stage=1 if self.doweight_stage1 else 2,
+        )
+
+    def kernel(self, stage: Stage) -> str:
+        """The kernel that the row names for a stage, empty where it leaves it to the heuristic."""
+        return self.kernel_1 if stage == 1 or self.one_stage else self.kernel_2
+
+    def is_ck2stages(self, stage: Stage) -> bool:
+        """Whether a stage of the row comes to CK2stages by its name, or by having none."""
+        name = self.kernel(stage)
+        return not self.one_stage and (not name or name.startswith(PREFIX))
+
+    def call(self, stage: Stage, features: ModuleKey, tokens: int) -> Call:
+        """The call that AITER makes by this row."""
+        name = self.kernel(stage)
+        splits = routing.takes_split_k(features.quant, stage, self.split_k, name)
+        return Call(
+            features=routing.with_split_k(features, splits),
+            shape=self.shape,
+            stage=stage,
+            tokens=tokens,
+            block_m=self.block_m,
+            kernel_name=name,
+        )
+
+    def key(self) -> tuple[Any, ...]:
+        """What AITER looks a row up by (_INDEX_COLS), and the tag that selects the table."""
+        return (
+            self.gpu, self.cu_num, self.tokens, self.shape, self.act_type, self.dtype,
+            self.q_dtype_a, self.q_dtype_w, self.q_type, self.use_g1u1, self.doweight_stage1,
+            self.tag,
+        )  # fmt: skip
+
+
+def parse(cells: Mapping[str, str]) -> Row:
+    """Return a row from its cells; raises :class:`RowError` with every column at fault."""
+    problems: list[str] = []
+
+    def read(column: str, reader: Callable[[str], Any], expected: str) -> Any:  # noqa: ANN401
+        text = str(cells.get(column) or "").strip()
+        try:
+            return reader(text)
+        except ValueError:
+            problems.append(f"{column}: found {text!r}, expected {expected}")
+
+    def size(column: str) -> Any:  # noqa: ANN401
+        return read(column, _size, "a whole number of 1 or more")
+
+    def whole(column: str) -> Any:  # noqa: ANN401
+        return read(column, _whole, "a whole number")
+
+    def flag(column: str) -> Any:  # noqa: ANN401
+        return read(column, _flag, "0 or 1")
+
+    def member(column: str, enum: str) -> Any:  # noqa: ANN401
+        return read(column, functools.partial(_member, enum), f"a member of {enum}")
+
+    values: dict[str, Any] = {
+        "tokens": size("token"),
+        "shape": {
+            "model_dim": size("model_dim"),
+            "inter_dim": size("inter_dim"),
+            "experts": size("expert"),
+            "topk": size("topk"),
+        },
+        "act_type": member("act_type", "ActivationType"),
+        "q_type": member("q_type", "QuantType"),
+        "use_g1u1": flag("use_g1u1"),
+        "doweight_stage1": flag("doweight_stage1"),
+        "one_stage": flag("run_1stage"),
+        "cu_num": whole("cu_num"),
+        "block_m": whole("block_m"),
+        "split_k": whole("ksplit"),
+    }
+    if problems:
+        raise RowError(problems)
+    values["shape"] = Shape(**values["shape"])
+    return Row(**values, **_texts(cells))
+
+
+def _texts(cells: Mapping[str, str]) -> dict[str, Any]:
+    """What no text can be wrong for."""
+    plain = {name: str(cells.get(name) or "") for name in ("dtype", "q_dtype_a", "q_dtype_w")}
+    gfx = _name(cells.get("gfx"))
+    return {
+        **plain,
+        # AITER fills a missing gfx with 0 where it merges tables.
+        "gfx": "" if gfx == "0" else gfx,
+        "kernel_1": _name(cells.get("kernelName1")),
+        "kernel_2": _name(cells.get("kernelName2")),
+        "tag": _name(cells.get("_tag")),
+        "us": _number(cells.get("us")),
+    }
+
+
+@value_class(frozen=True, kw_only=True)
+class Found:
+    """A row and the table that has it."""
+
+    row: Row
     table: str
 
 
-def lookup(
-    aiter_root: Path,
-    features: ModuleKey,
-    shape: Mapping[str, int],
-    cu_count: int,
-) -> Row | None:
-    """Return the fastest row for a shape (token, model_dim, inter_dim, expert, topk), or None.
+@functools.lru_cache(maxsize=1)
+def read(configs: Path) -> tuple[Found, ...]:
+    """Return the rows of an installed AITER's tables (``aiter/configs``).
 
-    A file that cannot be read is one without rows.  Rows with the tag ``flydsl_fallback`` are not
-    in the table that AITER looks into first.
+    A file that cannot be read is one without rows, and so is a row that cannot be understood.
     """
-    wanted = {name: str(value) for name, value in {**shape, "cu_num": cu_count}.items()}
-    wanted |= {
-        "act_type": f"ActivationType.{features.activation.capitalize()}",
-        "q_dtype_a": _TORCH.get(features.a_dtype, "?"),
-        "q_dtype_w": _TORCH.get(features.b_dtype, "?"),
-        "dtype": _TORCH.get(features.c_dtype, "?"),
-        "q_type": f"QuantType.{_QUANT.get(features.quant, features.quant)}",
-        "doweight_stage1": "1" if features.routed_weight_stage == 1 else "0",
-    }
+    return tuple(_rows(configs))
+
+
+def lookup(
+    configs: Path, features: ModuleKey, shape: Shape, tokens: int, cu_count: int
+) -> Found | None:
+    """Return the fastest row for a shape and a padded token count, or None."""
+    wanted = (tokens, shape, cu_count, *_words(features))
     found = [
-        (_float(row.get("us")), table, row)
-        for table, row in _rows(aiter_root / "configs")
-        if all(row.get(name) == value for name, value in wanted.items())
-        and row.get("_tag") != "flydsl_fallback"
+        each
+        for each in read(configs)
+        if each.row.tag != FALLBACK
+        and each.row.gfx in ("", target.load().gfx)
+        and _wanted(each.row) == wanted
     ]
-    if not found:
-        return None
-    _, table, row = min(found, key=lambda item: (item[0], item[1]))
-    return Row(
-        block_m=_whole(row.get("block_m")),
-        kernel_1=(row.get("kernelName1") or "").strip(),
-        kernel_2=(row.get("kernelName2") or "").strip(),
-        split_k=_whole(row.get("ksplit")),
-        one_stage=_whole(row.get("run_1stage")) != 0,
-        table=table,
+    return min(found, key=lambda each: (each.row.us, each.table), default=None)
+
+
+def _wanted(row: Row) -> tuple[Any, ...]:
+    return (
+        row.tokens, row.shape, row.cu_num,
+        row.act_type, row.q_dtype_a, row.q_dtype_w, row.dtype, row.q_type, row.doweight_stage1,
+    )  # fmt: skip
+
+
+def _words(features: ModuleKey) -> tuple[Any, ...]:
+    """The features in the words of the tables, in the order of :func:`_wanted`."""
+    known, quant = dtypes(), QUANTISATIONS.get(features.quant)
+    activation = ACTIVATIONS.get(features.activation)
+    a, b, c = (
+        f"torch.{known[name].torch}" if name in known else "?"
+        for name in (features.a_dtype, features.b_dtype, features.c_dtype)
+    )
+    return (
+        f"ActivationType.{activation.aiter if activation else '?'}",
+        a,
+        b,
+        c,
+        f"QuantType.{quant.aiter if quant else '?'}",
+        features.routed_weight_stage == 1,
     )
 
 
-def _rows(configs: Path) -> Iterator[tuple[str, dict[str, str]]]:
+def _rows(configs: Path) -> Iterator[Found]:
     paths = [configs / "tuned_fmoe.csv", *sorted((configs / "model_configs").glob("*tuned_fmoe*"))]
     for path in paths:
         if "untuned" in path.name:
             continue
         try:
             with path.open(newline="", encoding="utf-8") as file:
-                for row in csv.DictReader(file):
-                    yield path.name, row
+                for cells in csv.DictReader(file, restval=""):
+                    yield from _understood(cells, path.name)
         except (OSError, ValueError, csv.Error):
             continue
 
 
-def _whole(text: str | None) -> int:
-    value = _float(text)
-    return int(value) if math.isfinite(value) else 0
-
-
-def _float(text: str | None) -> float:
+def _understood(cells: Mapping[str, str], table: str) -> Iterator[Found]:
     try:
-        return float(text or "inf")
+        yield Found(row=parse(cells), table=table)
+    except RowError:
+        return
+
+
+def _whole(text: str) -> int:
+    """AITER's tables hold whole numbers as ``64``, ``64.0`` or nothing (0)."""
+    if not text or text.lower() in ("nan", "none"):
+        return 0
+    return int(text.removesuffix(".0"))
+
+
+def _size(text: str) -> int:
+    value = _whole(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def _flag(text: str) -> bool:
+    value = _FLAGS.get(str(_whole(text)) if text.lower() not in _FLAGS else text.lower())
+    if value is None:
+        raise ValueError(text)
+    return value
+
+
+def _member(enum: str, text: str) -> str:
+    if not text.startswith(f"{enum}.") or not text.removeprefix(f"{enum}.").isidentifier():
+        raise ValueError(text)
+    return text
+
+
+def _name(value: str | None) -> str:
+    text = str(value or "").strip()
+    return "" if text.lower() in _NO_NAMES else text
+
+
+def _number(text: str | None) -> float:
+    try:
+        value = float(text or "inf")
     except ValueError:
-        return float("inf")
+        return math.inf
+    return math.inf if math.isnan(value) else value

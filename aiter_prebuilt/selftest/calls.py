@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from aiter_prebuilt import kinds
 from aiter_prebuilt.selftest.content import Content
-from aiter_prebuilt.selftest.formats import FORMATS, OUT_FORMATS
 from aiter_prebuilt.selftest.problems import Problem, Scales
 from aiter_prebuilt.selftest.tensors import Tensors
 from aiter_prebuilt.values import value_class
-from aiter_prebuilt.wheel.manifest import Contract
 
 OUT = "out"
 
@@ -25,7 +24,7 @@ class Call:
     """Name of a buffer -> its content, without the guard."""
 
 
-def make_call(problem: Problem, before: Content, contract: Contract, tensors: Tensors) -> Call:
+def make_call(problem: Problem, before: Content, tensors: Tensors) -> Call:
     """Put a problem into memory, ``before`` into its output, and return the call."""
     sent: dict[str, Content] = {}
 
@@ -42,33 +41,28 @@ def make_call(problem: Problem, before: Content, contract: Contract, tensors: Te
     def words(name: str, data: Content, dtype: str = "int32") -> Any:  # noqa: ANN401
         return place(name, dtype, (len(data) // 4,), data)
 
-    features = problem.features
+    features, dtypes = problem.features, kinds.dtypes()
     a, w = problem.activations, problem.weights
-    weights = place("w", FORMATS[w.format].torch, w.shape, w.data)
+    weights = place("w", dtypes[w.format].torch, w.shape, w.data)
     arguments = (
-        place("a", FORMATS[a.format].torch, a.shape, a.data),
+        place("a", dtypes[a.format].torch, a.shape, a.data),
         weights,
         weights,
         words("sorted_token_ids", problem.sorted_ids),
         words("sorted_expert_ids", problem.sorted_experts),
         words("num_valid_ids", problem.valid),
-        place(OUT, OUT_FORMATS[features.c_dtype].torch, problem.out_shape, before),
+        place(OUT, dtypes[features.c_dtype].torch, problem.out_shape, before),
         problem.topk,
         problem.kernel_name,
         scale("w_scale", w.scales),
         scale("a_scale", a.scales),
         problem.block_m,
         words("sorted_weights", problem.sorted_weights, "float32") if problem.multiplies else None,
-        _number(contract.quant_types, features.quant),
-        _number(contract.activation_types, features.activation),
+        kinds.QUANTISATIONS[features.quant].number,
+        kinds.ACTIVATIONS[features.activation].number,
         1,
         False,
         None,
         features.preshuffle,
     )
     return Call(function=f"ck_moe_stage{problem.stage}", arguments=arguments, sent=sent)
-
-
-def _number(known: Mapping[str, int], name: str) -> int:
-    """AITER's number of a type; the manifest has its own names (``per_Token``), we lower ones."""
-    return next(value for key, value in known.items() if key.lower() == name.lower())

@@ -1,6 +1,7 @@
 """Number formats of operands: values drawn from a seed as bytes, and what the bytes mean.
 
-The formats are OCP's (fp4 e2m1, fp8 e4m3, e8m0) and IEEE's, under AITER's short names.
+The formats are OCP's (fp4 e2m1, fp8 e4m3, e8m0) and IEEE's, under the names of
+:mod:`aiter_prebuilt.kinds`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ NAN_E8M0 = 0xFF
 class Format:
     """How an operand holds its values."""
 
-    torch: str
-    """Name of the dtype that AITER hands over."""
     bits: int
     """Of one value in the logical layout; int4 takes a byte there."""
     rms: float
@@ -93,28 +92,25 @@ def round_f32(values: Sequence[float]) -> list[float]:
 
 FORMATS: Mapping[str, Format] = {
     "fp4x2": Format(
-        torch="float4_e2m1fn_x2",
         bits=4,
         rms=math.sqrt(8.59375),
         draw=lambda raw, _rms: raw,
         decode=lambda data: list(chain.from_iterable(map(_FP4_PAIRS.__getitem__, data))),
     ),
     "f8": Format(
-        torch="float8_e4m3fn",
         bits=8,
         rms=92.0,
         draw=lambda raw, _rms: raw.translate(_NO_NAN),
         decode=lambda data: list(map(E4M3.__getitem__, data)),
     ),
     "i4": Format(
-        torch="uint32",
         bits=8,
         rms=4.6,
         draw=lambda raw, _rms: raw.translate(_INT4),
         decode=lambda data: list(map(float, array("b", data))),
     ),
-    "b16": Format(torch="bfloat16", bits=16, rms=1.0, draw=_bf16, decode=decode_bf16),
-    "f16": Format(torch="float16", bits=16, rms=1.0, draw=_f16, decode=decode_f16),
+    "b16": Format(bits=16, rms=1.0, draw=_bf16, decode=decode_bf16),
+    "f16": Format(bits=16, rms=1.0, draw=_f16, decode=decode_f16),
 }
 """AITER's short name -> format."""
 
@@ -123,7 +119,6 @@ FORMATS: Mapping[str, Format] = {
 class OutFormat:
     """How a kernel writes its results; both take two bytes."""
 
-    torch: str
     roundoff: float
     """Unit roundoff."""
     smallest: float
@@ -138,14 +133,12 @@ NEGATIVE_ZERO = b"\x00\x80"
 
 OUT_FORMATS: Mapping[str, OutFormat] = {
     "b16": OutFormat(
-        torch="bfloat16",
         roundoff=2.0**-8,
         smallest=2.0**-126,
         mark=b"\xa5\x7f",
         decode=decode_bf16,
     ),
     "f16": OutFormat(
-        torch="float16",
         roundoff=2.0**-11,
         smallest=2.0**-14,
         mark=b"\xa5\x7d",

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import Literal
 
+from aiter_prebuilt.call import ModuleKey, Stage
 from aiter_prebuilt.selftest import layouts
 from aiter_prebuilt.selftest.content import Content
 from aiter_prebuilt.selftest.formats import FORMATS, NAN_E8M0, OUT_FORMATS, round_f32, stream
 from aiter_prebuilt.values import value_class
-from aiter_prebuilt.wheel.manifest import Instance, Kernel, Module, ModuleKey
+from aiter_prebuilt.wheel.manifest import Instance, Kernel, Module
 
 TOKENS, TOPK, EXPERTS = 4, 2, 3
 USED = (0, 2)
@@ -93,7 +93,7 @@ class Problem:
     """All that one call takes, and what the reference has to know."""
 
     features: ModuleKey
-    stage: Literal[1, 2]
+    stage: Stage
     tokens: int
     topk: int
     n: int

@@ -23,7 +23,6 @@ from aiter_prebuilt.selftest.reference import Expected, expect
 from aiter_prebuilt.selftest.report import LaunchResult
 from aiter_prebuilt.selftest.tensors import Tensors
 from aiter_prebuilt.values import value_class
-from aiter_prebuilt.wheel.manifest import Contract
 
 NULL, OWN, GRAPH, REPLAY = "null stream", "own stream", "graph", "graph replay"
 WAYS = (NULL, OWN, GRAPH, REPLAY)
@@ -35,7 +34,6 @@ class Bench:
 
     runtime: Hip
     tensors: Tensors
-    contract: Contract
     functions: Any
     """A module with ``ck_moe_stage1`` and ``ck_moe_stage2``: ours, or AITER's stubs."""
     prefix: str = ""
@@ -82,7 +80,7 @@ def run_case(case: Case, bench: Bench, *, seed: int, ways: tuple[str, ...]) -> l
     expected = expect(problem)
     results: list[LaunchResult] = []
     try:
-        call = make_call(problem, before(problem), bench.contract, bench.tensors)
+        call = make_call(problem, before(problem), bench.tensors)
         prepared = Prepared(problem=problem, expected=expected, call=call, bench=bench)
         first = b""
         for result, out in _each_way(prepared, ways):

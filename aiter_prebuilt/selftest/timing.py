@@ -13,12 +13,13 @@ import math
 import random
 import statistics
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from aiter_prebuilt.choice import dispatch
+from aiter_prebuilt import call as moe
+from aiter_prebuilt.choice import dispatch, routing
 from aiter_prebuilt.selftest.calls import Call, make_call
 from aiter_prebuilt.selftest.content import Content, Repeated
 from aiter_prebuilt.selftest.device import DeviceFacts, Hip
@@ -39,7 +40,7 @@ from aiter_prebuilt.selftest.problems import (
 from aiter_prebuilt.selftest.report import Timing
 from aiter_prebuilt.selftest.run import Bench
 from aiter_prebuilt.values import value_class
-from aiter_prebuilt.wheel.manifest import Deployment, ModuleKey
+from aiter_prebuilt.wheel.manifest import Deployment
 
 WARM_UP, REPEATS = 10, 100
 _EMULATED = (1, 3)
@@ -52,55 +53,45 @@ EMULATED = "emulated: times mean nothing"
 
 
 @value_class(frozen=True, kw_only=True)
-class Shape:
+class Sized:
     """A call of a deployment that takes a kernel."""
 
     deployment: Deployment
-    tokens: int
-    n: int
-    k: int
+    call: moe.Call
 
     def text(self) -> str:
         """Return its numbers for people."""
-        of = self.deployment
-        return f"tokens={self.tokens} n={self.n} k={self.k} experts={of.experts} topk={of.topk}"
+        shape, gemm = self.call.shape, self.call.gemm
+        return (
+            f"tokens={self.call.tokens} n={gemm.n} k={gemm.k} experts={shape.experts}"
+            f" topk={shape.topk}"
+        )
 
 
-def shapes_of(case: Case, deployments: Iterable[Deployment]) -> list[Shape]:
+def sizes_of(case: Case, deployments: Iterable[Deployment]) -> list[Sized]:
     """Return the calls of deployments that take this kernel: the fewest and the most tokens."""
-    found: dict[tuple[int, int, int, int], list[Shape]] = {}
+    found: list[Sized] = []
+    seen: set[moe.Shape] = set()
     for deployment in deployments:
-        if deployment.features != case.module.features:
+        if deployment.features != case.module.features or deployment.shape in seen:
             continue
-        dims = (deployment.inter_dim, deployment.model_dim)
-        n, k = dims if case.instance.stage == 1 else reversed(dims)
-        for tokens in tiers(deployment):
-            if _takes(case, deployment, tokens, k):
-                shape = Shape(deployment=deployment, tokens=tokens, n=n, k=k)
-                found.setdefault((n, k, deployment.experts, deployment.topk), []).append(shape)
-    return [shape for own in found.values() for shape in {id(s): s for s in _ends(own)}.values()]
+        seen.add(deployment.shape)
+        counts = routing.padded_counts(deployment.tokens_min, deployment.tokens_max)
+        own = [call for tokens in counts for call in _calls(case, deployment, tokens)]
+        ends = own[:1] + own[1:][-1:]
+        found += [Sized(deployment=deployment, call=call) for call in ends]
+    return found
 
 
-def _ends(shapes: Sequence[Shape]) -> tuple[Shape, Shape]:
-    ordered = sorted(shapes, key=lambda shape: shape.tokens)
-    return ordered[0], ordered[-1]
-
-
-def tiers(deployment: Deployment) -> list[int]:
-    """Return the token counts at which AITER's choice changes."""
-    counts = {deployment.tokens_min, deployment.tokens_max}
-    counts |= {1 << bits for bits in range(deployment.tokens_max.bit_length())}
-    return sorted(c for c in counts if deployment.tokens_min <= c <= deployment.tokens_max)
-
-
-def _takes(case: Case, deployment: Deployment, tokens: int, k: int) -> bool:
-    inter_dim = deployment.inter_dim
-    block_m = dispatch.choose_block_m(
-        deployment.features.quant, tokens, deployment.topk, deployment.experts, inter_dim
-    )
-    stage = case.instance.stage
-    chosen = dispatch.select_instance(case.module.instances, stage, block_m, inter_dim)
-    return chosen == case.instance and dispatch.select_kernel(chosen, k) == case.kernel
+def _calls(case: Case, deployment: Deployment, tokens: int) -> Iterator[moe.Call]:
+    """Yield the call of a batch that takes this kernel, by AITER's heuristic."""
+    variant = (case.kernel.main_loop, case.kernel.tail)
+    calls = routing.heuristic_calls(deployment.features, deployment.shape, (tokens, tokens))
+    for call in calls:
+        if call.stage == case.instance.stage and call.features == deployment.features:
+            choice = dispatch.choose(case.module.instances, call)
+            if choice.instance == case.instance and choice.variant == variant:
+                yield call
 
 
 def measure(
@@ -117,13 +108,13 @@ def measure(
         problem = make_problem(case, seed=1)
         return [_timed(label, problem, before(problem), bench, other, _EMULATED)]
     timings = []
-    for shape in shapes_of(case, deployments):
-        recipe = f"{shape.deployment.recipe} tp={shape.deployment.tp}"
-        label = Label(case=case, shape=shape.text(), recipe=recipe, note="")
-        if (size := bytes_of(case, shape)) > _ROOM * device.memory_bytes:
+    for sized in sizes_of(case, deployments):
+        recipe = f"{sized.deployment.recipe} tp={sized.deployment.tp}"
+        label = Label(case=case, shape=sized.text(), recipe=recipe, note="")
+        if (size := bytes_of(case, sized.call)) > _ROOM * device.memory_bytes:
             timings.append(label.with_note(f"not measured: {size / 1e9:.1f} GB do not fit"))
             continue
-        problem = large_problem(case, shape)
+        problem = large_problem(case, sized.call)
         out = Repeated(bytes(_BLOCK), 2 * math.prod(problem.out_shape))
         timings.append(_timed(label, problem, out, bench, other, (WARM_UP, REPEATS)))
     nothing = Label(case=case, shape="", recipe="", note="")
@@ -174,7 +165,7 @@ def _timed(
     other: ModuleType | None,
     counts: tuple[int, int],
 ) -> Timing:
-    call = make_call(problem, out, bench.contract, bench.tensors)
+    call = make_call(problem, out, bench.tensors)
     own = median(call, bench.functions, bench.runtime, counts)
     beside = None if other is None else median(call, other, bench.runtime, counts)
     bench.tensors.release()
@@ -206,73 +197,63 @@ def load_build(stock_name: str, path: Path) -> ModuleType:
     return module
 
 
-def bytes_of(case: Case, shape: Shape) -> int:
+def bytes_of(case: Case, call: moe.Call) -> int:
     """Return about how much memory a call takes: weights, activations and output."""
-    features, of = features_of(case), shape.deployment
-    weights = of.experts * shape.n * shape.k * FORMATS[features.b_dtype].bits // 8
-    slots = shape.tokens * of.topk
-    if case.instance.stage == 1:
-        return (
-            2 * weights
-            + shape.tokens * shape.k * FORMATS[features.a_dtype].bits // 8
-            + (2 * slots * shape.n)
-        )
-    return (
-        weights
-        + slots * shape.k * FORMATS[features.a_dtype].bits // 8
-        + (2 * shape.tokens * shape.n)
-    )
+    features, gemm = features_of(case), call.gemm
+    slots = call.tokens * call.shape.topk
+    weights = call.shape.experts * gemm.n * gemm.k * FORMATS[features.b_dtype].bits // 8
+    of_row = gemm.k * FORMATS[features.a_dtype].bits // 8
+    if call.stage == 1:
+        return 2 * weights + call.tokens * of_row + 2 * slots * gemm.n
+    return weights + slots * of_row + 2 * call.tokens * gemm.n
 
 
-def large_problem(case: Case, shape: Shape) -> Problem:
+def large_problem(case: Case, call: moe.Call) -> Problem:
     """Return a call of a deployment's size; nothing is known of what it gives."""
-    features, of = features_of(case), shape.deployment
-    stage, block_m = case.instance.stage, case.instance.block_m
-    ids, experts = _sorting(shape, block_m)
-    rows = shape.tokens * (1 if stage == 1 else of.topk)
-    leading = (shape.tokens,) if stage == 1 else (shape.tokens, of.topk)
-    each = (2 if stage == 1 else 1) * shape.n
-    mx = SCALES[features.quant] == "mx"
+    features, shape, gemm = features_of(case), call.shape, call.gemm
+    ids, experts = _sorting(call)
+    rows = call.tokens * (1 if call.stage == 1 else shape.topk)
+    leading = (call.tokens,) if call.stage == 1 else (call.tokens, shape.topk)
+    each = (2 if call.stage == 1 else 1) * gemm.n
     # The scales of MX activations stand in the order of the sorted rows, in tiles of 32.
-    a_rows = _Rows(
-        rows=-(-len(ids) // 32) * 32 if mx else rows, group=rows, k=shape.k, weight=False
-    )
-    w_rows = _Rows(rows=of.experts * each, group=each, k=shape.k, weight=True)
+    scaled = -(-len(ids) // 32) * 32 if SCALES[features.quant] == "mx" else rows
+    a_rows = _Rows(rows=scaled, group=rows, k=gemm.k, weight=False)
+    w_rows = _Rows(rows=shape.experts * each, group=each, k=gemm.k, weight=True)
     return Problem(
         features=features,
-        stage=stage,
-        tokens=shape.tokens,
-        topk=of.topk,
-        n=shape.n,
-        k=shape.k,
-        block_m=block_m,
+        stage=call.stage,
+        tokens=call.tokens,
+        topk=shape.topk,
+        n=gemm.n,
+        k=gemm.k,
+        block_m=call.block_m,
         kernel_name=case.instance.name,
-        activations=_large(features.a_dtype, (*leading, shape.k), _scales(features, a_rows)),
-        weights=_large(features.b_dtype, (of.experts, each, shape.k), _scales(features, w_rows)),
+        activations=_large(features.a_dtype, (*leading, gemm.k), _scales(features, a_rows)),
+        weights=_large(features.b_dtype, (shape.experts, each, gemm.k), _scales(features, w_rows)),
         routing=(),
         routed_weights=(),
         sorted_ids=struct.pack(f"<{len(ids)}i", *ids),
         sorted_weights=struct.pack("<f", 0.125) * len(ids),
         sorted_experts=struct.pack(f"<{len(experts)}i", *experts),
-        valid=struct.pack("<2i", len(experts) * block_m, shape.tokens),
+        valid=struct.pack("<2i", len(experts) * call.block_m, call.tokens),
     )
 
 
-def _sorting(shape: Shape, block_m: int) -> tuple[list[int], list[int]]:
+def _sorting(call: moe.Call) -> tuple[list[int], list[int]]:
     """Sorted rows and the expert of each block, every token with ``topk`` experts at random."""
-    of, draw = shape.deployment, random.Random(1)  # noqa: S311  a routing, no secret
-    rows: list[list[int]] = [[] for _ in range(of.experts)]
-    for token in range(shape.tokens):
-        for slot, expert in enumerate(draw.sample(range(of.experts), of.topk)):
+    shape, draw = call.shape, random.Random(1)  # noqa: S311  a routing, no secret
+    rows: list[list[int]] = [[] for _ in range(shape.experts)]
+    for token in range(call.tokens):
+        for slot, expert in enumerate(draw.sample(range(shape.experts), shape.topk)):
             rows[expert].append(slot << _SLOT_SHIFT | token)
-    padding = of.topk << _SLOT_SHIFT | shape.tokens
+    padding = shape.topk << _SLOT_SHIFT | call.tokens
     ids: list[int] = []
     experts: list[int] = []
     for expert, own in enumerate(rows):
-        blocks = -(-len(own) // block_m)
-        ids += own + [padding] * (blocks * block_m - len(own))
+        blocks = -(-len(own) // call.block_m)
+        ids += own + [padding] * (blocks * call.block_m - len(own))
         experts += [expert] * blocks
-    size = shape.tokens * of.topk + of.experts * block_m - of.topk
+    size = shape.sorted_rows(call.tokens, call.block_m)
     return ids + [padding] * (size - len(ids)), experts
 
 
@@ -306,7 +287,7 @@ class _Rows:
     weight: bool
 
 
-def _scales(features: ModuleKey, of: _Rows) -> Scales | None:
+def _scales(features: moe.ModuleKey, of: _Rows) -> Scales | None:
     """Scales of about 2**-6, as many as there have to be."""
     kind = SCALES[features.quant]
     if kind == "none":

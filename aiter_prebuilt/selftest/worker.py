@@ -149,7 +149,6 @@ def _one(
         bench = run.Bench(
             runtime=runtime,
             tensors=tensors,
-            contract=modules.entries[case.module.name].contract,
             functions=modules.functions(case.module.name),
             prefix="" if task.kind == "plain" else f"{task.kind}, ",
         )

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from aiter_prebuilt import settings, target
+from aiter_prebuilt.call import ModuleKey
 from aiter_prebuilt.choice import explain, routing
 from aiter_prebuilt.errors import PrebuiltError
 from aiter_prebuilt.host import aiter as contract
 from aiter_prebuilt.host import hip
 from aiter_prebuilt.tools import doctor, provenance, seed, selftest, show, wheelcheck
 from aiter_prebuilt.wheel import store
-from aiter_prebuilt.wheel.manifest import Deployment, ModuleKey
+from aiter_prebuilt.wheel.manifest import Deployment
 
-JSON_SCHEMA = 1
+JSON_SCHEMA = 2
 """Raised by one whenever a reader of the old JSON output would misread the new one."""
 
 OK, FOUND, USAGE, FAILED, WRONG = 0, 1, 2, 3, 5
@@ -175,8 +176,8 @@ def _explain(parsed: argparse.Namespace) -> int:
     shelves = store.read_all()
     answers: list[explain.Answer] = []
     at = _aiter_at(parsed)
-    for features, shapes in _calls(parsed, shelves):
-        answers += explain.explain(shapes, features, store.entries(shelves), at)
+    for features, questions in _calls(parsed, shelves):
+        answers += explain.explain(questions, features, store.entries(shelves), at)
     names = {answer.stock_name for answer in answers}
     asked = settings.read()
     states = [state for state in doctor.examine(asked).modules if state.stock_name in names]
@@ -185,7 +186,7 @@ def _explain(parsed: argparse.Namespace) -> int:
         _print_json(parsed, answers=found, host=[dataclasses.asdict(state) for state in states])
     else:
         print(show.answers(answers, states))
-    return FOUND if any(answer.compiles for answer in answers) else OK
+    return FOUND if any(answer.compiles or answer.refused for answer in answers) else OK
 
 
 def _aiter_at(parsed: argparse.Namespace) -> explain.AiterAt:
@@ -197,14 +198,17 @@ def _aiter_at(parsed: argparse.Namespace) -> explain.AiterAt:
     known: dict[str, routing.AiterVersion] = {name: name for name in routing.AITER_VERSIONS}
     return explain.AiterAt(
         root=root,
-        version=known.get(version, routing.AITER_VERSIONS[-1]),
-        flydsl=parsed.flydsl if parsed.flydsl is not None else hip.is_installed("flydsl"),
+        rules=routing.Rules(
+            version=known.get(version, routing.AITER_VERSIONS[-1]),
+            flydsl=parsed.flydsl if parsed.flydsl is not None else hip.is_installed("flydsl"),
+            cu_count=target.load().cu_count,
+        ),
     )
 
 
 def _calls(
     parsed: argparse.Namespace, shelves: tuple[store.Shelf, ...]
-) -> list[tuple[ModuleKey, list[explain.Shape]]]:
+) -> list[tuple[ModuleKey, list[explain.Question]]]:
     if parsed.recipe is not None:
         return _recipe_calls(parsed.recipe, shelves)
     features = ModuleKey(
@@ -218,7 +222,7 @@ def _calls(
         splitk=parsed.splitk,
     )
     if parsed.shapes is not None:
-        return [(features, explain.read_shapes(parsed.shapes, _DEFAULTS))]
+        return [(features, explain.read_questions(parsed.shapes, _DEFAULTS))]
     given = {
         "model_dim": parsed.model_dim,
         "inter_dim": parsed.inter_dim,
@@ -229,13 +233,17 @@ def _calls(
         "kernel_2": parsed.kernel_name2,
     }
     tokens = parsed.tokens or [None]
-    shapes = [explain.shape_of({**given, "tokens": count}, "command line") for count in tokens]
-    return [(features, shapes)]
+    return [
+        (
+            features,
+            [explain.question_of({**given, "tokens": count}, "command line") for count in tokens],
+        )
+    ]
 
 
 def _recipe_calls(
     name: str, shelves: tuple[store.Shelf, ...]
-) -> list[tuple[ModuleKey, list[explain.Shape]]]:
+) -> list[tuple[ModuleKey, list[explain.Question]]]:
     known = [
         deployment
         for shelf in shelves
@@ -251,24 +259,15 @@ def _recipe_calls(
     return [(deployment.features, _token_tiers(deployment)) for deployment in chosen]
 
 
-def _token_tiers(deployment: Deployment) -> list[explain.Shape]:
-    """One shape for each power of two in the range: AITER's choice changes only there."""
+def _token_tiers(deployment: Deployment) -> list[explain.Question]:
+    """One question for each power of two in the range: AITER's choice changes only there."""
     counts = {deployment.tokens_min, deployment.tokens_max}
     counts |= {
         1 << bits
         for bits in range(deployment.tokens_max.bit_length())
         if deployment.tokens_min <= 1 << bits <= deployment.tokens_max
     }
-    return [
-        explain.Shape(
-            tokens=count,
-            model_dim=deployment.model_dim,
-            inter_dim=deployment.inter_dim,
-            experts=deployment.experts,
-            topk=deployment.topk,
-        )
-        for count in sorted(counts)
-    ]
+    return [explain.Question(shape=deployment.shape, tokens=count) for count in sorted(counts)]
 
 
 def _seed(parsed: argparse.Namespace) -> int:

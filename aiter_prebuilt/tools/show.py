@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiter_prebuilt.choice import explain
+from aiter_prebuilt.choice.dispatch import short_name
 from aiter_prebuilt.host.gpu import counted
 from aiter_prebuilt.tools import doctor as examination
 from aiter_prebuilt.tools import provenance as provenance_facts
@@ -27,7 +28,7 @@ def modules(shelves: tuple[store.Shelf, ...]) -> str:
         (
             entry.module.coverage,
             ",".join(entry.module.gfx_targets),
-            len(entry.module.instances),
+            len(entry.module.built),
             size(entry.module.size),
             entry.module.key[:8],
             entry.module.name,
@@ -47,7 +48,7 @@ def modules_json(shelves: tuple[store.Shelf, ...]) -> dict[str, Any]:
     found = []
     for entry in store.entries(shelves):
         raw = dataclasses.asdict(entry.module)
-        raw["instances"] = [instance["name"] for instance in raw["instances"]]
+        raw["instances"] = [instance.name for instance in entry.module.built]
         found.append({**raw, "path": str(entry.path)})
     problems = [dataclasses.asdict(shelf.reason) for shelf in shelves if shelf.reason is not None]
     return {"modules": found, "problems": problems}
@@ -194,24 +195,19 @@ def _merged(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
 
 def _answer_row(answer: explain.Answer) -> tuple[object, ...]:
     takes = answer.note
-    if answer.instance is not None:
-        loop = "main" if answer.main_loop else "nomain"
-        takes = f"{answer.coverage} {_short(answer.instance)}.{loop}_{answer.tail}"
+    if answer.instance is not None and answer.variant is not None:
+        main_loop, tail = answer.variant
+        kernel = short_name(f"{answer.instance}.{'main' if main_loop else 'nomain'}_{tail}")
+        takes = f"{answer.coverage} {kernel}{f' ({answer.note})' if answer.note else ''}"
     return (
-        answer.shape.tokens,
-        answer.shape.inter_dim,
-        answer.stage,
-        answer.block_m,
+        answer.call.tokens,
+        answer.call.shape.inter_dim,
+        answer.call.stage,
+        answer.call.block_m,
         answer.choice,
-        "yes" if answer.compiles else "no",
+        "refused" if answer.refused else "yes" if answer.compiles else "no",
         takes,
     )
-
-
-def _short(instance: str) -> str:
-    """Stage, tile, waves and pipeline: what tells instances of one module apart."""
-    parts = instance.split("_")  # moe_ck2stages_gemm1_<tile>_<waves>_<element op>_<pipeline>_...
-    return "_".join([*parts[2:5], parts[6]]) if len(parts) > 6 else instance  # noqa: PLR2004
 
 
 def steps(found: Sequence[seed.Step], wish: seed.Wish) -> str:

@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from aiter_prebuilt.call import ModuleKey, Shape, Stage, Tail
 from aiter_prebuilt.values import value_class
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised by one whenever a reader of the old schema would misread the new one."""
 
 MANIFEST_NAME = "manifest.json"
@@ -41,7 +42,7 @@ class Kernel:
 
     main_loop: bool
     """Whether it is the one with CK's main K loop (HasMainKBlockLoop)."""
-    tail: Literal["odd", "even", "full"]
+    tail: Tail
     """CK's TailNumber for which it was instantiated."""
     symbol: str
     vgprs: int
@@ -86,45 +87,19 @@ class Instance:
     """One CK device-op instance, under AITER's name for it."""
 
     name: str
-    stage: Literal[1, 2]
+    stage: Stage
     block_m: int
     n_per_block: int
     k_per_block: int
     """Elements of K that one main-loop step consumes (256 for two-a-byte fp4x2)."""
     prefetch_stages: int
-    """CK's main loop runs where ceil(K / k_per_block) is greater than this."""
+    """CK's main loop runs where K / k_per_block is greater than this."""
+    tails: Literal["parity", "full"]
+    """Whether it has a kernel for odd and one for even K steps, or one for both."""
     reached_by: tuple[Reach, ...]
     """Empty: by kernelName only."""
-    kernels: tuple[Kernel, ...]
-
-
-@value_class(frozen=True, kw_only=True)
-class ModuleKey:
-    """The call features that choose a module: the parts of AITER's module name."""
-
-    a_dtype: str
-    b_dtype: str
-    c_dtype: str
-    preshuffle: bool
-    activation: str
-    quant: str
-    routed_weight_stage: Literal[1, 2]
-    splitk: bool = False
-
-    @property
-    def stock_name(self) -> str:
-        """AITER's name of the module that holds all instances for these features."""
-        parts = [
-            "module_moe_ck2stages",
-            self.a_dtype,
-            self.b_dtype,
-            "preshuffle_on" if self.preshuffle else "preshuffle_off",
-            self.c_dtype,
-            self.activation,
-            "per_1x128" if self.quant == "per_128x128" else self.quant,
-            f"mulWeightStage{self.routed_weight_stage}",
-        ]
-        return "_".join([*parts, "splitk"] if self.splitk else parts)
+    kernels: tuple[Kernel, ...] = ()
+    """Those that the module holds; none where the instance is left out."""
 
 
 @value_class(frozen=True, kw_only=True)
@@ -164,12 +139,17 @@ class Module:
     """DT_NEEDED sonames."""
     recipes: tuple[str, ...]
     instances: tuple[Instance, ...]
+    """All of AITER's module in its order, also those that are left out: a call for such a one is
+    handed on.  Empty for a harvested module."""
     aiter_seconds: float | None = None
     """CPU seconds that AITER's own TUs of this module took where they were measured."""
     harvest: Harvest | None = None
     """None for a module of this project's own."""
-    names_left_out: tuple[str, ...] = ()
-    """AITER's instances that it knows by name and does not hold: such a call is handed on."""
+
+    @property
+    def built(self) -> tuple[Instance, ...]:
+        """The instances of which it holds kernels."""
+        return tuple(instance for instance in self.instances if instance.kernels)
 
 
 @value_class(frozen=True, kw_only=True)
@@ -204,15 +184,11 @@ class BuildRecord:
 
 @value_class(frozen=True, kw_only=True)
 class Deployment:
-    """One deployment of a recipe at one tensor-parallel size, for ``aiter-prebuilt explain``."""
+    """One module of a recipe at one tensor-parallel size, and the batches that it has to serve."""
 
     recipe: str
     tp: int
-    model_dim: int
-    inter_dim: int
-    """MoE intermediate size of one GPU."""
-    experts: int
-    topk: int
+    shape: Shape
     tokens_min: int
     tokens_max: int
     features: ModuleKey

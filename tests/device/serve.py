@@ -26,7 +26,7 @@ def main() -> None:
     from aiter.ops import moe_op
 
     entry = next(e for e in store.entries(store.read_all()) if e.module.coverage == "deployed")
-    bench = run.Bench(runtime=runtime, tensors=tensors, contract=entry.contract, functions=moe_op)
+    bench = run.Bench(runtime=runtime, tensors=tensors, functions=moe_op)
     launches = []
     for stage in (1, 2):
         covered = next(case for case in cases_of(entry) if case.instance.stage == stage)

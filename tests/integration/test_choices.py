@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from aiter_prebuilt.wheel.manifest import ModuleKey
+from aiter_prebuilt.call import Call, ModuleKey, Shape
+from aiter_prebuilt.choice.dispatch import choose as choose_here
 from prebuild.compile.flags import resolve_flags
 from prebuild.core import identity, proc
 from prebuild.core.model import Plan, PlannedModule
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
 from prebuild.generate.sources import generate
-from prebuild.plan import rules
 from prebuild.plan.make import make_plan
 from prebuild.recipe.recipes import Recipe
 from prebuild.toolchain import Toolchain
@@ -123,9 +123,17 @@ def test_without_a_known_name_the_heuristic_decides(
     choose: Choose, module: PlannedModule, stage: Any, name: str
 ) -> None:
     for block_m, inter_dim in itertools.product(BLOCK_MS, INTER_DIMS):
-        position = rules.heuristic_choice(module.family, stage, block_m, inter_dim)
-        expected = None if position is None else module.instances[position].name
-        assert choose(stage, name, block_m, inter_dim) == (expected, bool(name))
+        call = Call(
+            features=module.features,
+            shape=Shape(model_dim=4096, inter_dim=inter_dim, experts=64, topk=8),
+            stage=stage,
+            tokens=64,
+            block_m=block_m,
+            kernel_name=name,
+        )
+        found = choose_here([instance.facts for instance in module.instances], call)
+        expected = found.instance.name if found.instance is not None else None
+        assert choose(stage, name, block_m, inter_dim) == (expected, found.name_unknown)
 
 
 def test_every_name_of_aiters_own_module_is_known(choose: Choose, facts: Any) -> None:

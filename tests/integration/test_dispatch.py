@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from aiter_prebuilt.choice.dispatch import loop_of, select_instance
+from aiter_prebuilt.call import Call as Asked
+from aiter_prebuilt.call import Shape
+from aiter_prebuilt.choice.dispatch import built_kernel, choose, variant_of
 from aiter_prebuilt.wheel.manifest import Instance
 from prebuild.pipeline.manifest import SIGNATURES
 from prebuild.recording import Call, Recorder
@@ -46,15 +48,24 @@ def record(
 
 
 def expected(kimi: KimiWheel, stage: Any, block_m: int, inter_dim: int, name: str = "") -> Instance:
-    instances = kimi.manifest.modules[0].instances
-    found = select_instance(instances, stage, block_m, inter_dim, name)
+    (module,) = kimi.manifest.modules
+    assert module.features is not None
+    asked = Asked(
+        features=module.features,
+        shape=Shape(model_dim=MODEL_DIM, inter_dim=inter_dim, experts=384, topk=TOP_K),
+        stage=stage,
+        tokens=64,
+        block_m=block_m,
+        kernel_name=name,
+    )
+    found = choose(module.instances, asked).instance
     assert found is not None
     return found
 
 
 def check_launch(launch: LaunchRecord, instance: Instance, *, n: int, k: int, rows: int) -> None:
-    main_loop, tail = loop_of(instance, k)
-    (kernel,) = [x for x in instance.kernels if (x.main_loop, x.tail) == (main_loop, tail)]
+    kernel = built_kernel(instance, variant_of(instance, k))
+    assert kernel is not None
     assert launch.symbol == kernel.symbol
     blocks = -(-n // instance.n_per_block), -(-rows // instance.block_m)
     assert launch.grid == (*blocks, 1)

@@ -15,16 +15,17 @@ from typing import Any
 
 import pytest
 
+from aiter_prebuilt.call import Call as AitersCall
+from aiter_prebuilt.choice.dispatch import choose
+from aiter_prebuilt.kinds import QUANTISATIONS
 from prebuild.compile.build import compile_units
 from prebuild.compile.units import Unit
-from prebuild.core import identity
 from prebuild.core.model import PlannedInstance
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
 from prebuild.inspect.codeobject import KernelFacts
 from prebuild.pipeline import build as pipeline
 from prebuild.pipeline.manifest import Inspected
-from prebuild.plan import rules
 from prebuild.plan.make import make_plan
 from prebuild.recipe.recipes import Recipe
 from prebuild.recording import Call, Recorder
@@ -184,7 +185,7 @@ def arguments(
         tensor(0x90000, "float32", TOKENS * TOP_K) if scaled else None,
         block_m or item.block_m[0],
         tensor(0xA0000, "float32", 64) if weighted else None,
-        identity.QUANT_TYPES[item.quant],
+        QUANTISATIONS[item.quant].number,
         0,
         0 if stage == 1 else 1,
         False,
@@ -258,25 +259,28 @@ BLOCK_MS = (16, 32, 33, 64, 128, 256)
 INTER_DIMS = (128, 192, 256, 384, 512, 1024)
 
 
-def outcome(
-    module: Inspected, item: Recipe, stage: Any, call: tuple[int, int, str]
-) -> tuple[str, str]:
-    """What the planner's rules and CK's own say of a call: (what happens, which kernel or why)."""
+def outcome(module: Inspected, stage: Any, call: tuple[int, int, str]) -> tuple[str, str]:
+    """What the planner's choice says of a call: (what happens, which kernel or why)."""
     (block_m, inter_dim, name), planned = call, module.planned
-    named = [i for i in planned.instances if i.name == name]
-    position = rules.heuristic_choice(planned.family, stage, block_m, inter_dim)
-    if not named and position is None:
+    (deployment,) = RECIPES[planned.recipes[0]].deployments(planned.features)
+    asked = AitersCall(
+        features=planned.features,
+        shape=replace(deployment.shape, inter_dim=inter_dim),
+        stage=stage,
+        tokens=TOKENS,
+        block_m=block_m,
+        kernel_name=name,
+    )
+    choice = choose([instance.facts for instance in planned.instances], asked)
+    if choice.instance is None:
         return "raised", "ValueError"
-    chosen = named[0] if named else planned.instances[position or 0]
+    (chosen,) = [each for each in planned.instances if each.facts == choice.instance]
     if not chosen.built:
         return "handed on", "has no instance for"
-    n, k = (inter_dim, item.hidden_size) if stage == 1 else (item.hidden_size, inter_dim)
-    facts = planned.family.instances[planned.instances.index(chosen)]
-    if rules.shape_problem(planned.family, facts, n, k):
+    if choice.refusal is not None:
         return "raised", "RuntimeError"
-    variant = rules.kernel_for_k(planned.family, chosen.tile, k)
     for kernel in chosen.kernels:
-        if (kernel.main_loop, kernel.tail) == variant:
+        if (kernel.main_loop, kernel.tail) == choice.variant:
             return "launched", module.kernels[kernel.id].symbol
     return "handed on", "has no kernel for"
 
@@ -307,7 +311,7 @@ def test_the_grid_of_calls_goes_where_the_planner_says(
     launched = iter(recorded.launches)
     seen = set()
     for call, result in zip(grid, recorded.results, strict=True):
-        what, which = outcome(module, item, stage, call)
+        what, which = outcome(module, stage, call)
         seen.add(what)
         if what == "raised":
             assert result["raised"] == which, call

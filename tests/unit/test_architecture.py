@@ -16,8 +16,17 @@ RUNTIME_ROOMS = ("wheel", "host", "choice", "serve", "selftest", "tools")
 FOUNDATIONS = ("core", "recipe", "families", "toolchain", "gfx950", "recording")
 STAGES = ("plan", "generate", "compile", "link", "inspect", "verify", "wheel")
 COMPOSERS = ("report", "tuned", "harvest", "pipeline", "repro", "bench", "release", "cli")
-SHARED_LEAVES = ("target", "wheel.manifest", "choice.dispatch", "choice.routing")
-"""What the build side shares with the runtime: the contract, and AITER's choice for a call."""
+SHARED_LEAVES = (
+    "target",
+    "kinds",
+    "call",
+    "wheel.manifest",
+    "choice.dispatch",
+    "choice.routing",
+    "choice.tuned",
+    "choice.model",
+)
+"""What the build side shares with the runtime: facts, the contract, AITER's choice for a call."""
 
 
 def sources(folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from aiter_prebuilt.choice.dispatch import short_name
 from prebuild.bench.bench import PLAIN, SPLIT, TORCH, Build
 from prebuild.bench.measure import Sample, median
 from prebuild.core.errors import PrebuildError
@@ -109,7 +110,7 @@ class Result:
             for what, seconds in (("critical path", max(split)), ("all kernels", sum(split))):
                 promised = way == TORCH and what == "critical path"
                 yield Ratio(
-                    name=f"{what}, {_short(instance)}, against {way}",
+                    name=f"{what}, {short_name(instance)}, against {way}",
                     value=seconds / four.cpu_seconds,
                     limit=0.25 if promised else None,
                     how=f"{seconds:.1f} / {four.cpu_seconds:.1f} CPU s",
@@ -190,7 +191,7 @@ def as_text(result: Result) -> str:
     lines = [f"{result.compiler}, {result.cores} cores, {load}, {rounds}"]
     lines += [
         f"  {middle.cpu_seconds:7.1f} CPU s  {middle.peak_bytes >> 20:5d} MiB  "
-        f"n={len(result.samples[key])}  {_short(key)}"
+        f"n={len(result.samples[key])}  {_job(key)}"
         for key, middle in result.middle().items()
     ]
     lines += [
@@ -209,9 +210,7 @@ def _ratio_line(ratio: Ratio) -> str:
     return f"  {ratio.value:7.3f} {signs[ratio.kept]:<8} {ratio.name}: {ratio.how}"
 
 
-def _short(key: str) -> str:
-    """``way/gemm1_256x128x128x128_1x4.main_even`` of a job's key."""
-    way, _, name = key.rpartition("/")
-    stem, _, variant = name.removeprefix("moe_ck2stages_").partition(".")
-    kept = "_".join(stem.split("_")[:3])
-    return f"{f'{way}/' if way else ''}{kept}{f'.{variant}' if variant else ''}"
+def _job(key: str) -> str:
+    """``way/gemm1_256x128x128x128_1x4_v3.main_even`` of a job's key."""
+    way, slash, name = key.rpartition("/")
+    return f"{way}{slash}{short_name(name)}"

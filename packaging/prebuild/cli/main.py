@@ -70,6 +70,7 @@ COMMANDS = {
         "check",
         "Read recipes and plan them; print every problem of every file.",
     ),
+    "draft": Late("prebuild.cli.draft", "draft", "Draft a recipe from a model's config.json."),
     "schema": Late("prebuild.cli.plan", "schema", "Print the JSON schema of recipe files."),
     "generate": Late("prebuild.cli.plan", "generate", "Write the sources of a plan's modules."),
     "shard": Late(

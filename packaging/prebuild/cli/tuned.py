@@ -14,8 +14,10 @@ from typing import Annotated, Any
 
 import typer
 
+from aiter_prebuilt.choice.tuned import FALLBACK
 from prebuild.core.project import Project
 from prebuild.plan.make import make_plan
+from prebuild.recipe.draft import as_yaml
 from prebuild.recipe.recipes import Coverage, Recipe, find_recipes, load_recipes, narrow
 from prebuild.tuned import compare
 from prebuild.tuned import coverage as cover
@@ -24,6 +26,7 @@ from prebuild.tuned.uses import Verdict, judge
 
 SCHEMA = 1
 FOUND = 1
+_COMMENT = "Draft of prebuild import-tuned: give it its name, model and source."
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable, versioned.")]
 Fallback = Annotated[bool, typer.Option(help="Count rows for AITER without FlyDSL.")]
@@ -45,9 +48,8 @@ def import_tuned(
     table = read_tables(tables)
     verdicts = judge(table.entries)
     found = compare.compare(recipes, verdicts, fallback=fallback)
-    drafts = [compare.draft(missing) for missing in found.missing]
     if write is not None:
-        _write(write, drafts)
+        _write(write, found.missing)
     if as_json:
         typer.echo(json.dumps(_import_json(table, verdicts, found), indent=1))
     else:
@@ -73,7 +75,7 @@ def coverage(
         use
         for verdict in judge(table.entries)
         for use in verdict.uses
-        if fallback or verdict.entry.row.tag != compare.FALLBACK
+        if fallback or verdict.entry.row.tag != FALLBACK
     ]
     points = cover.cover(plan, [*uses, *cover.recipe_uses(recipes)])
     if as_json:
@@ -88,12 +90,16 @@ def _recipes(names: Sequence[str]) -> tuple[Recipe, ...]:
     return load_recipes(find_recipes(names, Project.here().recipes))
 
 
-def _write(directory: Path, drafts: Sequence[Recipe]) -> None:
+def _write(directory: Path, missing: Sequence[compare.Missing]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    for number, recipe in enumerate(drafts, start=1):
+    for number, item in enumerate(missing, start=1):
+        recipe = compare.draft(item)
         path = directory / f"{number:02}-{recipe.name}.yaml"
-        path.write_text(compare.as_yaml(recipe), encoding="utf-8")
+        path.write_text(as_yaml(recipe, _COMMENT), encoding="utf-8")
         typer.echo(f"wrote {path}", err=True)
+        for dim in compare.dropped(item):
+            text = f"left out inter_dim {dim}, which is no part of {item.inter_dims[0]}"
+            typer.echo(f"  {text}: it needs a recipe of its own", err=True)
 
 
 def _import_lines(
@@ -129,7 +135,10 @@ def _use_lines(verdict: Verdict) -> list[str]:
     head = f"{verdict.entry.where}: stage 1 {verdict.stages[0]}, stage 2 {verdict.stages[1]}"
     return [
         head,
-        *(f"  stage {use.stage}: {use.instance or '-'} of {use.module}" for use in verdict.uses),
+        *(
+            f"  stage {use.call.stage}: {use.instance or '-'} of {use.module}"
+            for use in verdict.uses
+        ),
     ]
 
 
@@ -156,11 +165,11 @@ def _import_json(
                 "stages": verdict.stages,
                 "uses": [
                     {
-                        "stage": use.stage,
+                        "stage": use.call.stage,
                         "module": use.module,
                         "instance": use.instance,
                         "named": use.named,
-                        "block_m": use.block_m,
+                        "block_m": use.call.block_m,
                     }
                     for use in verdict.uses
                 ],

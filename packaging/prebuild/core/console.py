@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from aiter_prebuilt.choice.dispatch import short_name
 from prebuild.core.model import OnDone
 
 if TYPE_CHECKING:
@@ -33,20 +34,11 @@ def progress(label: str) -> Iterator[OnDone]:
         with _bar() as bar:
             task = bar.add_task(label, total=None)
             yield lambda done, total, unit: bar.update(
-                task, completed=done, total=total, description=short(unit)
+                task, completed=done, total=total, description=short_name(unit)
             )
     else:
         began = time.monotonic()
         yield lambda done, total, unit: _line(began, done, total, unit)
-
-
-def short(unit: str) -> str:
-    """A unit's name without the parts that all of them share."""
-    name = unit.removeprefix("moe_ck2stages_")
-    stem, _, variant = name.partition(".")
-    parts = stem.split("_")
-    kept = "_".join(parts[:3]) if name != unit else stem
-    return f"{kept}.{variant}" if variant else kept
 
 
 def _bar() -> Progress:
@@ -64,5 +56,5 @@ def _bar() -> Progress:
 
 def _line(began: float, done: int, total: int, unit: str) -> None:
     seconds = time.monotonic() - began
-    sys.stderr.write(f"[{done}/{total}] {seconds:6.1f} s  {short(unit)}\n")
+    sys.stderr.write(f"[{done}/{total}] {seconds:6.1f} s  {short_name(unit)}\n")
     sys.stderr.flush()

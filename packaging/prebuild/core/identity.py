@@ -10,25 +10,10 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-from aiter_prebuilt.wheel.manifest import Coverage, ModuleKey
-from prebuild.core.model import Family, Stage, Tail, Tile
-
-AITER_QUANT_TYPES = {
-    "No": 0,
-    "per_Tensor": 1,
-    "per_Token": 2,
-    "per_1x32": 3,
-    "per_1x128": 4,
-    "per_128x128": 5,
-}
-"""AITER's QuantType, under its own names."""
-AITER_ACTIVATION_TYPES = {"Silu": 0, "Gelu": 1, "Swiglu": 2}
-"""AITER's ActivationType, as callers pass it."""
-QUANT_TYPES = {name.lower(): value for name, value in AITER_QUANT_TYPES.items()}
-"""The same by the names that stand in module names."""
-ACTIVATION_TYPES = {name.lower(): value for name, value in AITER_ACTIVATION_TYPES.items()}
-CK_ACTIVATIONS = {"gelu": 0, "silu": 1, "swiglu": 3}
-"""CK's ActivationOp, as the kernels are instantiated."""
+from aiter_prebuilt.call import ModuleKey, Stage, Tail
+from aiter_prebuilt.kinds import QUANTISATIONS
+from aiter_prebuilt.wheel.manifest import Coverage
+from prebuild.core.model import Family, Tile
 
 
 def mul_routed_weight(features: ModuleKey, stage: Stage) -> bool:
@@ -41,9 +26,9 @@ def instance_name(family: Family, features: ModuleKey, stage: Stage, tile: Tile)
     parts = [
         f"moe_ck2stages_gemm{stage}_{tile.text}",
         family.element_op(stage, splitk=features.splitk),
-        f"v{tile.pipeline}",
+        tile.version,
         "Nswizzle0",
-        f"Quant{QUANT_TYPES[features.quant]}",
+        f"Quant{QUANTISATIONS[features.quant].number}",
         f"MulRoutedWeight{int(mul_routed_weight(features, stage))}",
         *([features.activation] if stage == 1 else []),
         features.a_dtype.upper(),

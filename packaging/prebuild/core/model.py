@@ -6,12 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from aiter_prebuilt.wheel.manifest import Coverage, ModuleKey, Reach
+from aiter_prebuilt.call import ModuleKey, Stage, Tail, Variant
+from aiter_prebuilt.wheel.manifest import Coverage, Instance, Reach
 
-Stage = Literal[1, 2]
-Tail = Literal["odd", "even", "full"]
-Variant = tuple[bool, Tail]
-"""One of an instance's kernels: (has the main K loop, tail)."""
 OnDone = Callable[[int, int, str], None]
 """Told of each finished step of long work: (finished, total, what it was)."""
 
@@ -36,6 +33,16 @@ class Tile:
         """``256x128x128x128_1x4``, as AITER writes it into instance names."""
         shape = f"{self.block_size}x{self.m}x{self.n}x{self.k}"
         return f"{shape}_{self.m_waves}x{self.n_waves}"
+
+    @property
+    def version(self) -> str:
+        """The block pipeline, as CK names it: ``v1`` or ``v3``."""
+        return f"v{self.pipeline}"
+
+    @property
+    def name(self) -> str:
+        """Tile and pipeline, as recipes write them: ``256x128x128x128_1x4_v3``."""
+        return f"{self.text}_{self.version}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +92,6 @@ class Family:
     unavailable: tuple[Unavailable, ...]
     instances: tuple[InstanceFacts, ...]
 
-    def k_per_block(self, tile: Tile) -> int:
-        """Values of K that one main-loop step of ``tile`` consumes."""
-        return tile.k * self.values_per_element
-
     def element_op(self, stage: Stage, *, splitk: bool) -> str:
         """AITER's element operation of a stage; with split K stage 1 can have one of its own."""
         name = f"stage{stage}"
@@ -96,20 +99,9 @@ class Family:
 
     def variants(self, tile: Tile) -> tuple[Variant, ...]:
         """All kernels of an instance with ``tile``."""
-        full = self.tails[f"v{tile.pipeline}"] == "full"
+        full = self.tails[tile.version] == "full"
         tails: tuple[Tail, ...] = ("full",) if full else ("odd", "even")
         return tuple((main, tail) for main in (True, False) for tail in tails)
-
-    def variant_for_k(self, tile: Tile, k: int) -> Variant:
-        """The kernel that CK launches for ``k`` values of K.
-
-        CK: num_loop = K / KPerBlock; main loop where num_loop > prefetch stages; tail by parity.
-        """
-        pipeline = f"v{tile.pipeline}"
-        loops = k // self.k_per_block(tile)
-        parity: Tail = "odd" if loops % 2 else "even"
-        tail: Tail = "full" if self.tails[pipeline] == "full" else parity
-        return loops > self.prefetch_stages[pipeline], tail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,15 +128,29 @@ class PlannedKernel:
 class PlannedInstance:
     """An instance of a module: built where ``kernels`` is not empty, else known but left out."""
 
-    name: str
-    stage: Stage
+    facts: Instance
+    """What AITER's choice knows of it, and the manifest says; the kernels come when it is built."""
     family: Family
     tile: Tile
     features: ModuleKey
-    reached_by: tuple[Reach, ...]
     kernels: tuple[PlannedKernel, ...]
     why: tuple[str, ...]
     excluded: tuple[Exclusion, ...]
+
+    @property
+    def name(self) -> str:
+        """AITER's name of it."""
+        return self.facts.name
+
+    @property
+    def stage(self) -> Stage:
+        """The stage that it is for."""
+        return self.facts.stage
+
+    @property
+    def reached_by(self) -> tuple[Reach, ...]:
+        """The conditions under which AITER's heuristic takes it."""
+        return self.facts.reached_by
 
     @property
     def built(self) -> bool:

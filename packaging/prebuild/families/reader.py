@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from aiter_prebuilt.wheel.manifest import ModuleKey, Reach
+from aiter_prebuilt.call import ModuleKey, Stage, Tail, Variant
+from aiter_prebuilt.wheel.manifest import Instance, Reach
+from prebuild.core import identity
 from prebuild.core.errors import ProblemsError
-from prebuild.core.model import Family, InstanceFacts, Stage, Tail, Tile, Unavailable, Variant
+from prebuild.core.model import Family, InstanceFacts, Tile, Unavailable
 
 Positive = Annotated[int, Field(gt=0)]
 KernelName = Literal[
@@ -159,6 +162,45 @@ def find_family(features: ModuleKey) -> Family | None:
     return None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """AITER's module for some features: the instances of its family under their names."""
+
+    family: Family
+    instances: tuple[Instance, ...]
+    """In the order of ``family.instances``, without kernels."""
+
+    def facts(self, instance: Instance) -> InstanceFacts:
+        """The row of the family's table that an instance is."""
+        return self.family.instances[self.instances.index(instance)]
+
+
+@cache
+def find_table(features: ModuleKey) -> Table | None:
+    """Return the table of AITER's module, None where no family has kernels for the features."""
+    family = find_family(features)
+    if family is None:
+        return None
+    return Table(
+        family=family,
+        instances=tuple(_instance(family, features, facts) for facts in family.instances),
+    )
+
+
+def _instance(family: Family, features: ModuleKey, facts: InstanceFacts) -> Instance:
+    tile = facts.tile
+    return Instance(
+        name=identity.instance_name(family, features, facts.stage, tile),
+        stage=facts.stage,
+        block_m=tile.m,
+        n_per_block=tile.n,
+        k_per_block=tile.k * family.values_per_element,
+        prefetch_stages=family.prefetch_stages[tile.version],
+        tails=family.tails[tile.version],
+        reached_by=facts.reached_by,
+    )
+
+
 def _rows(stage: Stage, rows: list[_Row], wrong: list[_Wrong]) -> tuple[InstanceFacts, ...]:
     return tuple(
         InstanceFacts(
@@ -197,7 +239,7 @@ def _wrong_problems(table: _Table, entry: _Wrong) -> Iterator[str]:
     """A wrong kernel has to be one that the table has, or nothing would be kept out."""
     rows = table.stage1 if entry.stage == 1 else table.stage2
     if _tile_of(entry) not in map(_tile_of, rows):
-        yield f"stage {entry.stage} has no instance {_tile_of(entry).text}_v{entry.pipeline}"
+        yield f"stage {entry.stage} has no instance {_tile_of(entry).name}"
         return
     pipeline: Pipeline = "v1" if entry.pipeline == 1 else "v3"
     whole = table.k.tails.get(pipeline) == "full"

@@ -16,26 +16,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from aiter_prebuilt.kinds import ACTIVATIONS, QUANTISATIONS, dtypes
 from prebuild.core import identity
 from prebuild.core.model import Plan, PlannedInstance, PlannedKernel, PlannedModule
-
-CK_DTYPES = {
-    "f16": "ck::half_t",
-    "b16": "ck::bhalf_t",
-    "f8": "ck::f8_t",
-    "i8": "int8_t",
-    "fp4x2": "ck::f4x2_pk_t",
-    "i4": "ck::pk_i4_t",
-}
-TORCH_DTYPES = {
-    "f16": "float16",
-    "b16": "bfloat16",
-    # gfx950 takes the OCP format; a torch without packed fp4 carries it as bytes.
-    "f8": "float8_e4m3fn",
-    "i8": "int8",
-    "fp4x2": "float4_e2m1fn_x2|uint8",
-    "i4": "uint8|int8|int32|uint32|int4",
-}
 
 
 def generate(plan: Plan, templates: Path) -> Mapping[PurePosixPath, str]:
@@ -79,9 +62,9 @@ def _module_context(module: PlannedModule) -> dict[str, Any]:
         "module": module,
         "features": features,
         "launch": {i.name: identity.launch_symbol(i.name) for i in module.built},
-        "torch_dtypes": TORCH_DTYPES,
-        "quant": identity.QUANT_TYPES[features.quant],
-        "activation": identity.ACTIVATION_TYPES[features.activation],
+        "torch_dtypes": {each.name: "|".join(each.accepted) for each in dtypes().values()},
+        "quant": QUANTISATIONS[features.quant].number,
+        "activation": ACTIVATIONS[features.activation].number,
         "scales": features.quant != "no",
     }
 
@@ -89,18 +72,18 @@ def _module_context(module: PlannedModule) -> dict[str, Any]:
 def _instance_context(instance: PlannedInstance) -> dict[str, Any]:
     features, family = instance.features, instance.family
     # CK instantiates the second GEMM without an activation; AITER passes 0 for it.
-    activation = identity.CK_ACTIVATIONS[features.activation] if instance.stage == 1 else 0
+    activation = ACTIVATIONS[features.activation].ck if instance.stage == 1 else 0
     return {
         "instance": instance,
         "family": family,
         "features": features,
         "tile": instance.tile,
-        "dtypes": CK_DTYPES,
+        "dtypes": {each.name: each.ck for each in dtypes().values()},
         "element_op": family.element_op(instance.stage, splitk=features.splitk),
         "mul_routed_weight": identity.mul_routed_weight(features, instance.stage),
         "activation": activation,
         "per_tensor": features.quant == "per_tensor",
-        "kernel_template": family.kernels[f"v{instance.tile.pipeline}"],
+        "kernel_template": family.kernels[instance.tile.version],
         "launch_symbol": identity.launch_symbol(instance.name),
         "handles": {kernel.id: identity.kernel_handle(kernel.id) for kernel in instance.kernels},
         "table": [

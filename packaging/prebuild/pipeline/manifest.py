@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiter_prebuilt import target
+from aiter_prebuilt.kinds import ACTIVATIONS, QUANTISATIONS
 from aiter_prebuilt.wheel.manifest import (
     SCHEMA_VERSION,
     BuildRecord,
     Contract,
-    Deployment,
     Instance,
     Kernel,
     LeftOut,
@@ -18,7 +18,6 @@ from aiter_prebuilt.wheel.manifest import (
     Module,
 )
 from prebuild.compile.flags import Flags
-from prebuild.core import identity
 from prebuild.core.model import Plan, PlannedInstance, PlannedKernel, PlannedModule
 from prebuild.core.source import SourceState
 from prebuild.inspect.codeobject import KernelFacts
@@ -79,11 +78,16 @@ def make_manifest(
         build=_build_record(plan, toolchain, flags, source, container),
         contract=Contract(
             signatures=SIGNATURES,
-            quant_types=identity.AITER_QUANT_TYPES,
-            activation_types=identity.AITER_ACTIVATION_TYPES,
+            quant_types={each.aiter: each.number for each in QUANTISATIONS.values()},
+            activation_types={each.aiter: each.number for each in ACTIVATIONS.values()},
         ),
         modules=tuple(_module(module) for module in modules),
-        deployments=tuple(deployment for recipe in recipes for deployment in _deployments(recipe)),
+        deployments=tuple(
+            deployment
+            for recipe in recipes
+            for features in recipe.features()
+            for deployment in recipe.deployments(features)
+        ),
     )
 
 
@@ -123,22 +127,13 @@ def _module(module: Inspected) -> Module:
         glibc_floor=".".join(str(part) for part in elf.floor("GLIBC_")),
         needed=elf.needed,
         recipes=planned.recipes,
-        instances=tuple(_instance(instance, module.kernels) for instance in planned.built),
-        names_left_out=tuple(item.name for item in planned.instances if not item.built),
+        instances=tuple(_instance(instance, module.kernels) for instance in planned.instances),
     )
 
 
 def _instance(instance: PlannedInstance, facts: Mapping[str, KernelFacts]) -> Instance:
-    return Instance(
-        name=instance.name,
-        stage=instance.stage,
-        block_m=instance.tile.m,
-        n_per_block=instance.tile.n,
-        k_per_block=instance.family.k_per_block(instance.tile),
-        prefetch_stages=instance.family.prefetch_stages[f"v{instance.tile.pipeline}"],
-        reached_by=instance.reached_by,
-        kernels=tuple(_kernel(kernel, facts[kernel.id]) for kernel in instance.kernels),
-    )
+    kernels = tuple(_kernel(kernel, facts[kernel.id]) for kernel in instance.kernels)
+    return replace(instance.facts, kernels=kernels)
 
 
 def _kernel(kernel: PlannedKernel, facts: KernelFacts) -> Kernel:
@@ -155,21 +150,3 @@ def _kernel(kernel: PlannedKernel, facts: KernelFacts) -> Kernel:
         sgpr_spills=facts.sgpr_spills,
         code_bytes=facts.code_bytes,
     )
-
-
-def _deployments(recipe: Recipe) -> list[Deployment]:
-    return [
-        Deployment(
-            recipe=recipe.name,
-            tp=tp,
-            model_dim=recipe.hidden_size,
-            inter_dim=inter_dim,
-            experts=recipe.experts,
-            topk=recipe.top_k,
-            tokens_min=recipe.tokens.min,
-            tokens_max=recipe.tokens.max,
-            features=features,
-        )
-        for features in recipe.features()
-        for tp, inter_dim in recipe.moe_inter_dim.items()
-    ]

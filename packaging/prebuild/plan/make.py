@@ -8,28 +8,26 @@ full module without them is ``sound``, and no longer bears AITER's name.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from aiter_prebuilt.wheel.manifest import Coverage, ModuleKey
+from aiter_prebuilt.call import STAGES, Call, ModuleKey, Stage, Variant
+from aiter_prebuilt.choice.dispatch import Choice, choose
+from aiter_prebuilt.wheel.manifest import Coverage, Deployment, Instance
 from prebuild.core import identity
 from prebuild.core.errors import ProblemsError
 from prebuild.core.model import (
     Exclusion,
-    Family,
     InstanceFacts,
     Plan,
     PlannedInstance,
     PlannedKernel,
     PlannedModule,
-    Stage,
-    Variant,
 )
-from prebuild.families import find_family
+from prebuild.families import Table, find_table
 from prebuild.plan import rules
-from prebuild.recipe.recipes import Recipe
+from prebuild.recipe.recipes import NamedKernel, Recipe
 
-STAGES: tuple[Stage, ...] = (1, 2)
 NAMED = "named by AITER's tuned rows"
 
 
@@ -41,35 +39,30 @@ class PlanError(ProblemsError):
 
 @dataclass(frozen=True, kw_only=True)
 class _Need:
-    """What one recipe needs of one instance."""
+    """What one deployment needs of one instance."""
 
     variant: Variant
     why: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Deployment:
-    """A recipe at one tensor-parallel size, for one of its modules."""
+class _Taken:
+    """An instance that calls of one stage of a deployment take, and why they do."""
 
-    recipe: Recipe
-    features: ModuleKey
-    tp: int
-    inter_dim: int
-
-    @property
-    def text(self) -> str:
-        return f"{self.recipe.name} TP {self.tp} (inter_dim {self.inter_dim})"
+    instance: Instance
+    choice: Choice
+    whys: tuple[str, ...]
 
 
 @dataclass(kw_only=True)
 class _ModuleNeeds:
-    family: Family
+    table: Table
     full: bool = False
     recipes: list[Recipe] = field(default_factory=list)
-    needs: dict[int, list[_Need]] = field(default_factory=lambda: defaultdict(list))
-    """Position in ``family.instances`` -> needs."""
-    refused: dict[int, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
-    """Position -> (shape, problem) that AITER's heuristic brings to it and CK's tiles refuse."""
+    needs: dict[str, list[_Need]] = field(default_factory=lambda: defaultdict(list))
+    """Name of an instance -> needs."""
+    refused: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
+    """Name -> (deployment, problem) that AITER's heuristic brings to it and CK's tiles refuse."""
 
 
 def make_plan(recipes: Sequence[Recipe]) -> Plan:
@@ -87,15 +80,15 @@ def make_plan(recipes: Sequence[Recipe]) -> Plan:
     unavailable: dict[ModuleKey, Exclusion] = {}
     for recipe in recipes:
         for features in _wanted(recipe):
-            family = find_family(features)
-            if family is None:
+            table = find_table(features)
+            if table is None:
                 problems.append(_no_family(recipe, features))
                 continue
-            missing = rules.unavailable(family, features, features.stock_name)
+            missing = rules.unavailable(table.family, features, features.stock_name)
             if missing:
                 unavailable[features] = missing
                 continue
-            module = modules.setdefault(features, _ModuleNeeds(family=family))
+            module = modules.setdefault(features, _ModuleNeeds(table=table))
             module.recipes.append(recipe)
             module.full = module.full or recipe.coverage == "full"
             problems += _collect(recipe, features, module)
@@ -127,10 +120,9 @@ def _wanted(recipe: Recipe) -> Iterable[ModuleKey]:
     for features in recipe.features():
         yield features
         split = replace(features, splitk=True)
-        family = find_family(split)
-        if family is not None and split != features:
-            dims = recipe.moe_inter_dim.values()
-            if any(rules.reached_block_ms(recipe, split, 1, inter_dim) for inter_dim in dims):
+        if find_table(split) is not None and split != features:
+            deployments = recipe.deployments(split)
+            if any(rules.heuristic_calls(recipe, deployment, 1) for deployment in deployments):
                 yield split
 
 
@@ -144,84 +136,83 @@ def _no_family(recipe: Recipe, features: ModuleKey) -> str:
 
 def _collect(recipe: Recipe, features: ModuleKey, module: _ModuleNeeds) -> list[str]:
     problems: list[str] = []
-    for tp, inter_dim in recipe.moe_inter_dim.items():
-        deployment = _Deployment(recipe=recipe, features=features, tp=tp, inter_dim=inter_dim)
+    for deployment in recipe.deployments(features):
         for stage in STAGES:
+            taken = _taken(recipe, deployment, stage, module.table)
             problems += [
-                f"recipe {recipe.name}, moe_inter_dim.{tp}: {problem}"
-                for problem in _collect_stage(deployment, stage, module)
+                f"recipe {recipe.name}, moe_inter_dim.{deployment.tp}: {problem}"
+                for problem in _note(deployment, taken, module)
             ]
-    return problems + _unknown_names(recipe, module.family)
+    return problems + _unknown_names(recipe, module.table)
 
 
-def _collect_stage(deployment: _Deployment, stage: Stage, module: _ModuleNeeds) -> list[str]:
+def _taken(recipe: Recipe, deployment: Deployment, stage: Stage, table: Table) -> list[_Taken]:
+    """The instances that a stage of a deployment takes; block_ms without one are left to AITER."""
+    found: dict[str, _Taken] = {}
+    for call, why in _calls(recipe, deployment, stage, table):
+        choice = choose(table.instances, call)
+        if choice.instance is not None:
+            name = choice.instance.name
+            whys = found[name].whys if name in found else ()
+            found[name] = _Taken(instance=choice.instance, choice=choice, whys=(*whys, why))
+    return list(found.values())
+
+
+def _calls(
+    recipe: Recipe, deployment: Deployment, stage: Stage, table: Table
+) -> Iterator[tuple[Call, str]]:
+    """Every call that may come, and why: by the heuristic, then by the names of tuned rows."""
+    for call in rules.heuristic_calls(recipe, deployment, stage):
+        yield call, f"heuristic at block_m {call.block_m}"
+    for named in recipe.named_kernels:
+        if named.stage != stage or deployment.shape.inter_dim not in named.inter_dims:
+            continue
+        for instance in table.instances:
+            if _is_named(table, instance, named) and recipe.takes_block_m(instance.block_m):
+                call = Call(
+                    features=deployment.features,
+                    shape=deployment.shape,
+                    stage=stage,
+                    tokens=deployment.tokens_max,
+                    block_m=instance.block_m,
+                    kernel_name=instance.name,
+                )
+                yield call, NAMED
+
+
+def _note(deployment: Deployment, taken: Sequence[_Taken], module: _ModuleNeeds) -> list[str]:
     """Note what one stage of a deployment needs; return why it can use no kernel at all."""
-    recipe, inter_dim = deployment.recipe, deployment.inter_dim
-    blocks = rules.reached_block_ms(recipe, deployment.features, stage, inter_dim)
+    text = f"{deployment.recipe} TP {deployment.tp} (inter_dim {deployment.shape.inter_dim})"
     problems: list[str] = []
     refused: list[str] = []
-    usable = False
-    for position, facts in enumerate(module.family.instances):
-        whys = list(_reasons(deployment, position, module.family, blocks))
-        if facts.stage != stage or not whys:
-            continue
-        n, k = _gemm_shape(recipe, facts, inter_dim)
-        problem = rules.shape_problem(module.family, facts, n, k)
-        if problem and NAMED in whys:
-            problems.append(f"{problem}, yet named_kernels has it")
-        elif problem:
-            module.refused[position].append((deployment.text, problem))
-            refused.append(problem)
-        else:
-            usable = True
-            variant = rules.kernel_for_k(module.family, facts.tile, k)
-            module.needs[position] += [
-                _Need(variant=variant, why=f"{deployment.text}: {why}") for why in whys
-            ]
+    for each in taken:
+        name, refusal, variant = each.instance.name, each.choice.refusal, each.choice.variant
+        if refusal is not None and NAMED in each.whys:
+            problems.append(f"{refusal.text}, yet named_kernels has it")
+        elif refusal is not None:
+            module.refused[name].append((text, refusal.text))
+            refused.append(refusal.text)
+        elif variant is not None:
+            module.needs[name] += [_Need(variant=variant, why=f"{text}: {w}") for w in each.whys]
+    usable = any(each.choice.variant is not None for each in taken)
     return problems if usable else problems + refused
 
 
-def _gemm_shape(recipe: Recipe, facts: InstanceFacts, inter_dim: int) -> tuple[int, int]:
-    """(N, K) of a stage: gate-up projects hidden to inter, down projects inter to hidden."""
-    if facts.stage == 1:
-        return inter_dim, recipe.hidden_size
-    return recipe.hidden_size, inter_dim
+def _is_named(table: Table, instance: Instance, named: NamedKernel) -> bool:
+    return instance.stage == named.stage and table.facts(instance).tile.name == named.tile
 
 
-def _reasons(
-    deployment: _Deployment, position: int, family: Family, blocks: Sequence[int]
-) -> Iterable[str]:
-    facts, recipe = family.instances[position], deployment.recipe
-    for block in blocks:
-        if rules.heuristic_choice(family, facts.stage, block, deployment.inter_dim) == position:
-            yield f"heuristic at block_m {block}"
-    for named in recipe.named_kernels:
-        if (
-            _is_named(facts, named.stage, named.tile)
-            and deployment.inter_dim in named.inter_dims
-            and (not recipe.block_m or facts.tile.m in recipe.block_m)
-        ):
-            yield NAMED
-
-
-def _is_named(facts: InstanceFacts, stage: int, tile: str) -> bool:
-    return facts.stage == stage and f"{facts.tile.text}_v{facts.tile.pipeline}" == tile
-
-
-def _unknown_names(recipe: Recipe, family: Family) -> list[str]:
+def _unknown_names(recipe: Recipe, table: Table) -> list[str]:
     return [
-        f"recipe {recipe.name}, named_kernels.{position}: family {family.name} has no stage "
+        f"recipe {recipe.name}, named_kernels.{position}: family {table.family.name} has no stage "
         f"{named.stage} instance {named.tile}"
         for position, named in enumerate(recipe.named_kernels)
-        if not any(_is_named(facts, named.stage, named.tile) for facts in family.instances)
+        if not any(_is_named(table, instance, named) for instance in table.instances)
     ]
 
 
 def _module(features: ModuleKey, needs: _ModuleNeeds) -> PlannedModule:
-    instances = tuple(
-        _instance(features, needs, position, facts)
-        for position, facts in enumerate(needs.family.instances)
-    )
+    instances = tuple(_instance(features, needs, facts) for facts in needs.table.instances)
     stock = features.stock_name
     kernels = [kernel.id for instance in instances for kernel in instance.kernels]
     coverage = _coverage(needs)
@@ -232,7 +223,7 @@ def _module(features: ModuleKey, needs: _ModuleNeeds) -> PlannedModule:
         key=key,
         coverage=coverage,
         features=features,
-        family=needs.family,
+        family=needs.table.family,
         instances=instances,
         recipes=tuple(sorted({recipe.name for recipe in needs.recipes})),
     )
@@ -241,16 +232,14 @@ def _module(features: ModuleKey, needs: _ModuleNeeds) -> PlannedModule:
 def _coverage(needs: _ModuleNeeds) -> Coverage:
     if not needs.full:
         return "deployed"
-    return "sound" if any(facts.wrong for facts in needs.family.instances) else "full"
+    return "sound" if any(facts.wrong for facts in needs.table.family.instances) else "full"
 
 
-def _instance(
-    features: ModuleKey, module: _ModuleNeeds, position: int, facts: InstanceFacts
-) -> PlannedInstance:
-    name = identity.instance_name(module.family, features, facts.stage, facts.tile)
-    needs = module.needs.get(position, [])
+def _instance(features: ModuleKey, module: _ModuleNeeds, instance: Instance) -> PlannedInstance:
+    name, family, facts = instance.name, module.table.family, module.table.facts(instance)
+    needs = module.needs.get(name, [])
     wanted = (
-        module.family.variants(facts.tile)
+        family.variants(facts.tile)
         if module.full
         else tuple(sorted({need.variant for need in needs}))
     )
@@ -260,17 +249,15 @@ def _instance(
         if variant not in facts.wrong
     )
     return PlannedInstance(
-        name=name,
-        stage=facts.stage,
-        family=module.family,
+        facts=instance,
+        family=family,
         tile=facts.tile,
         features=features,
-        reached_by=facts.reached_by,
         kernels=kernels,
         why=_why(needs, full=module.full),
         excluded=(
-            *(rules.not_divisible(name, *refused) for refused in module.refused.get(position, [])),
-            *_exclusions(name, position, module, wanted),
+            *(rules.not_divisible(name, *refused) for refused in module.refused.get(name, [])),
+            *_exclusions(name, facts, module, wanted),
         ),
     )
 
@@ -292,17 +279,15 @@ def _why(needs: Sequence[_Need], *, full: bool) -> tuple[str, ...]:
 
 
 def _exclusions(
-    name: str, position: int, module: _ModuleNeeds, wanted: Sequence[Variant]
+    name: str, facts: InstanceFacts, module: _ModuleNeeds, wanted: Sequence[Variant]
 ) -> tuple[Exclusion, ...]:
-    facts = module.family.instances[position]
-    if not wanted and position in module.refused:
+    if not wanted and name in module.refused:
         return ()
     if not wanted:
         dims = {dim for recipe in module.recipes for dim in recipe.moe_inter_dim.values()}
         return (rules.not_reached(name, facts, sorted(dims)),)
-    found = (
-        _kernel_out(name, facts, variant, wanted) for variant in module.family.variants(facts.tile)
-    )
+    variants = module.table.family.variants(facts.tile)
+    found = (_kernel_out(name, facts, variant, wanted) for variant in variants)
     return tuple(exclusion for exclusion in found if exclusion is not None)
 
 

@@ -8,46 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from aiter_prebuilt.call import Call, ModuleKey, Stage, Variant
 from aiter_prebuilt.choice import routing
-from aiter_prebuilt.wheel.manifest import ModuleKey, Reach
-from prebuild.core.model import Exclusion, Family, InstanceFacts, Stage, Tile, Variant
+from aiter_prebuilt.wheel.manifest import Deployment, Reach
+from prebuild.core.model import Exclusion, Family, InstanceFacts
 from prebuild.recipe.recipes import Recipe
 
 
-def reached_block_ms(
-    recipe: Recipe, features: ModuleKey, stage: Stage, inter_dim: int
-) -> tuple[int, ...]:
-    """Every block_m with which AITER's heuristic calls a module's stage within the recipe's tokens.
+def heuristic_calls(recipe: Recipe, deployment: Deployment, stage: Stage) -> list[Call]:
+    """What AITER's heuristic asks of a stage of a deployment's module, by block_m.
 
-    What other back ends take (one-stage assembly, CK-Tile, FlyDSL) is not among them; where the
-    AITER versions differ, the widest counts.
+    What other back ends take (one-stage assembly, CK-Tile, FlyDSL) is not among it; where the AITER
+    versions differ, the widest counts.
     """
-    shape = routing.Shape(
-        tokens=recipe.tokens.max,
-        model_dim=recipe.hidden_size,
-        inter_dim=inter_dim,
-        experts=recipe.experts,
-        topk=recipe.top_k,
+    features = deployment.features
+    tokens = (deployment.tokens_min, deployment.tokens_max)
+    calls = routing.heuristic_calls(features, deployment.shape, tokens)
+    own = (call for call in calls if (call.features, call.stage) == (features, stage))
+    return sorted(
+        (call for call in own if recipe.takes_block_m(call.block_m)), key=lambda call: call.block_m
     )
-    choices = routing.reached_block_ms(
-        features, stage, shape, (recipe.tokens.min, recipe.tokens.max)
-    )
-    return tuple(block for block in choices if not recipe.block_m or block in recipe.block_m)
-
-
-def heuristic_choice(family: Family, stage: Stage, block_m: int, inter_dim: int) -> int | None:
-    """Position of the instance that AITER's heuristic takes; no two cover the same call."""
-    for position, facts in enumerate(family.instances):
-        if facts.stage == stage and any(
-            reach.covers(block_m, inter_dim) for reach in facts.reached_by
-        ):
-            return position
-    return None
-
-
-def kernel_for_k(family: Family, tile: Tile, k: int) -> Variant:
-    """(main loop, tail) of the kernel that CK launches for ``k`` values of K."""
-    return family.variant_for_k(tile, k)
 
 
 def unavailable(family: Family, features: ModuleKey, module: str) -> Exclusion | None:
@@ -68,18 +48,6 @@ def wrong_numbers(facts: InstanceFacts, variant: Variant, kernel: str) -> Exclus
         return None
     text = f"{reason} (docs/numerics.md); AITER's own build takes such a call"
     return Exclusion(what=kernel, rule="wrong-numbers", reason=text)
-
-
-def shape_problem(family: Family, facts: InstanceFacts, n: int, k: int) -> str | None:
-    """Why CK's tiles cannot divide a shape (CK's IsSupportedArgument), None where they can."""
-    per_block = family.k_per_block(facts.tile)
-    if k % per_block:
-        return f"K = {k} is not a multiple of {per_block} (stage {facts.stage}, {facts.tile.text})"
-    if n % facts.tile.n:
-        return (
-            f"N = {n} is not a multiple of {facts.tile.n} (stage {facts.stage}, {facts.tile.text})"
-        )
-    return None
 
 
 def not_divisible(name: str, shape: str, problem: str) -> Exclusion:

@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from aiter_prebuilt.wheel.manifest import ModuleKey
+from aiter_prebuilt.call import ModuleKey, Shape
+from aiter_prebuilt.wheel.manifest import Deployment
 from prebuild.core.errors import ProblemsError, why
 
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, le=2**31 - 1, strict=True)]
+"""CK's and AITER's sizes are 32-bit; a number in quotes is a text, and a slip."""
 Dtype = Literal["f16", "b16", "f8", "i8", "fp4x2", "i4"]
 OutputDtype = Literal["f16", "b16"]
 Quant = Literal["no", "per_tensor", "per_token", "per_1x32", "per_1x128"]
@@ -109,6 +111,29 @@ class Recipe(_Strict):
             for preshuffle in self._marks()
         )
 
+    def deployments(self, features: ModuleKey) -> tuple[Deployment, ...]:
+        """One module of the recipe at each tensor-parallel size, in AITER's words."""
+        return tuple(
+            Deployment(
+                recipe=self.name,
+                tp=tp,
+                shape=Shape(
+                    model_dim=self.hidden_size,
+                    inter_dim=inter_dim,
+                    experts=self.experts,
+                    topk=self.top_k,
+                ),
+                tokens_min=self.tokens.min,
+                tokens_max=self.tokens.max,
+                features=features,
+            )
+            for tp, inter_dim in self.moe_inter_dim.items()
+        )
+
+    def takes_block_m(self, block_m: int) -> bool:
+        """Whether kernels for this block_m are wanted."""
+        return not self.block_m or block_m in self.block_m
+
     def _marks(self) -> tuple[bool, ...]:
         marks = self.preshuffle if isinstance(self.preshuffle, tuple) else (self.preshuffle,)
         return tuple(dict.fromkeys(marks))
@@ -185,7 +210,7 @@ def json_schema() -> dict[str, Any]:
 
 def _load(path: Path) -> tuple[list[Recipe], list[str]]:
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506  a safe loader
     except (OSError, UnicodeDecodeError) as error:
         return [], [f"{path}: cannot be read: {why(error)}"]
     except yaml.YAMLError as error:
@@ -196,6 +221,22 @@ def _load(path: Path) -> tuple[list[Recipe], list[str]]:
         return [Recipe.model_validate(raw)], []
     except ValidationError as error:
         return [], [f"{path}: {problem}" for problem in _explain(error)]
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML's rule that the keys of a mapping differ; PyYAML lets the last one win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping; raises where a key stands there twice."""
+        seen = set()
+        for key, _ in node.value:
+            name = self.construct_object(key, deep=True)
+            if name in seen:
+                problem = f"the key {name!r} stands there twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            seen.add(name)
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
 
 
 def _explain(error: ValidationError) -> Iterable[str]:

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
 
-from prebuild.core.console import short
+from aiter_prebuilt.choice.dispatch import short_name
 from prebuild.report.model import Report, Row, lanes
 from prebuild.report.table import (
     KERNEL_COLUMNS,
@@ -96,7 +96,7 @@ def _bar(lane: int, row: Row, span: float) -> Bar:
         y=lane * _LANE,
         width=width,
         kind=row.kind,
-        label=_fit(short(row.unit), width),
+        label=_fit(short_name(row.unit), width),
         tip=f"{row.unit}: {row.seconds:.1f} s{cpu}{peak}",
     )
 

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from prebuild.core.console import short
+from aiter_prebuilt.choice.dispatch import PREFIX, short_name
 from prebuild.report.compare import Comparison
 from prebuild.report.model import Report, Row, total
 
@@ -23,7 +23,6 @@ KERNEL_COLUMNS = (
     "kernel", "wall s", "VGPR", "AGPR", "SGPR", "vspill", "sspill", "LDS K", "scratch", "code K",
 )  # fmt: skip
 """Short heads: the table fits 80 columns.  LDS and code in KiB, scratch in bytes a work-item."""
-_PREFIX = "moe_ck2stages_"
 _BYTES_WIDTH = len("99,999,999")
 
 
@@ -54,10 +53,10 @@ def as_kernels(report: Report) -> RenderableType:
 
 def label(unit: str) -> str:
     """A unit's name with all that tells units of a build with several families apart."""
-    stem, dot, variant = unit.removeprefix(_PREFIX).partition(".")
+    stem, dot, variant = unit.removeprefix(PREFIX).partition(".")
     parts = stem.split("_")
-    if not unit.startswith(_PREFIX) or len(parts) < len(("gemm1", "tile", "waves", "op", "v3")):
-        return short(unit)
+    if not unit.startswith(PREFIX) or len(parts) < len(("gemm1", "tile", "waves", "op", "v3")):
+        return short_name(unit)
     # Of the element operation this alone tells two kernels apart: MXFP4 weights as they are or not.
     shuffled = ["shuffled"] if parts[3].endswith("Shuffled") else []
     kept = [*parts[:3], *shuffled, *(part for part in parts[4:] if part != "Nswizzle0")]

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from prebuild.core.model import Plan, PlannedModule, Stage
+from aiter_prebuilt.call import Call, Stage
+from aiter_prebuilt.choice.dispatch import choose
+from aiter_prebuilt.choice.routing import BLOCK_MS
+from aiter_prebuilt.wheel.manifest import Deployment
+from prebuild.core.model import Plan, PlannedModule
 from prebuild.generate.sources import generate
-from prebuild.plan import rules
 from prebuild.plan.make import make_plan
 from prebuild.recipe.recipes import Recipe, narrow
 
@@ -47,7 +50,8 @@ def listings(recipe: Recipe, *, tp: int, templates: Path) -> tuple[Listing, List
     plans = [
         make_plan([narrow(recipe, tp=[tp], coverage=coverage)]) for coverage in ("full", "deployed")
     ]
-    full, deployed = (_listing(plan, recipe.moe_inter_dim[tp], templates) for plan in plans)
+    (deployment,) = narrow(recipe, tp=[tp]).deployments(recipe.features()[0])
+    full, deployed = (_listing(plan, deployment, templates) for plan in plans)
     return full, deployed
 
 
@@ -91,14 +95,14 @@ def as_text(found: tuple[Listing, Listing]) -> str:
     return "\n".join(lines)
 
 
-def _listing(plan: Plan, inter_dim: int, templates: Path) -> Listing:
+def _listing(plan: Plan, deployment: Deployment, templates: Path) -> Listing:
     (module,) = plan.modules
     sources = generate(plan, templates)
     folder = PurePosixPath(module.name) / "instances"
     return Listing(
         coverage=module.coverage,
         module=module.name,
-        inter_dim=inter_dim,
+        inter_dim=deployment.shape.inter_dim,
         files=tuple(
             sorted(
                 (path.name, len(text.encode()))
@@ -106,20 +110,25 @@ def _listing(plan: Plan, inter_dim: int, templates: Path) -> Listing:
                 if path.parent == folder and path.suffix == ".hpp"
             )
         ),
-        dispatch=tuple(_dispatch(module, inter_dim)),
+        dispatch=tuple(_dispatch(module, deployment)),
     )
 
 
-def _dispatch(module: PlannedModule, inter_dim: int) -> list[tuple[int, str]]:
+def _dispatch(module: PlannedModule, deployment: Deployment) -> list[tuple[int, str]]:
+    table = [instance.facts for instance in module.instances]
+    built = {instance.name for instance in module.built}
     found = []
-    for block_m in (32, 64, 128):
-        position = rules.heuristic_choice(module.family, _STAGE, block_m, inter_dim)
-        if position is None:
-            continue
-        tile = module.family.instances[position].tile
-        name = next(
-            (i.name for i in module.built if i.stage == _STAGE and i.tile == tile),
-            "not in this module",
+    for block_m in BLOCK_MS:
+        call = Call(
+            features=module.features,
+            shape=deployment.shape,
+            stage=_STAGE,
+            tokens=deployment.tokens_max,
+            block_m=block_m,
         )
-        found.append((block_m, name))
+        instance = choose(table, call).instance
+        if instance is not None:
+            found.append(
+                (block_m, instance.name if instance.name in built else "not in this module")
+            )
     return found

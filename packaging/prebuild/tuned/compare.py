@@ -8,17 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from aiter_prebuilt.wheel.manifest import ModuleKey
-from prebuild.core.model import Family, InstanceFacts, Stage
-from prebuild.families import find_family
+from aiter_prebuilt.call import STAGES, ModuleKey, Stage
+from aiter_prebuilt.choice.tuned import FALLBACK
 from prebuild.plan import rules
 from prebuild.recipe.recipes import NamedKernel, Recipe
 from prebuild.tuned.coverage import recipe_uses
-from prebuild.tuned.uses import STAGES, Use, Verdict
-
-FALLBACK = "flydsl_fallback"
+from prebuild.tuned.uses import Use, Verdict, use_of
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -91,19 +86,19 @@ def compare(
 
 
 def _counts(use: Use) -> bool:
-    if use.family is None or use.facts is None or use.features.splitk:
+    if use.table is None or use.choice is None or use.facts is None or use.call.features.splitk:
         return False
-    refused = rules.shape_problem(use.family, use.facts, *use.gemm)
-    if refused or rules.unavailable(use.family, use.features, use.module) is not None:
+    if rules.unavailable(use.table.family, use.call.features, use.module) is not None:
         return False
-    return rules.kernel_for_k(use.family, use.facts.tile, use.gemm[1]) not in use.facts.wrong
+    return use.choice.variant is not None and use.choice.variant not in use.facts.wrong
 
 
 def _has(recipe: Recipe, use: Use) -> bool:
-    return (
-        use.features in recipe.features()
-        and use.shape.model_dim == recipe.hidden_size
-        and use.shape.inter_dim in recipe.moe_inter_dim.values()
+    features, shape = use.call.features, use.call.shape
+    return features in recipe.features() and any(
+        (deployment.shape.model_dim, deployment.shape.inter_dim)
+        == (shape.model_dim, shape.inter_dim)
+        for deployment in recipe.deployments(features)
     )
 
 
@@ -111,14 +106,14 @@ def _missing(recipes: Sequence[Recipe], uses: Iterable[Use]) -> tuple[Missing, .
     groups: dict[tuple[ModuleKey, int], list[Use]] = defaultdict(list)
     for use in uses:
         if not any(_has(recipe, use) for recipe in recipes):
-            groups[use.features, use.shape.model_dim].append(use)
+            groups[use.call.features, use.call.shape.model_dim].append(use)
     return tuple(
         Missing(
             features=features,
             model_dim=model_dim,
-            inter_dims=tuple(sorted({use.shape.inter_dim for use in group}, reverse=True)),
-            experts=_commonest(use.shape.experts for use in group),
-            topk=_commonest(use.shape.topk for use in group),
+            inter_dims=tuple(sorted({use.call.shape.inter_dim for use in group}, reverse=True)),
+            experts=_commonest(use.call.shape.experts for use in group),
+            topk=_commonest(use.call.shape.topk for use in group),
             kernels=_named(group),
             rows=len({use.where for use in group}),
         )
@@ -135,7 +130,11 @@ def _named(uses: Iterable[Use]) -> tuple[Kernel, ...]:
     return tuple(
         sorted(
             {
-                Kernel(stage=use.stage, tile=_tile(use.facts), inter_dim=use.shape.inter_dim)
+                Kernel(
+                    stage=use.call.stage,
+                    tile=use.facts.tile.name,
+                    inter_dim=use.call.shape.inter_dim,
+                )
                 for use in uses
                 if use.named and use.facts is not None
             }
@@ -143,17 +142,11 @@ def _named(uses: Iterable[Use]) -> tuple[Kernel, ...]:
     )
 
 
-def _tile(facts: InstanceFacts) -> str:
-    return f"{facts.tile.text}_v{facts.tile.pipeline}"
-
-
 def _lacking(recipe: Recipe, uses: Iterable[Use]) -> Iterable[tuple[str, Kernel]]:
     own = [
         use
         for use in uses
-        if _has(recipe, use)
-        and use.facts is not None
-        and (not recipe.block_m or use.facts.tile.m in recipe.block_m)
+        if _has(recipe, use) and use.facts is not None and recipe.takes_block_m(use.facts.tile.m)
     ]
     have = _recipe_kernels(recipe) | _heuristic_kernels(recipe)
     for kernel in _named(own):
@@ -163,7 +156,7 @@ def _lacking(recipe: Recipe, uses: Iterable[Use]) -> Iterable[tuple[str, Kernel]
 
 def _stale(recipe: Recipe, uses: Iterable[Use]) -> Iterable[tuple[str, Kernel]]:
     own = [use for use in uses if _has(recipe, use)]
-    tuned_dims = {use.shape.inter_dim for use in own}
+    tuned_dims = {use.call.shape.inter_dim for use in own}
     for kernel in sorted(_recipe_kernels(recipe) - set(_named(own))):
         if kernel.inter_dim in tuned_dims:
             yield recipe.name, kernel
@@ -179,28 +172,14 @@ def _recipe_kernels(recipe: Recipe) -> set[Kernel]:
 
 def _heuristic_kernels(recipe: Recipe) -> set[Kernel]:
     """What the plan holds for the recipe without any name."""
-    found: set[Kernel] = set()
-    for features in recipe.features():
-        family = find_family(features)
-        for inter_dim in recipe.moe_inter_dim.values() if family else ():
-            for stage in STAGES:
-                found |= _heuristic_stage(recipe, features, family, stage, inter_dim)
-    return found
-
-
-def _heuristic_stage(
-    recipe: Recipe, features: ModuleKey, family: Family | None, stage: Stage, inter_dim: int
-) -> set[Kernel]:
-    if family is None:
-        return set()
-    positions = {
-        rules.heuristic_choice(family, stage, block, inter_dim)
-        for block in rules.reached_block_ms(recipe, features, stage, inter_dim)
-    }
     return {
-        Kernel(stage=stage, tile=_tile(family.instances[position]), inter_dim=inter_dim)
-        for position in positions
-        if position is not None
+        Kernel(stage=call.stage, tile=use.facts.tile.name, inter_dim=deployment.shape.inter_dim)
+        for features in recipe.features()
+        for deployment in recipe.deployments(features)
+        for stage in STAGES
+        for call in rules.heuristic_calls(recipe, deployment, stage)
+        for use in [use_of(recipe.name, call)]
+        if use.facts is not None
     }
 
 
@@ -211,7 +190,11 @@ def _is_dead(recipe: Recipe, uses: Iterable[Use]) -> bool:
 
 
 def draft(missing: Missing) -> Recipe:
-    """Return a recipe for shapes that have none; name and model are for a person to fill in."""
+    """Return a recipe for shapes that have none; name and model are for a person to fill in.
+
+    Of FP8 and BF16 weights servers mark some as shuffled and lose the mark of others
+    (docs/models.md), so such a draft has both.
+    """
     features = missing.features
     largest = missing.inter_dims[0]
     dims = {largest // dim: dim for dim in missing.inter_dims if largest % dim == 0}
@@ -230,13 +213,18 @@ def draft(missing: Missing) -> Recipe:
             "output_dtypes": [features.c_dtype],
             "quant": features.quant,
             "activation": features.activation,
-            "preshuffle": features.preshuffle,
+            "preshuffle": features.preshuffle if features.a_dtype == "fp4x2" else [True, False],
             "routed_weight_stage": features.routed_weight_stage,
             "named_kernels": [
                 named.model_dump() for named in named_kernels(missing.kernels, dims.values())
             ],
         }
     )
+
+
+def dropped(missing: Missing) -> tuple[int, ...]:
+    """The inter_dims that are no part of the largest one: :func:`draft` leaves them out."""
+    return tuple(dim for dim in missing.inter_dims if missing.inter_dims[0] % dim)
 
 
 def named_kernels(kernels: Iterable[Kernel], inter_dims: Iterable[int]) -> tuple[NamedKernel, ...]:
@@ -249,17 +237,6 @@ def named_kernels(kernels: Iterable[Kernel], inter_dims: Iterable[int]) -> tuple
     return tuple(
         NamedKernel(stage=stage, tile=tile, inter_dims=tuple(sorted(found, reverse=True)))
         for (stage, tile), found in dims.items()
-    )
-
-
-def as_yaml(recipe: Recipe) -> str:
-    """Return a recipe's text, defaults left out."""
-    content = recipe.model_dump(by_alias=True, exclude_defaults=True, mode="json")
-    content["moe_inter_dim"] = dict(recipe.moe_inter_dim)
-    content = {"schema": 1, **{key: value for key, value in content.items() if key != "schema"}}
-    return (
-        "# Draft of prebuild import-tuned: give it its name, model and source.\n"
-        + yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
     )
 
 

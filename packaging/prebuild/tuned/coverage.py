@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from aiter_prebuilt.choice import routing
-from aiter_prebuilt.wheel.manifest import ModuleKey
-from prebuild.core.model import Plan, PlannedModule, Variant
+from aiter_prebuilt.call import ModuleKey, Variant
+from aiter_prebuilt.choice.dispatch import Refusal
+from prebuild.core.model import Plan, PlannedModule
 from prebuild.plan import rules
 from prebuild.recipe.recipes import Recipe
 from prebuild.tuned.uses import Use, heuristic_uses
@@ -33,7 +33,7 @@ class Point:
 def cover(plan: Plan, uses: Iterable[Use]) -> tuple[Point, ...]:
     """Return the verdict on each use, in order."""
     modules: dict[ModuleKey, PlannedModule] = {module.features: module for module in plan.modules}
-    return tuple(_point(use, modules.get(use.features)) for use in uses)
+    return tuple(_point(use, modules.get(use.call.features)) for use in uses)
 
 
 def recipe_uses(recipes: Sequence[Recipe]) -> tuple[Use, ...]:
@@ -42,20 +42,14 @@ def recipe_uses(recipes: Sequence[Recipe]) -> tuple[Use, ...]:
         use
         for recipe in recipes
         for features in recipe.features()
-        for tp, inter_dim in recipe.moe_inter_dim.items()
+        for deployment in recipe.deployments(features)
         for use in heuristic_uses(
-            f"{recipe.name} TP {tp}",
+            f"{recipe.name} TP {deployment.tp}",
             features,
-            routing.Shape(
-                tokens=recipe.tokens.max,
-                model_dim=recipe.hidden_size,
-                inter_dim=inter_dim,
-                experts=recipe.experts,
-                topk=recipe.top_k,
-            ),
-            (recipe.tokens.min, recipe.tokens.max),
+            deployment.shape,
+            (deployment.tokens_min, deployment.tokens_max),
         )
-        if not recipe.block_m or use.block_m in recipe.block_m
+        if recipe.takes_block_m(use.call.block_m)
     )
 
 
@@ -65,20 +59,19 @@ def _point(use: Use, module: PlannedModule | None) -> Point:
 
 
 def _verdict(use: Use, module: PlannedModule | None) -> tuple[Status, str]:
-    if use.family is None or use.facts is None:
-        return "refused", f"AITER's module has no instance for block_m {use.block_m}"
-    missing = rules.unavailable(use.family, use.features, use.module)
+    choice, facts = use.choice, use.facts
+    if use.table is None or choice is None or facts is None:
+        return "refused", Refusal(what="block_m", found=use.call.block_m).text
+    missing = rules.unavailable(use.table.family, use.call.features, use.module)
     if missing:
         return "unavailable", missing.reason
-    problem = rules.shape_problem(use.family, use.facts, *use.gemm)
-    if problem:
-        return "refused", problem
-    variant = rules.kernel_for_k(use.family, use.facts.tile, use.gemm[1])
-    if variant in use.facts.wrong:
-        return "wrong", use.facts.wrong[variant]
+    if choice.refusal is not None or choice.variant is None:
+        return "refused", choice.refusal.text if choice.refusal else ""
+    if choice.variant in facts.wrong:
+        return "wrong", facts.wrong[choice.variant]
     if module is None:
         return "miss", "no recipe asks for the module"
-    return _held(use, module, variant)
+    return _held(use, module, choice.variant)
 
 
 def _held(use: Use, module: PlannedModule, variant: Variant) -> tuple[Status, str]:
@@ -86,7 +79,7 @@ def _held(use: Use, module: PlannedModule, variant: Variant) -> tuple[Status, st
         if instance.name == use.instance:
             if any((k.main_loop, k.tail) == variant for k in instance.kernels):
                 return "hit", ""
-            return "miss", f"the kernel for K = {use.gemm[1]} is left out"
+            return "miss", f"the kernel for K = {use.call.gemm.k} is left out"
     return "miss", "the instance is left out"
 
 
@@ -108,13 +101,10 @@ def as_json(points: Sequence[Point]) -> Mapping[str, Any]:
         "points": [
             {
                 "where": point.use.where,
-                "stage": point.use.stage,
-                "tokens": point.use.shape.tokens,
-                "model_dim": point.use.shape.model_dim,
-                "inter_dim": point.use.shape.inter_dim,
-                "experts": point.use.shape.experts,
-                "topk": point.use.shape.topk,
-                "block_m": point.use.block_m,
+                "stage": point.use.call.stage,
+                "tokens": point.use.call.tokens,
+                **asdict(point.use.call.shape),
+                "block_m": point.use.call.block_m,
                 "named": point.use.named,
                 "module": point.use.module,
                 "instance": point.use.instance,
@@ -128,10 +118,11 @@ def as_json(points: Sequence[Point]) -> Mapping[str, Any]:
 
 
 def _call(use: Use) -> str:
-    instance = use.instance or f"block_m {use.block_m}"
+    call = use.call
+    instance = use.instance or f"block_m {call.block_m}"
     return (
-        f"{use.where} stage {use.stage}, {use.shape.tokens} tokens, model_dim "
-        f"{use.shape.model_dim}, inter_dim {use.shape.inter_dim}: {instance} of {use.module}"
+        f"{use.where} stage {call.stage}, {call.tokens} tokens, model_dim "
+        f"{call.shape.model_dim}, inter_dim {call.shape.inter_dim}: {instance} of {use.module}"
     )
 
 

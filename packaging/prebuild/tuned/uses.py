@@ -7,72 +7,67 @@ cmdGenFunc_ck_moe_stage; ``gemm_moe_ck2stages.cu``, moe_dispatch) at ``9bab8388`
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from aiter_prebuilt import target
+from aiter_prebuilt.call import STAGES, Call, ModuleKey, Shape, Stage
 from aiter_prebuilt.choice import routing
-from aiter_prebuilt.wheel.manifest import ModuleKey
-from prebuild.core import identity
-from prebuild.core.model import Family, InstanceFacts, Stage
-from prebuild.families import find_family
-from prebuild.plan import rules
-from prebuild.tuned.rows import Entry, Row
+from aiter_prebuilt.choice.dispatch import PREFIX, Choice, choose
+from aiter_prebuilt.choice.tuned import FALLBACK, Row
+from prebuild.core.model import InstanceFacts
+from prebuild.families import Table, find_family, find_table
+from prebuild.tuned.rows import Entry
 
-GPU = target.load().gfx
-CK_PREFIX = "moe_ck2stages_"
 _BACKENDS = (
-    (CK_PREFIX, "ck2stages"),
+    (PREFIX, "ck2stages"),
     ("flydsl_", "flydsl"),
     ("cktile_", "cktile"),
     ("opus_", "opus"),
     ("swiglu_mxfp4_", "cktile"),
     ("_ZN", "asm"),
 )
-STAGES: tuple[Stage, ...] = (1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """One stage of one row that CK2stages answers."""
+    """A call that CK2stages answers, where it is from, and what it takes of AITER's module."""
 
     where: str
-    stage: Stage
-    features: ModuleKey
-    family: Family | None
+    call: Call
+    table: Table | None
     """None: this project has no family for the features."""
-    position: int | None
-    """Of the instance in the family's table; None where AITER's own module has none either."""
-    named: bool
-    """Whether the row names the instance; else the heuristic takes it at ``block_m``."""
-    block_m: int
-    shape: routing.Shape
+    choice: Choice | None
+    """None as well."""
 
     @property
     def module(self) -> str:
         """AITER's name of the module."""
-        return self.features.stock_name
+        return self.call.features.stock_name
+
+    @property
+    def named(self) -> bool:
+        """Whether the row names the instance; else the heuristic takes it at ``block_m``."""
+        return self.choice is not None and self.choice.named
+
+    @property
+    def instance(self) -> str | None:
+        """The instance's name; None where AITER's own module has none either."""
+        found = self.choice and self.choice.instance
+        return found.name if found else None
 
     @property
     def facts(self) -> InstanceFacts | None:
         """The instance's row in its family's table."""
-        if self.family is None or self.position is None:
-            return None
-        return self.family.instances[self.position]
+        found = self.choice and self.choice.instance
+        return self.table.facts(found) if found and self.table else None
 
-    @property
-    def instance(self) -> str | None:
-        """The instance's name."""
-        if self.family is None or self.facts is None:
-            return None
-        return identity.instance_name(self.family, self.features, self.stage, self.facts.tile)
 
-    @property
-    def gemm(self) -> tuple[int, int]:
-        """(N, K) of the stage's GEMM."""
-        inter, model = self.shape.inter_dim, self.shape.model_dim
-        return (inter, model) if self.stage == 1 else (model, inter)
+def use_of(where: str, call: Call) -> Use:
+    """Return what a call takes."""
+    table = find_table(call.features)
+    choice = choose(table.instances, call) if table is not None else None
+    return Use(where=where, call=call, table=table, choice=choice)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +88,7 @@ def judge(entries: Iterable[Entry]) -> tuple[Verdict, ...]:
 
 def _judge(entry: Entry) -> Verdict:
     row = entry.row
-    if entry.kind == "tuned" and row.gpu != GPU:
+    if entry.kind == "tuned" and row.gpu != target.load().gfx:
         return _verdict(entry, ("other gpu", "other gpu"), [f"is for {row.gpu}"])
     features = _features(row)
     if isinstance(features, str):
@@ -103,7 +98,7 @@ def _judge(entry: Entry) -> Verdict:
             return _verdict(entry, ("none", "none"), [f"no family is {features.stock_name}"])
         return _heuristic(entry, features)
     backends = _named_backends(row)
-    notes = [] if row.tag in ("", "flydsl_fallback") else [
+    notes = [] if row.tag in ("", FALLBACK) else [
         f"has the tag {row.tag}: 9bab8388 leaves the row out"
     ]  # fmt: skip
     uses = []
@@ -124,32 +119,23 @@ def _verdict(
 
 def _features(row: Row) -> ModuleKey | str:
     """The features of the module that the row's shape takes, or why there is none."""
-    a, b, c = row.dtypes()
     if row.q_dtype_w == "torch.int4" and row.q_type == "QuantType.per_1x32":
         return "int4 weights with group scales are FlyDSL's, not CK2stages'"
-    if a is None or b is None or c is None:
-        found = f"{row.q_dtype_a}, {row.q_dtype_w}, {row.dtype}"
-        return f"CK2stages has no kernels for dtypes {found} on {GPU}"
-    if row.quant is None:
-        return f"CK2stages has no kernels for {row.q_type}"
-    return ModuleKey(
-        a_dtype=a,
-        b_dtype=b,
-        c_dtype=c,
-        preshuffle=True,
-        activation=row.activation,
-        quant=row.quant,
-        routed_weight_stage=1 if row.doweight_stage1 else 2,
-    )
+    features = row.features(preshuffle=True)
+    if features is None:
+        found = f"{row.q_dtype_a}, {row.q_dtype_w}, {row.dtype} with {row.q_type}"
+        return f"CK2stages has no kernels for {found} on {target.load().gfx}"
+    return features
 
 
 def _named_backends(row: Row) -> tuple[str, str]:
-    if row.run_1stage:
+    if row.one_stage:
         return "one-stage", "one-stage"
-    return _backend(row, row.kernel1, 1), _backend(row, row.kernel2, 2)
+    return _backend(row, 1), _backend(row, 2)
 
 
-def _backend(row: Row, kernel: str, stage: Stage) -> str:
+def _backend(row: Row, stage: Stage) -> str:
+    kernel = row.kernel(stage)
     for prefix, backend in _BACKENDS:
         if kernel.startswith(prefix):
             return backend
@@ -160,115 +146,33 @@ def _backend(row: Row, kernel: str, stage: Stage) -> str:
 
 
 def _named_use(entry: Entry, features: ModuleKey, stage: Stage) -> tuple[Use, list[str]]:
-    row = entry.row
-    splits = routing.takes_split_k(features.quant, stage, row.ksplit, row.kernel1)
-    own = dataclasses.replace(features, splitk=splits)
-    family = find_family(own)
-    name = row.kernel1 if stage == 1 else row.kernel2
-    notes: list[str] = []
-    position = None
-    named = False
-    if family is None:
-        notes.append(f"stage {stage}: no family is {own.stock_name}")
-    else:
-        position = _position(family, own, stage, name)
-        named = position is not None
-        if not named:
-            position = rules.heuristic_choice(family, stage, row.block_m, row.inter_dim)
-            notes += _unnamed_notes(stage, name, row.block_m, position)
-    use = Use(
-        where=entry.where,
-        stage=stage,
-        features=own,
-        family=family,
-        position=position,
-        named=named,
-        block_m=row.block_m,
-        shape=_shape(row),
-    )
-    return use, notes
+    use = use_of(entry.where, entry.row.call(stage, features, entry.row.tokens))
+    if use.choice is None:
+        return use, [f"stage {stage}: no family is {use.module}"]
+    return use, list(_unnamed_notes(use.call, use.choice))
 
 
-def _unnamed_notes(stage: Stage, name: str, block_m: int, position: int | None) -> Iterator[str]:
-    if name:
-        yield f"stage {stage}: AITER's module has no {name}; it warns and takes block_m {block_m}"
-    if position is None:
-        yield f"stage {stage}: no instance for block_m {block_m}; AITER raises"
-
-
-def _position(family: Family, features: ModuleKey, stage: Stage, name: str) -> int | None:
-    for position, facts in enumerate(family.instances):
-        if facts.stage == stage and name == identity.instance_name(
-            family, features, stage, facts.tile
-        ):
-            return position
-    return None
+def _unnamed_notes(call: Call, choice: Choice) -> Iterator[str]:
+    if choice.name_unknown:
+        taken = f"AITER's module has no {call.kernel_name}; it warns and takes block_m"
+        yield f"stage {call.stage}: {taken} {call.block_m}"
+    if choice.instance is None:
+        yield f"stage {call.stage}: no instance for block_m {call.block_m}; AITER raises"
 
 
 def _heuristic(entry: Entry, features: ModuleKey) -> Verdict:
     """An untuned shape: wherever one of the AITER versions comes to CK2stages, FlyDSL or not."""
-    shape = _shape(entry.row)
-    uses = heuristic_uses(entry.where, features, shape, (shape.tokens, shape.tokens))
-    reached = {use.stage for use in uses}
-    other = list(routing.routes(features, shape, (shape.tokens, shape.tokens)))[-1]
-    stages = (
-        "ck2stages" if 1 in reached else other.stage1,
-        "ck2stages" if 2 in reached else other.stage2,  # noqa: PLR2004
-    )
-    notes = [
-        f"stage {use.stage}: no instance for block_m {use.block_m}; AITER raises"
-        for use in uses
-        if use.position is None
-    ]
-    return _verdict(entry, stages, notes, uses)
-
-
-def _shape(row: Row) -> routing.Shape:
-    return routing.Shape(
-        tokens=row.token,
-        model_dim=row.model_dim,
-        inter_dim=row.inter_dim,
-        experts=row.expert,
-        topk=row.topk,
-    )
+    shape, tokens = entry.row.shape, (entry.row.tokens, entry.row.tokens)
+    uses = heuristic_uses(entry.where, features, shape, tokens)
+    reached = {use.call.stage for use in uses}
+    other = list(routing.routes(features, shape, tokens))[-1]
+    first, second = ("ck2stages" if s in reached else other.backend(s) for s in STAGES)
+    notes = [note for use in uses if use.choice for note in _unnamed_notes(use.call, use.choice)]
+    return _verdict(entry, (first, second), notes, uses)
 
 
 def heuristic_uses(
-    where: str, features: ModuleKey, shape: routing.Shape, tokens: tuple[int, int]
+    where: str, features: ModuleKey, shape: Shape, tokens: tuple[int, int]
 ) -> tuple[Use, ...]:
-    """What AITER's heuristic asks of CK2stages for a shape within a range of tokens.
-
-    ``features.splitk`` does not count, the heuristic decides it; of calls that differ in the number
-    of tokens alone the one with the fewest is given.
-    """
-    found: dict[tuple[ModuleKey, Stage, int], Use] = {}
-    for padded in routing.padded_counts(*tokens):
-        at = dataclasses.replace(shape, tokens=padded)
-        for route in routing.routes(features, at, (padded, padded)):
-            for use in _route_uses(where, features, at, route):
-                found.setdefault((use.features, use.stage, use.block_m), use)
-    return tuple(found.values())
-
-
-def _route_uses(
-    where: str, features: ModuleKey, shape: routing.Shape, route: routing.Route
-) -> Iterator[Use]:
-    for stage in STAGES:
-        if route.backend(stage) != "ck2stages":
-            continue
-        splits = routing.takes_split_k(features.quant, stage, route.split_k)
-        own = dataclasses.replace(features, splitk=splits)
-        family = find_family(own)
-        position = None
-        if family is not None:
-            position = rules.heuristic_choice(family, stage, route.block_m, shape.inter_dim)
-        yield Use(
-            where=where,
-            stage=stage,
-            features=own,
-            family=family,
-            position=position,
-            named=False,
-            block_m=route.block_m,
-            shape=shape,
-        )
+    """What AITER's heuristic asks of CK2stages for a shape within a range of tokens."""
+    return tuple(use_of(where, call) for call in routing.heuristic_calls(features, shape, tokens))

@@ -1,7 +1,7 @@
 """The launches that a module itself makes, recorded where there is no GPU.
 
 So grid and arguments come from our own host code, and are compared with those that CK's device op
-makes for the same problem (``mxmoe.launch``).
+makes for the same problem (:func:`prebuild.verify.launches.launch`).
 """
 
 from __future__ import annotations
@@ -13,25 +13,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from aiter_prebuilt.wheel.manifest import Module, ModuleKey
+from aiter_prebuilt.call import ModuleKey
+from aiter_prebuilt.kinds import ACTIVATIONS, QUANTISATIONS, dtypes
+from aiter_prebuilt.wheel.manifest import Module
 from prebuild.gfx950.launch import Launch
 from prebuild.gfx950.memory import Allocation, Memory
 from prebuild.recording import Call, LaunchRecord, Recorder
 from prebuild.verify import launches
-from prebuild.verify.problems import Kind, Problem, Shape, make_problem
-from prebuild.verify.subject import Facts, Subject, shapes
-
-_DTYPES = {
-    "fp4x2": "float4_e2m1fn_x2",
-    "f8": "float8_e4m3fn",
-    "i4": "uint32",
-    "b16": "bfloat16",
-    "f16": "float16",
-}
-_QUANTS = {
-    "no": 0, "per_tensor": 1, "per_token": 2, "per_1x32": 3, "per_1x128": 4, "per_128x128": 5,
-}  # fmt: skip
-_ACTIVATIONS = {"silu": 0, "gelu": 1, "swiglu": 2}
+from prebuild.verify.problems import Batch, Kind, Problem, make_problem
+from prebuild.verify.subject import Facts, Subject, batches
 
 
 def with_launches(
@@ -49,14 +39,14 @@ def with_launches(
     names = {
         kernel.symbol: instance.name for instance in module.instances for kernel in instance.kernels
     }
-    asked = [(subject, shape) for subject in subjects for shape in shapes(subject.facts)]
-    placed = [place(subject.facts, shape) for subject, shape in asked]
+    asked = [(subject, batch) for subject in subjects for batch in batches(subject.facts)]
+    placed = [place(subject.facts, batch) for subject, batch in asked]
     calls = [
         _call(features, subject.facts, names.get(subject.symbol, ""), problem, where)
         for (subject, _), (problem, where) in zip(asked, placed, strict=True)
     ]
     made: dict[str, Subject] = {subject.symbol: subject for subject in subjects}
-    for (subject, shape), (problem, where), answer in zip(
+    for (subject, batch), (problem, where), answer in zip(
         asked, placed, _record(module, path, calls, recorder), strict=True
     ):
         wanted = launches.launch(
@@ -66,7 +56,7 @@ def with_launches(
             where,
             routed_weight=subject.facts.routed_weight,
         )
-        made[subject.symbol] = _judge(made[subject.symbol], shape, answer, wanted)
+        made[subject.symbol] = _judge(made[subject.symbol], batch, answer, wanted)
     return list(made.values())
 
 
@@ -104,17 +94,17 @@ def _error(result: Mapping[str, Any]) -> str:
     return f"the module warned: {warned}" if warned else ""
 
 
-def place(facts: Facts, shape: Shape) -> tuple[Problem, launches.Placed]:
+def place(facts: Facts, batch: Batch) -> tuple[Problem, launches.Placed]:
     """Return a problem and where it lies: the same addresses in every process."""
-    problem = make_problem(facts.kind, shape)
+    problem = make_problem(facts.kind, batch)
     return problem, launches.place(Memory(), problem, preshuffled=facts.preshuffled)
 
 
-def _judge(subject: Subject, shape: Shape, answer: Answer, wanted: Launch) -> Subject:
+def _judge(subject: Subject, batch: Batch, answer: Answer, wanted: Launch) -> Subject:
     layout = launches.layout_of(subject.facts.kind)
     problem = answer.error or _problem(layout, answer.launches, wanted)
     if problem:
-        return replace(subject, launch_problem=f"{shape.name()}: {problem}")
+        return replace(subject, launch_problem=f"{batch.name()}: {problem}")
     record = answer.launches[0]
     launch = Launch(
         symbol=record.symbol,
@@ -123,7 +113,7 @@ def _judge(subject: Subject, shape: Shape, answer: Answer, wanted: Launch) -> Su
         kernarg=record.arguments,
         dynamic_lds=record.shared,
     )
-    return replace(subject, launches={**subject.launches, shape.name(): launch})
+    return replace(subject, launches={**subject.launches, batch.name(): launch})
 
 
 def _problem(layout: launches.Layout, made: Sequence[LaunchRecord], wanted: Launch) -> str:
@@ -159,37 +149,37 @@ def _call(
     problem: Problem,
     placed: launches.Placed,
 ) -> Call:
-    shape, routing = problem.shape, problem.routing
-    out_rows = (shape.tokens, shape.topk) if shape.stage == 1 else (shape.tokens,)
-    in_rows = (shape.tokens,) if shape.stage == 1 else (shape.tokens, shape.topk)
-    elements = shape.k // 2 if problem.kind is Kind.MX_FP4 else shape.k
+    batch, routing = problem.batch, problem.routing
+    out_rows = (batch.tokens, batch.topk) if batch.stage == 1 else (batch.tokens,)
+    in_rows = (batch.tokens,) if batch.stage == 1 else (batch.tokens, batch.topk)
+    elements = batch.gemm.k // 2 if problem.kind is Kind.MX_FP4 else batch.gemm.k
     packed = elements // 8 if problem.kind is Kind.INT4_ROW else elements
     weight_shape = (*problem.weights.shape[:2], packed)
-    weights = _tensor(placed.b, _DTYPES[features.b_dtype], weight_shape)
+    weights = _tensor(placed.b, dtypes()[features.b_dtype].torch, weight_shape)
     args = (
-        _tensor(placed.a, _DTYPES[features.a_dtype], (*in_rows, elements)),
+        _tensor(placed.a, dtypes()[features.a_dtype].torch, (*in_rows, elements)),
         weights,
         weights,
         _tensor(placed.sorted_ids, "int32", routing.sorted_ids.shape),
         _tensor(placed.sorted_experts, "int32", routing.sorted_experts.shape),
         _tensor(placed.valid, "int32", (2,)),
-        _tensor(placed.out, _DTYPES[features.c_dtype], (*out_rows, shape.n)),
-        shape.topk,
+        _tensor(placed.out, dtypes()[features.c_dtype].torch, (*out_rows, batch.gemm.n)),
+        batch.topk,
         kernel_name,
         _scale(placed.b_scale, problem.kind),
         _scale(placed.a_scale, problem.kind),
-        shape.block_m,
+        batch.block_m,
         _tensor(placed.weights, "float32", routing.sorted_weights.shape)
         if facts.routed_weight
         else None,
-        _QUANTS[features.quant],
-        _ACTIVATIONS[features.activation],
+        QUANTISATIONS[features.quant].number,
+        ACTIVATIONS[features.activation].number,
         1,
         False,
         None,
         features.preshuffle,
     )
-    return Call(function=f"ck_moe_stage{shape.stage}", args=args)
+    return Call(function=f"ck_moe_stage{batch.stage}", args=args)
 
 
 def _tensor(allocation: Allocation, dtype: str, shape: tuple[int, ...]) -> dict[str, object]:

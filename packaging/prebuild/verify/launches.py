@@ -111,15 +111,15 @@ class Placed:
 
 def place(memory: Memory, problem: Problem, *, preshuffled: bool = True) -> Placed:
     """Put a problem into memory; stage 1's output is undefined, stage 2's is zero."""
-    shape, routing = problem.shape, problem.routing
-    down = shape.stage != 1
-    rows = shape.tokens if down else shape.tokens * shape.topk
+    batch, routing = problem.batch, problem.routing
+    down = batch.stage != 1
+    rows = batch.tokens if down else batch.tokens * batch.topk
     weights = problem.weights
     if problem.kind is Kind.INT4_ROW:
         weights = layouts.shuffle_int4(weights)
     elif preshuffled:
         weights = layouts.shuffle_weight(weights)
-    valid = np.array([routing.valid, shape.tokens], np.int32)
+    valid = np.array([routing.valid, batch.tokens], np.int32)
     return Placed(
         sorted_ids=memory.allocate("sorted_token_ids", _bytes(routing.sorted_ids)),
         sorted_experts=memory.allocate("sorted_expert_ids", _bytes(routing.sorted_experts)),
@@ -130,19 +130,19 @@ def place(memory: Memory, problem: Problem, *, preshuffled: bool = True) -> Plac
         b_scale=_weight_scales(memory, problem),
         weights=memory.allocate("sorted_weights", _bytes(routing.sorted_weights)),
         out=memory.allocate(
-            "out", np.zeros(rows * shape.n * 2, np.uint8), writable=True, defined=down
+            "out", np.zeros(rows * batch.gemm.n * 2, np.uint8), writable=True, defined=down
         ),
     )
 
 
 def _activation_scales(memory: Memory, problem: Problem) -> Allocation | None:
-    scales, shape = problem.activation_scales, problem.shape
+    scales, batch = problem.activation_scales, problem.batch
     if scales is None:
         return None
     if problem.kind is not Kind.MX_FP4:
         return memory.allocate("a_scale", _bytes(scales))
     data, shadow = layouts.sort_scales(
-        scales, problem.routing, per_slot=shape.stage != 1, topk=shape.topk
+        scales, problem.routing, per_slot=batch.stage != 1, topk=batch.topk
     )
     found = memory.allocate("a_scale", _bytes(data))
     found.shadow[: shadow.size] = shadow.reshape(-1)
@@ -168,9 +168,9 @@ def launch(
 ) -> Launch:
     """Return the launch that CK's device op makes for this problem as AITER calls it."""
     layout = layout_of(problem.kind)
-    shape = problem.shape
-    rows = min(shape.tokens * shape.topk * shape.block_m, problem.routing.sorted_ids.size)
-    numbers = _numbers(tile, problem, rows)
+    batch = problem.batch
+    rows = batch.gemm.m
+    numbers = _numbers(tile, problem)
     pointers = _pointers(problem, placed, routed_weight=routed_weight)
     body = struct.pack(
         layout.format,
@@ -179,24 +179,24 @@ def launch(
     )
     return Launch(
         symbol=symbol,
-        grid=(-(-shape.n // tile.n), -(-rows // tile.m), 1),
+        grid=(-(-batch.gemm.n // tile.n), -(-rows // tile.m), 1),
         block=(tile.block_size, 1, 1),
         kernarg=bytes(HEAD) + body + bytes(_TAIL),
     )
 
 
-def _numbers(tile: Tile, problem: Problem, rows: int) -> dict[str, int]:
+def _numbers(tile: Tile, problem: Problem) -> dict[str, int]:
     """``Problem``; strides of D as AITER gives them (gemm_moe_ck2stages_common*.cuh, 9bab8388)."""
-    shape = problem.shape
-    k = shape.k // 2 if problem.kind is Kind.MX_FP4 else shape.k
-    m_blocks, n_blocks = -(-rows // tile.m), -(-shape.n // tile.n)
+    batch, gemm = problem.batch, problem.batch.gemm
+    k = gemm.k // 2 if problem.kind is Kind.MX_FP4 else gemm.k
+    m_blocks, n_blocks = -(-gemm.m // tile.m), -(-gemm.n // tile.n)
     padded, vector = -(-k // tile.k) * tile.k, math.lcm(tile.k1, tile.bk1)
-    scale_stride = -(-shape.k // 32)
+    scale_stride = -(-gemm.k // 32)
     stride_d = 0 if problem.kind in (Kind.FP8_TENSOR, Kind.FP8_BLOCK) else 1
     return {
-        "NumTokens": shape.tokens, "TopK": shape.topk, "M": rows, "N": shape.n, "K": k,
+        "NumTokens": batch.tokens, "TopK": batch.topk, "M": gemm.m, "N": gemm.n, "K": k,
         "StrideA": k, "StrideScaleA": scale_stride, "StrideB": k, "StrideScaleB": scale_stride,
-        "StrideD0": stride_d, "StrideD1": stride_d, "StrideD2": 0, "StrideC": shape.n, "KBatch": 1,
+        "StrideD0": stride_d, "StrideD1": stride_d, "StrideD2": 0, "StrideC": gemm.n, "KBatch": 1,
         "MPadded": m_blocks * tile.m, "NPadded": n_blocks * tile.n,
         "KRead": -(-k // vector) * vector, "KPadded": padded,
         "AK0": padded // tile.k1, "BK0": padded // tile.bk1, "MBlock": m_blocks, "NBlock": n_blocks,

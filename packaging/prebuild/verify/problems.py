@@ -14,6 +14,8 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from aiter_prebuilt.call import Gemm, Shape, Stage
+
 I32 = npt.NDArray[np.int32]
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
@@ -32,25 +34,43 @@ _SLOT_SHIFT = 24
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape:
-    """The numbers of one problem."""
+class Batch:
+    """The numbers of one problem: a few tokens in one stage of a small layer."""
 
-    stage: int
-    """1: gate and up projection with activation; 2: down projection with routed weights."""
+    layer: Shape
+    stage: Stage
     tokens: int
-    topk: int
-    experts: int
-    n: int
-    """Columns of the output."""
-    k: int
-    """Values of the contraction."""
     block_m: int
+
+    @classmethod
+    def of(
+        cls, *, stage: Stage, tokens: int, topk: int, experts: int, n: int, k: int, block_m: int
+    ) -> Batch:
+        """Return the batch whose GEMM has ``n`` columns and sums ``k`` values."""
+        model_dim, inter_dim = (k, n) if stage == 1 else (n, k)
+        layer = Shape(model_dim=model_dim, inter_dim=inter_dim, experts=experts, topk=topk)
+        return cls(layer=layer, stage=stage, tokens=tokens, block_m=block_m)
+
+    @property
+    def gemm(self) -> Gemm:
+        """What the kernel multiplies."""
+        return self.layer.gemm(self.stage, tokens=self.tokens, block_m=self.block_m)
+
+    @property
+    def topk(self) -> int:
+        """Experts of one token."""
+        return self.layer.topk
+
+    @property
+    def experts(self) -> int:
+        """Experts of the layer."""
+        return self.layer.experts
 
     def name(self) -> str:
         """Return a short name for reports."""
         return (
             f"stage{self.stage} tokens={self.tokens} topk={self.topk} experts={self.experts}"
-            f" n={self.n} k={self.k} block_m={self.block_m}"
+            f" n={self.gemm.n} k={self.gemm.k} block_m={self.block_m}"
         )
 
 
@@ -92,7 +112,7 @@ class Problem:
     """One problem; operands in their logical layout, as bytes."""
 
     kind: Kind
-    shape: Shape
+    batch: Batch
     routing: Routing
     activations: U8
     """(rows, bytes of k): a row a token in stage 1, a row a (token, slot) in stage 2."""
@@ -106,7 +126,7 @@ class Problem:
     (experts, rows/128, k/128)."""
 
 
-def route(shape: Shape, seed: int) -> Routing:
+def route(batch: Batch, seed: int) -> Routing:
     """Return a routing with an expert that takes everybody, an empty one and duplicates.
 
     Slot 0 of every token is expert 0 (so that it fills more than one block and pads the last);
@@ -114,23 +134,23 @@ def route(shape: Shape, seed: int) -> Routing:
     expert 0 in all of its slots.
     """
     random = np.random.default_rng(seed)
-    ids = random.integers(2, shape.experts, (shape.tokens, shape.topk)).astype(np.int32)
+    ids = random.integers(2, batch.experts, (batch.tokens, batch.topk)).astype(np.int32)
     ids[:, 0] = 0
     ids[::7] = 0
-    weights = random.uniform(0.05, 1.0, (shape.tokens, shape.topk)).astype(np.float32)
-    return sort(shape, ids, weights)
+    weights = random.uniform(0.05, 1.0, (batch.tokens, batch.topk)).astype(np.float32)
+    return sort(batch, ids, weights)
 
 
-def sort(shape: Shape, topk_ids: I32, weights: F32) -> Routing:
+def sort(batch: Batch, topk_ids: I32, weights: F32) -> Routing:
     """Return the routing in AITER's sorted form; what is beyond ``valid`` holds padding rows."""
-    block = shape.block_m
-    padding = shape.topk << _SLOT_SHIFT | shape.tokens
-    size = topk_ids.size + shape.experts * block - shape.topk
+    block = batch.block_m
+    padding = batch.topk << _SLOT_SHIFT | batch.tokens
+    size = batch.layer.sorted_rows(batch.tokens, block)
     ids = np.full(-(-size // block) * block, padding, np.int32)
     factors = np.zeros(ids.size, np.float32)
     experts: list[int] = []
     start = 0
-    for expert in range(shape.experts):
+    for expert in range(batch.experts):
         tokens, slots = np.nonzero(topk_ids == expert)
         ids[start : start + tokens.size] = slots << _SLOT_SHIFT | tokens
         factors[start : start + tokens.size] = weights[tokens, slots]
@@ -147,7 +167,7 @@ def sort(shape: Shape, topk_ids: I32, weights: F32) -> Routing:
     )
 
 
-def make_problem(kind: Kind, shape: Shape, seed: int = 1) -> Problem:
+def make_problem(kind: Kind, batch: Batch, seed: int = 1) -> Problem:
     """Return random codes of every finite value, and scales for sums of order two.
 
     With values of mean square q and factors of mean square f a sum of k products has a standard
@@ -155,15 +175,15 @@ def make_problem(kind: Kind, shape: Shape, seed: int = 1) -> Problem:
     two, else over a factor of four.
     """
     random = np.random.default_rng(seed)
-    rows = shape.tokens if shape.stage == 1 else shape.tokens * shape.topk
-    weight_rows = 2 * shape.n if shape.stage == 1 else shape.n
+    rows = batch.tokens if batch.stage == 1 else batch.tokens * batch.topk
+    weight_rows = 2 * batch.gemm.n if batch.stage == 1 else batch.gemm.n
     make = _mx if kind is Kind.MX_FP4 else _wide
-    activations, activation_scales = make(kind, random, (rows,), shape.k)
-    weights, weight_scales = make(kind, random, (shape.experts, weight_rows), shape.k)
+    activations, activation_scales = make(kind, random, (rows,), batch.gemm.k)
+    weights, weight_scales = make(kind, random, (batch.experts, weight_rows), batch.gemm.k)
     return Problem(
         kind=kind,
-        shape=shape,
-        routing=route(shape, seed + 1),
+        batch=batch,
+        routing=route(batch, seed + 1),
         activations=activations,
         activation_scales=activation_scales,
         weights=weights,

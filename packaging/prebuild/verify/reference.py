@@ -96,20 +96,20 @@ def expect(
     problem: Problem, *, routed_weight: bool, activation: str = "silu", out: str = "bf16"
 ) -> Expected:
     """Return what stage 1 or 2 gives for a problem."""
-    shape, routing = problem.shape, problem.routing
+    batch, routing = problem.batch, problem.routing
     rows = values_of(problem.kind, problem.activations, problem.activation_scales)
     weights = values_of(problem.kind, problem.weights, problem.weight_scales)
-    value = np.empty((shape.tokens, shape.topk, shape.n))
+    value = np.empty((batch.tokens, batch.topk, batch.gemm.n))
     bound = np.empty_like(value)
-    for expert in range(shape.experts):
+    for expert in range(batch.experts):
         tokens, slots = np.nonzero(routing.topk_ids == expert)
         if not tokens.size:
             continue
-        source = tokens if shape.stage == 1 else tokens * shape.topk + slots
+        source = tokens if batch.stage == 1 else tokens * batch.topk + slots
         part = _contract(rows[source], weights[expert])
         if routed_weight:
             part = _weighted(*part, routing.weights[tokens, slots])
-        if shape.stage == 1:
+        if batch.stage == 1:
             part = _gated(*part, activation)
         value[tokens, slots], bound[tokens, slots] = part
     roundoff = ROUNDOFF[out]

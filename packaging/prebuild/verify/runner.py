@@ -16,9 +16,9 @@ from prebuild.gfx950.program import Program, build_program
 from prebuild.gfx950.wave import Wave
 from prebuild.verify import launches
 from prebuild.verify.judge import Judgement, judge_sums, judge_values
-from prebuild.verify.problems import Problem, Shape, make_problem
+from prebuild.verify.problems import Batch, Problem, make_problem
 from prebuild.verify.reference import expect
-from prebuild.verify.subject import Subject, shapes
+from prebuild.verify.subject import Subject, batches
 from prebuild.verify.verdict import Verdict
 
 _TRACE = 120
@@ -28,7 +28,7 @@ _TRACE = 120
 class Run:
     """One problem, run and judged."""
 
-    shape: Shape
+    batch: Batch
     execution: Execution
     judgement: Judgement | None
     failure: str
@@ -41,8 +41,8 @@ def run_subject(subject: Subject, objdump: Path) -> Verdict:
     failure = subject.launch_problem
     try:
         program = load(subject, objdump)
-        for shape in shapes(subject.facts):
-            runs.append(run_problem(subject, program, make_problem(subject.facts.kind, shape)))
+        for batch in batches(subject.facts):
+            runs.append(run_problem(subject, program, make_problem(subject.facts.kind, batch)))
             if runs[-1].failure:
                 break
     except ExecutorError as error:
@@ -66,10 +66,10 @@ def run_problem(subject: Subject, program: Program, problem: Problem) -> Run:
     except ExecutorError as error:
         trace = _trace(subject, program, problem, *_place_of(machine))
         return Run(
-            shape=problem.shape,
+            batch=problem.batch,
             execution=machine.execution,
             judgement=None,
-            failure=f"{problem.shape.name()}: {error}\n{trace}",
+            failure=f"{problem.batch.name()}: {error}\n{trace}",
         )
     expected = expect(
         problem,
@@ -81,11 +81,11 @@ def run_problem(subject: Subject, program: Program, problem: Problem) -> Run:
     judgement = judge(placed.out, expected, facts.out)
     failure = ""
     if judgement.first is not None:
-        failure = _describe(problem.shape, judgement, execution)
+        failure = _describe(problem.batch, judgement, execution)
         if judgement.first.writer >= 0:
             group, wave = execution.writers[judgement.first.writer]
             failure += "\n" + _trace(subject, program, problem, group, wave)
-    return Run(shape=problem.shape, execution=execution, judgement=judgement, failure=failure)
+    return Run(batch=problem.batch, execution=execution, judgement=judgement, failure=failure)
 
 
 def make_machine(
@@ -95,7 +95,7 @@ def make_machine(
     facts = subject.facts
     memory = Memory()
     placed = launches.place(memory, problem, preshuffled=facts.preshuffled)
-    launch = subject.launches.get(problem.shape.name()) or launches.launch(
+    launch = subject.launches.get(problem.batch.name()) or launches.launch(
         subject.symbol, facts.tile, problem, placed, routed_weight=facts.routed_weight
     )
     return placed, Machine(program, memory, launch)
@@ -106,7 +106,7 @@ def _place_of(machine: Machine) -> tuple[Group, int]:
     return writers[-1] if writers else ((0, 0, 0), 0)
 
 
-def _describe(shape: Shape, judgement: Judgement, execution: Execution) -> str:
+def _describe(batch: Batch, judgement: Judgement, execution: Execution) -> str:
     first = judgement.first
     if first is None:
         return ""
@@ -116,7 +116,7 @@ def _describe(shape: Shape, judgement: Judgement, execution: Execution) -> str:
         group, wave = execution.writers[first.writer]
         writer = f"last written by workgroup {group} wave {wave}"
     return (
-        f"{shape.name()}: {judgement.wrong} of {judgement.elements} elements are wrong"
+        f"{batch.name()}: {judgement.wrong} of {judgement.elements} elements are wrong"
         f" ({judgement.undefined} undefined); the first is {first.where} {first.index}: {what},"
         f" expected {first.expected!r} within {first.bound:.3g}; {writer}"
     )
@@ -152,7 +152,7 @@ def _verdict(subject: Subject, runs: list[Run], failure: str, seconds: float) ->
         code_object=subject.sha256,
         executor=EXECUTOR_VERSION,
         ok=not failure,
-        problems=tuple(run.shape.name() for run in runs),
+        problems=tuple(run.batch.name() for run in runs),
         launch="module" if subject.launches else "derived",
         instructions=sum(run.execution.instructions for run in runs),
         waves=sum(run.execution.waves for run in runs),

@@ -15,12 +15,14 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from aiter_prebuilt import target
+from aiter_prebuilt.call import Stage
+from aiter_prebuilt.kinds import ACTIVATIONS
 from prebuild.gfx950 import bundle, codeobject
 from prebuild.gfx950.errors import CodeObjectError
 from prebuild.gfx950.launch import Launch
 from prebuild.verify.errors import UnknownKernelError
 from prebuild.verify.launches import Tile
-from prebuild.verify.problems import Kind, Shape
+from prebuild.verify.problems import Batch, Kind
 
 _OPERATION = re.compile(r"(GridwiseMoeGemm(?:MX_BPreshuffle|MXBNS|BlockScale)?)IN")
 _TYPES = re.compile(
@@ -38,7 +40,7 @@ _MX_SHUFFLED, _MX_PLAIN = "GridwiseMoeGemmMX_BPreshuffle", "GridwiseMoeGemmMXBNS
 _BLOCKSCALE, _PLAIN = "GridwiseMoeGemmBlockScale", "GridwiseMoeGemm"
 _OUT = {"t": "bf16", "DF16_": "f16"}
 _TAILS = {"0": "odd", "1": "even", "10": "full"}
-_ACTIVATIONS = {"0": "gelu", "1": "silu"}
+_ACTIVATIONS = {str(each.ck): each.name for each in ACTIVATIONS.values()}
 _HELPER = "flush_icache"
 _EMPTY = 4
 """Bytes of a kernel that ends at once: CK's wave32 stand-ins, which nobody launches on gfx950."""
@@ -54,7 +56,7 @@ class Facts:
     """Template arguments of a kernel that decide its problem and its launch."""
 
     kind: Kind
-    stage: int
+    stage: Stage
     block_size: int
     m: int
     n: int
@@ -99,7 +101,7 @@ class Subject:
     """Its code object."""
     sha256: str
     launches: Mapping[str, Launch] = field(default_factory=dict)
-    """Name of a problem's shape -> the launch that the module itself makes for it."""
+    """Name of a problem's batch -> the launch that the module itself makes for it."""
     launch_problem: str = ""
     """What is wrong with the module's own launch, empty where nothing is."""
 
@@ -114,7 +116,7 @@ def k_steps(facts: Facts) -> int:
     return steps
 
 
-def shapes(facts: Facts) -> list[Shape]:
+def batches(facts: Facts) -> list[Batch]:
     """Return the problems of a kernel.
 
     The first has an expert with two blocks, the second one nearly all padding, an empty expert,
@@ -124,8 +126,12 @@ def shapes(facts: Facts) -> list[Shape]:
     n, k = 2 * facts.n, values * facts.k * k_steps(facts)
     many, one = facts.m + facts.m // 16 + 1, 1
     return [
-        Shape(stage=facts.stage, tokens=many, topk=2, experts=_EXPERTS, n=n, k=k, block_m=facts.m),
-        Shape(stage=facts.stage, tokens=one, topk=3, experts=_EXPERTS, n=n, k=k, block_m=facts.m),
+        Batch.of(
+            stage=facts.stage, tokens=many, topk=2, experts=_EXPERTS, n=n, k=k, block_m=facts.m
+        ),
+        Batch.of(
+            stage=facts.stage, tokens=one, topk=3, experts=_EXPERTS, n=n, k=k, block_m=facts.m
+        ),
     ]
 
 

@@ -15,6 +15,7 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
+from aiter_prebuilt.call import ModuleKey
 from aiter_prebuilt.wheel import manifest as m
 
 ROOT = Path(__file__).parents[3]
@@ -103,7 +104,7 @@ def describe(path: Path, folder: Path, name: str, **changes: object) -> m.Module
     values: dict[str, object] = {
         "name": name,
         "stock_name": name.partition("__")[0],
-        "features": m.ModuleKey(
+        "features": ModuleKey(
             a_dtype="fp4x2",
             b_dtype="fp4x2",
             c_dtype="b16",
@@ -171,6 +172,7 @@ def _instance(name: str, stage: int, block_m: int, reach: m.Reach) -> m.Instance
         n_per_block=128,
         k_per_block=256,
         prefetch_stages=2,
+        tails="parity",
         reached_by=(reach,),
         kernels=kernels,
     )

@@ -17,7 +17,7 @@ from prebuild.toolchain import Toolchain
 from prebuild.verify import runner
 from prebuild.verify.problems import make_problem
 from prebuild.verify.source import collect
-from prebuild.verify.subject import Subject, shapes
+from prebuild.verify.subject import Subject, batches
 from prebuild.verify.verdict import into_manifest
 from tests.integration.conftest import KimiWheel
 from tests.integration.verify import mutations
@@ -50,9 +50,9 @@ def code(subject: Subject, toolchain: Toolchain) -> mutations.Code:
 
 def failure(subject: Subject, code: mutations.Code) -> str:
     program = build_program(codeobject.parse(subject.data), code, subject.symbol)
-    for shape in shapes(subject.facts):
+    for batch in batches(subject.facts):
         found = runner.run_problem(
-            subject, program, make_problem(subject.facts.kind, shape)
+            subject, program, make_problem(subject.facts.kind, batch)
         ).failure
         if found:
             return found
@@ -106,8 +106,8 @@ def effective_waits(subject: Subject, code: mutations.Code) -> set[tuple[int, st
                 found.add((one.address, counter))
 
     program = build_program(codeobject.parse(subject.data), code, subject.symbol)
-    for shape in shapes(subject.facts):
-        _, machine = runner.make_machine(subject, program, make_problem(subject.facts.kind, shape))
+    for batch in batches(subject.facts):
+        _, machine = runner.make_machine(subject, program, make_problem(subject.facts.kind, batch))
         machine.trace = note
         machine.run()
     return found

@@ -64,7 +64,7 @@ def sizes(subject: Subject, problem: Problem) -> build_side.Problem:
     )
     return build_side.Problem(
         kind=subject.facts.kind,
-        shape=build_side.Shape(
+        batch=build_side.Batch.of(
             stage=problem.stage,
             tokens=problem.tokens,
             topk=problem.topk,

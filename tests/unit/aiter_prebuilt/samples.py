@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from aiter_prebuilt.call import ModuleKey, Shape
 from aiter_prebuilt.host.aiter import AiterFacts, parse_signature
 from aiter_prebuilt.host.facts import HostFacts
 from aiter_prebuilt.host.gpu import GpuFacts
@@ -14,7 +15,7 @@ from aiter_prebuilt.wheel.store import Entry
 
 STOCK = "module_moe_ck2stages_fp4x2_fp4x2_preshuffle_on_b16_silu_per_1x32_mulWeightStage2"
 
-FEATURES = m.ModuleKey(
+FEATURES = ModuleKey(
     a_dtype="fp4x2",
     b_dtype="fp4x2",
     c_dtype="b16",
@@ -23,6 +24,8 @@ FEATURES = m.ModuleKey(
     quant="per_1x32",
     routed_weight_stage=2,
 )
+
+SHAPE = Shape(model_dim=7168, inter_dim=1024, experts=384, topk=8)
 
 SIGNATURE = (
     "ck_moe_stage1(hidden_states: torch.Tensor, topk: int, kernelName: Optional[str] = None, "
@@ -54,6 +57,7 @@ def instance(name: str = "one", stage: int = 1, **changes: Any) -> m.Instance:
         "n_per_block": 128,
         "k_per_block": 256,
         "prefetch_stages": 2,
+        "tails": "parity",
         "reached_by": (m.Reach(block_m=32),),
         "kernels": (kernel(),),
     }

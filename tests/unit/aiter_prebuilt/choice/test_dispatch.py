@@ -1,80 +1,105 @@
 from __future__ import annotations
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import dataclasses
+from typing import Any
 
+import pytest
+
+from aiter_prebuilt.call import Call, Stage
 from aiter_prebuilt.choice import dispatch
 from aiter_prebuilt.wheel.manifest import Reach
 from tests.unit.aiter_prebuilt import samples
 
 
-@pytest.mark.parametrize(
-    ("tokens", "padded"),
-    [(1, 1), (2, 2), (3, 4), (1000, 1024), (16385, 32768), (32767, 32768), (32768, 32768),
-     (131071, 32768), (131072, 131072), (10**6, 131072)],
-)  # fmt: skip
-def test_token_tiers(tokens: int, padded: int) -> None:
-    assert dispatch.padded_tokens(tokens) == padded
-
-
-@pytest.mark.parametrize("tokens", [0, -1])
-def test_no_tokens(tokens: int) -> None:
-    with pytest.raises(ValueError, match="expected 1 or more"):
-        dispatch.padded_tokens(tokens)
-
-
-@pytest.mark.parametrize(
-    ("tokens", "inter_dim", "block_m"),
-    [(1, 2048, 32), (64, 1024, 32), (4096, 1024, 128), (32768, 1024, 128), (131072, 256, 128)],
-)
-def test_block_m_of_kimi(tokens: int, inter_dim: int, block_m: int) -> None:
-    """Values that AITER's own function gave (see the note in docs/operations.md)."""
-    assert dispatch.heuristic_block_m(tokens, 8, 384, inter_dim) == block_m
-
-
-@given(st.integers(1, 10**6), st.integers(1, 32), st.integers(1, 1024), st.integers(1, 10**5))
-def test_block_m_is_always_one_of_three(
-    tokens: int, topk: int, experts: int, inter_dim: int
-) -> None:
-    assert dispatch.heuristic_block_m(tokens, topk, experts, inter_dim) in dispatch.BLOCK_MS
-
-
-@pytest.mark.parametrize(("tokens", "block_m"), [(1, 16), (32, 16), (33, 64), (5000, 64)])
-def test_blockscale_has_its_own_rule(tokens: int, block_m: int) -> None:
-    assert dispatch.choose_block_m("per_1x128", tokens, 8, 256, 2048) == block_m
+def call(stage: Stage = 1, block_m: int = 32, name: str = "", **sizes: Any) -> Call:
+    return Call(
+        features=samples.FEATURES,
+        shape=dataclasses.replace(samples.SHAPE, **sizes),
+        stage=stage,
+        tokens=64,
+        block_m=block_m,
+        kernel_name=name,
+    )
 
 
 def test_bounds_of_a_reach_are_inclusive() -> None:
     small = samples.instance("small", 2, reached_by=(Reach(block_m=32, inter_dim_max=256),))
     large = samples.instance("large", 2, reached_by=(Reach(block_m=32, inter_dim_min=257),))
     both = (large, small)
-    assert dispatch.select_instance(both, 2, 32, 256) == small
-    assert dispatch.select_instance(both, 2, 32, 257) == large
-    assert dispatch.select_instance(both, 2, 64, 257) is None
-    assert dispatch.select_instance(both, 1, 32, 257) is None
+    assert dispatch.choose(both, call(2, inter_dim=256)).instance == small
+    assert dispatch.choose(both, call(2, inter_dim=257)).instance == large
+    for other in (call(2, 64), call(1)):
+        found = dispatch.choose(both, other)
+        assert (found.instance, found.variant) == (None, None)
+        assert found.refusal is not None
+        assert found.refusal.text == (f"AITER's module has no instance for block_m {other.block_m}")
 
 
 def test_a_known_kernel_name_wins_and_an_unknown_one_does_not_count() -> None:
     named = samples.instance("named", reached_by=())
     usual = samples.instance("usual")
-    assert dispatch.select_instance((usual, named), 1, 32, 100, "named") == named
-    assert dispatch.select_instance((usual, named), 1, 32, 100, "other") == usual
-    assert dispatch.select_instance((usual, named), 1, 32, 100) == usual
+    both = (usual, named)
+    found = dispatch.choose(both, call(name="named"))
+    assert (found.instance, found.named, found.name_unknown) == (named, True, False)
+    found = dispatch.choose(both, call(name="other"))
+    assert (found.instance, found.named, found.name_unknown) == (usual, False, True)
+    found = dispatch.choose(both, call())
+    assert (found.instance, found.named, found.name_unknown) == (usual, False, False)
+    # AITER looks a name up among those of both stages.
+    assert dispatch.choose(both, call(2, name="named")).instance == named
+
+
+NAME = "moe_ck2stages_gemm{}_256x32x128x128_1x4_Op_v3_Nswizzle0"
 
 
 @pytest.mark.parametrize(
-    ("k", "main_loop", "tail"),
-    [(1, False, "odd"), (256, False, "odd"), (512, False, "even"), (513, True, "odd"),
-     (768, True, "odd"), (1024, True, "even"), (7168, True, "even")],
-)  # fmt: skip
-def test_loop_of_k(k: int, main_loop: bool, tail: str) -> None:
-    assert dispatch.loop_of(samples.instance(), k) == (main_loop, tail)
+    ("stage", "model_dim", "inter_dim", "text"),
+    [
+        (1, 7168 + 128, 1024, "K = 7296 is not a multiple of 256 (stage 1, 256x32x128x128_1x4)"),
+        (1, 7168, 64, "N = 64 is not a multiple of 128 (stage 1, 256x32x128x128_1x4)"),
+        (2, 7168, 384, "K = 384 is not a multiple of 256 (stage 2, 256x32x128x128_1x4)"),
+        (2, 7200, 512, "N = 7200 is not a multiple of 128 (stage 2, 256x32x128x128_1x4)"),
+    ],
+)
+def test_what_ck_refuses_is_an_answer_with_its_numbers(
+    stage: Stage, model_dim: int, inter_dim: int, text: str
+) -> None:
+    name = NAME.format(stage)
+    table = (samples.instance(name, stage),)
+    for each in ("", name):
+        asked = call(stage, name=each, model_dim=model_dim, inter_dim=inter_dim)
+        found = dispatch.choose(table, asked)
+        assert found.instance == table[0]
+        assert found.variant is None
+        assert found.refusal is not None
+        assert found.refusal.text == text
+
+
+@pytest.mark.parametrize(
+    ("k", "variant"),
+    [(256, (False, "odd")), (512, (False, "even")), (768, (True, "odd")), (7168, (True, "even"))],
+)
+def test_the_kernel_of_k(k: int, variant: tuple[bool, str]) -> None:
+    assert dispatch.variant_of(samples.instance(), k) == variant
+    whole = samples.instance(tails="full")
+    assert dispatch.variant_of(whole, k) == (variant[0], "full")
+
+
+@pytest.mark.parametrize("k", [0, 255, 257])
+def test_a_k_that_is_no_whole_number_of_steps_has_no_kernel(k: int) -> None:
+    with pytest.raises(ValueError, match="expected a multiple of 256"):
+        dispatch.variant_of(samples.instance(), k)
 
 
 def test_a_kernel_that_was_not_built() -> None:
     instance = samples.instance(kernels=(samples.kernel(main_loop=True, tail="even"),))
-    assert dispatch.select_kernel(instance, 7168) == instance.kernels[0]
-    assert dispatch.select_kernel(instance, 7168 + 256) is None
-    full = samples.instance(kernels=(samples.kernel(main_loop=True, tail="full"),))
-    assert dispatch.select_kernel(full, 7168 + 256) == full.kernels[0]
+    assert dispatch.built_kernel(instance, (True, "even")) == instance.kernels[0]
+    assert dispatch.built_kernel(instance, (True, "odd")) is None
+
+
+def test_short_names_of_instances_and_kernels() -> None:
+    name = "moe_ck2stages_gemm1_64x32x32x128_1x1_MulABScaleShuffled_v3_Nswizzle0_Quant3_silu_B16"
+    assert dispatch.short_name(name) == "gemm1_64x32x32x128_1x1_v3"
+    assert dispatch.short_name(f"{name}.main_odd") == "gemm1_64x32x32x128_1x1_v3.main_odd"
+    assert dispatch.short_name("binding.cpp") == "binding.cpp"
+    assert dispatch.tile_of(name) == "64x32x32x128_1x1"

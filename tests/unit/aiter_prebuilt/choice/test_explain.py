@@ -7,12 +7,25 @@ from typing import Any
 
 import pytest
 
-from aiter_prebuilt.choice import explain
+from aiter_prebuilt.choice import explain, routing
 from aiter_prebuilt.wheel import store
 from aiter_prebuilt.wheel.manifest import Module, Reach
 from tests.unit.aiter_prebuilt import samples
 
-SHAPE = explain.Shape(tokens=64, model_dim=7168, inter_dim=1024, experts=384, topk=8)
+QUESTION = explain.Question(tokens=64, shape=samples.SHAPE)
+NEWEST = routing.Rules(version="e4048607", flydsl=False, cu_count=256)
+
+
+def question(tokens: int = 64, **changes: Any) -> explain.Question:
+    """The usual question with other sizes or another choice."""
+    own = {name: changes.pop(name) for name in ("block_m", "kernel_1") if name in changes}
+    return explain.Question(
+        tokens=tokens, shape=dataclasses.replace(samples.SHAPE, **changes), **own
+    )
+
+
+def at(root: Path | None = None, **rules: Any) -> explain.AiterAt:
+    return explain.AiterAt(root=root, rules=dataclasses.replace(NEWEST, **rules))
 
 
 def _entry(**changes: Any) -> store.Entry:
@@ -23,9 +36,9 @@ def _entry(**changes: Any) -> store.Entry:
 
 
 def _ask(
-    shape: explain.Shape, *entries: store.Entry, root: Path | None = None
+    asked: explain.Question, *entries: store.Entry, root: Path | None = None
 ) -> list[explain.Answer]:
-    return list(explain.explain([shape], samples.FEATURES, entries, explain.AiterAt(root=root)))
+    return list(explain.explain([asked], samples.FEATURES, entries, at(root)))
 
 
 def test_aiters_names_of_modules() -> None:
@@ -33,16 +46,25 @@ def test_aiters_names_of_modules() -> None:
 
 
 def test_both_stages_of_a_covered_shape() -> None:
-    one, two = _ask(SHAPE, _entry(aiter_seconds=1148.0))
-    assert (one.stage, one.instance, one.block_m, one.choice) == (1, "one", 32, "heuristic")
-    assert (two.stage, two.instance, two.compiles) == (2, "two", False)
-    assert (one.main_loop, one.tail, one.kernel) == (True, "even", "kernel_True_even")
+    one, two = _ask(QUESTION, _entry(aiter_seconds=1148.0))
+    assert (one.call.stage, one.instance, one.call.block_m, one.choice) == (
+        1,
+        "one",
+        32,
+        "heuristic",
+    )
+    assert (two.call.stage, two.instance, two.compiles) == (2, "two", False)
+    assert (one.variant, one.kernel) == ((True, "even"), "kernel_True_even")
     assert one.seconds_saved == 1148.0
 
 
 def test_a_shape_outside_the_coverage_compiles() -> None:
-    small = explain.Shape(tokens=64, model_dim=7168, inter_dim=256, experts=384, topk=8)
-    one, two = _ask(small, _entry())
+    left = samples.instance(
+        "left", 2, reached_by=(Reach(block_m=32, inter_dim_max=256),), kernels=()
+    )
+    stage_2 = samples.instance("two", 2, reached_by=(Reach(block_m=32, inter_dim_min=257),))
+    reduced = _entry(instances=(samples.instance("one"), stage_2, left))
+    one, two = _ask(question(inter_dim=256), reduced)
     assert not one.compiles
     assert two.compiles
     assert two.instance is None
@@ -50,26 +72,30 @@ def test_a_shape_outside_the_coverage_compiles() -> None:
 
 
 def test_a_k_whose_kernel_was_not_built_compiles() -> None:
-    odd = explain.Shape(tokens=64, model_dim=7168 + 256, inter_dim=1024, experts=384, topk=8)
-    one, _ = _ask(odd, _entry())
+    one, _ = _ask(question(model_dim=7168 + 256), _entry())
     assert one.compiles
 
 
 def test_no_module_at_all() -> None:
-    assert [answer.note for answer in _ask(SHAPE)] == ["no wheel has this module"] * 2
+    assert [answer.note for answer in _ask(QUESTION)] == ["no wheel has this module"] * 2
 
 
-def _named(kernel_1: str, **changes: Any) -> explain.Shape:
-    return explain.Shape(**{**vars(SHAPE), "kernel_1": kernel_1, **changes})
+def _named(kernel_1: str, **changes: Any) -> explain.Question:
+    return question(kernel_1=kernel_1, **changes)
 
 
 @pytest.mark.parametrize("coverage", ["deployed", "sound"])
 def test_the_reduced_module_comes_first_and_hands_names_on_that_it_left_out(coverage: str) -> None:
     reduced = _entry(
-        name=f"{samples.STOCK}__{coverage}_00000000", coverage=coverage, names_left_out=("three",)
+        name=f"{samples.STOCK}__{coverage}_00000000",
+        coverage=coverage,
+        instances=(
+            samples.instance("one"),
+            samples.instance("three", reached_by=(), kernels=()),
+        ),
     )
     full = _entry(instances=(samples.instance("one"), samples.instance("three", reached_by=())))
-    one, _ = _ask(SHAPE, full, reduced)
+    one, _ = _ask(QUESTION, full, reduced)
     assert one.coverage == coverage
     one, _ = _ask(_named("three"), full, reduced)
     assert (one.coverage, one.instance) == ("full", "three")
@@ -81,6 +107,7 @@ def test_a_name_that_nobody_knows_leaves_the_choice_to_block_m() -> None:
     reduced = _entry(name=f"{samples.STOCK}__deployed_00000000", coverage="deployed")
     one, _ = _ask(_named("unheard_of"), reduced)
     assert (one.instance, one.compiles) == ("one", False)
+    assert "no unheard_of; it warns" in one.note
 
 
 def test_a_kernel_that_is_left_out_as_wrong_is_aiters_to_compile() -> None:
@@ -97,21 +124,30 @@ def test_a_kernel_that_is_left_out_as_wrong_is_aiters_to_compile() -> None:
 
 
 def test_a_kernel_for_odd_and_even_steps_keeps_its_name() -> None:
-    whole = samples.instance("one", kernels=(samples.kernel(tail="full"),))
-    one, _ = _ask(SHAPE, _entry(instances=(whole,)))
-    assert (one.main_loop, one.tail, one.kernel) == (True, "full", "kernel_True_full")
+    whole = samples.instance("one", tails="full", kernels=(samples.kernel(tail="full"),))
+    one, _ = _ask(QUESTION, _entry(instances=(whole,)))
+    assert (one.variant, one.kernel) == ((True, "full"), "kernel_True_full")
 
 
 def test_a_given_block_m() -> None:
-    one, _ = _ask(explain.Shape(**{**vars(SHAPE), "block_m": 64}), _entry())
-    assert (one.block_m, one.choice, one.compiles) == (64, "given", True)
+    one, _ = _ask(question(block_m=64), _entry())
+    assert (one.call.block_m, one.choice, one.compiles) == (64, "given", False)
+    assert one.refused
+    assert one.note == "AITER's module has no instance for block_m 64"
+
+
+def test_what_a_tile_cannot_divide_is_refused_and_compiles_nothing() -> None:
+    one, two = _ask(question(inter_dim=1024 + 128, block_m=32), _entry())
+    assert (one.instance, one.refused, one.note) == ("one", False, "")
+    assert (two.module, two.refused, two.compiles) == (None, True, False)
+    assert two.note.startswith("K = 1152 is not a multiple of 256 (stage 2")
 
 
 def _write_table(root: Path, *rows: dict[str, object]) -> None:
     """Write AITER's table with a row of A4W4 for each of ``rows``, which says what differs."""
     columns = {
         "cu_num": 256, "token": 64, "model_dim": 7168, "inter_dim": 1024, "expert": 384, "topk": 8,
-        "act_type": "ActivationType.Silu", "dtype": "torch.bfloat16",
+        "act_type": "ActivationType.Silu", "use_g1u1": 1, "dtype": "torch.bfloat16",
         "q_dtype_a": "torch.float4_e2m1fn_x2", "q_dtype_w": "torch.float4_e2m1fn_x2",
         "q_type": "QuantType.per_1x32", "doweight_stage1": 0, "block_m": 64, "ksplit": 0, "us": 20,
         "kernelName1": "moe_ck2stages_none", "kernelName2": "moe_ck2stages_none",
@@ -126,22 +162,22 @@ def _write_table(root: Path, *rows: dict[str, object]) -> None:
 def test_a_tuned_row_comes_before_the_heuristic(tmp_path: Path) -> None:
     slow = {"block_m": 128, "us": 50, "kernelName1": "x"}
     _write_table(tmp_path, slow, {"kernelName1": "flydsl_y"})
-    one, two = _ask(SHAPE, _entry(), root=tmp_path)
-    assert (one.block_m, one.choice, one.compiles) == (64, "tuned_fmoe.csv", False)
+    one, two = _ask(QUESTION, _entry(), root=tmp_path)
+    assert (one.call.block_m, one.choice, one.compiles) == (64, "tuned_fmoe.csv", False)
     assert "no CK2stages kernel" in one.note
-    assert two.block_m == 64
+    assert two.call.block_m == 64
 
 
 def test_a_row_of_one_stage_asks_ck2stages_for_neither(tmp_path: Path) -> None:
     _write_table(tmp_path, {"kernelName1": "_ZN5aiter3one", "kernelName2": "", "run_1stage": 1})
-    for answer in _ask(SHAPE, root=tmp_path):
+    for answer in _ask(QUESTION, root=tmp_path):
         assert (answer.compiles, answer.module) == (False, None)
         assert "takes _ZN5aiter3one," in answer.note
 
 
 def test_a_row_that_only_replaces_flydsl_is_none(tmp_path: Path) -> None:
     _write_table(tmp_path, {"_tag": "flydsl_fallback"})
-    assert {answer.choice for answer in _ask(SHAPE, _entry(), root=tmp_path)} == {"heuristic"}
+    assert {answer.choice for answer in _ask(QUESTION, _entry(), root=tmp_path)} == {"heuristic"}
 
 
 @pytest.mark.parametrize(
@@ -162,7 +198,7 @@ def test_a_row_that_splits_k_asks_for_the_split_module(
     blockscale = dataclasses.replace(
         samples.FEATURES, a_dtype="f8", b_dtype="f8", quant="per_1x128"
     )
-    found = explain.explain([SHAPE], blockscale, (), explain.AiterAt(root=tmp_path))
+    found = explain.explain([QUESTION], blockscale, (), at(tmp_path))
     assert [answer.stock_name.endswith("_splitk") for answer in found] == [splits, False]
 
 
@@ -182,8 +218,8 @@ def test_a_row_that_splits_k_asks_for_the_split_module(
 def test_files_of_shapes(text: str, tmp_path: Path) -> None:
     path = tmp_path / "shapes"
     path.write_text(text)
-    found = explain.read_shapes(path, {"topk": 8, "experts": 384})
-    assert found == [SHAPE, explain.Shape(**{**vars(SHAPE), "tokens": 128, "inter_dim": 512})]
+    found = explain.read_questions(path, {"topk": 8, "experts": 384})
+    assert found == [QUESTION, question(128, inter_dim=512)]
 
 
 @pytest.mark.parametrize(
@@ -202,16 +238,16 @@ def test_a_bad_file_of_shapes_names_the_fault(text: str, what: str, tmp_path: Pa
     path = tmp_path / "shapes"
     path.write_text(text)
     with pytest.raises(explain.ShapeError, match=what):
-        explain.read_shapes(path, {"topk": 8, "experts": 384})
+        explain.read_questions(path, {"topk": 8, "experts": 384})
 
 
 def test_calls_that_aiter_gives_to_another_back_end() -> None:
-    at = explain.AiterAt(root=None, flydsl=True)
-    for answer in explain.explain([SHAPE], samples.FEATURES, (_entry(),), at):
+    newest = at(flydsl=True)
+    for answer in explain.explain([QUESTION], samples.FEATURES, (_entry(),), newest):
         assert (answer.compiles, answer.module) == (False, None)
         assert answer.note == "AITER takes flydsl (mxfp4-flydsl)"
-    older = explain.AiterAt(root=None, version="9bab8388", flydsl=True)
-    (one, _) = explain.explain([SHAPE], samples.FEATURES, (_entry(),), older)
+    older = at(version="9bab8388", flydsl=True)
+    (one, _) = explain.explain([QUESTION], samples.FEATURES, (_entry(),), older)
     assert one.instance == "one"
 
 
@@ -219,11 +255,11 @@ def test_many_tokens_take_the_row_of_a_lower_tier(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(explain.tuned, "lookup", lambda *given: asked.append(given[2]["token"]))
-    _ask(explain.Shape(**{**vars(SHAPE), "tokens": 200_000}), _entry(), root=tmp_path)
+    monkeypatch.setattr(explain.tuned, "lookup", lambda *given: asked.append(given[3]))
+    _ask(question(200_000), _entry(), root=tmp_path)
     assert asked == [131072, 32768]
     asked.clear()
-    _ask(explain.Shape(**{**vars(SHAPE), "tokens": 100}), _entry(), root=tmp_path)
+    _ask(question(100), _entry(), root=tmp_path)
     assert asked == [128]
 
 
@@ -231,6 +267,6 @@ def test_split_k_of_blockscale_asks_for_its_own_module() -> None:
     blockscale = dataclasses.replace(
         samples.FEATURES, a_dtype="f8", b_dtype="f8", quant="per_1x128", preshuffle=False
     )
-    few = explain.Shape(tokens=1, model_dim=7168, inter_dim=256, experts=256, topk=8)
-    one, two = explain.explain([few], blockscale, (), explain.AiterAt(root=None))
+    few = question(1, inter_dim=256, experts=256)
+    one, two = explain.explain([few], blockscale, (), at())
     assert one.stock_name == two.stock_name + "_splitk"

@@ -8,10 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aiter_prebuilt.call import ModuleKey, Shape
 from aiter_prebuilt.choice import routing
-from aiter_prebuilt.choice.dispatch import choose_block_m, padded_tokens
-from aiter_prebuilt.choice.routing import Route, Shape, heuristic_route
-from aiter_prebuilt.wheel.manifest import ModuleKey
+from aiter_prebuilt.choice.routing import (
+    Route,
+    Rules,
+    choose_block_m,
+    heuristic_route,
+    padded_tokens,
+)
 
 V9, V4 = routing.AITER_VERSIONS
 SHAPE: dict[str, Any] = {"model_dim": 7168, "inter_dim": 512, "experts": 256, "topk": 8}
@@ -39,8 +44,8 @@ PER_TOKEN = ("f8", "f8", "b16", "per_token")
 def route(
     features: ModuleKey, tokens: int, version: Any = V4, *, flydsl: bool = True, **sizes: int
 ) -> Route:
-    shape = Shape(tokens=tokens, **{**SHAPE, **sizes})
-    return heuristic_route(features, shape, version=version, flydsl=flydsl)
+    rules = Rules(version=version, flydsl=flydsl, cu_count=256)
+    return heuristic_route(features, Shape(**{**SHAPE, **sizes}), tokens, rules)
 
 
 @pytest.mark.parametrize(
@@ -75,12 +80,13 @@ def test_routes(
     stages: str, rule: str,
 ) -> None:  # fmt: skip
     found = route(features, tokens, version, flydsl=flydsl, **sizes)
-    assert (found.stage1, found.stage2, found.rule) == (stages, stages, rule)
+    assert (found.backends, found.rule) == ((stages, stages), rule)
 
 
 def test_int8_weights_take_assembly_first_and_ck_second() -> None:
     found = route(key("i8", "i8", "b16", "per_token"), 64)
-    assert (found.stage1, found.stage2) == ("asm", "ck2stages")
+    assert found.backends == ("asm", "ck2stages")
+    assert [call.stage for call in found.asked] == [2]
 
 
 def naive_split(padded: int, shape: Shape) -> int:
@@ -99,7 +105,6 @@ def naive_split(padded: int, shape: Shape) -> int:
 
 shapes = st.builds(
     Shape,
-    tokens=st.integers(1, 200_000),
     model_dim=st.integers(1, 40).map(lambda n: n * 256),
     inter_dim=st.integers(1, 4096),
     experts=st.integers(8, 513),
@@ -107,11 +112,11 @@ shapes = st.builds(
 )
 
 
-@given(shape=shapes, quant=st.sampled_from(["per_1x128", "per_1x32"]))
-def test_the_split_of_k(shape: Shape, quant: str) -> None:
-    padded = padded_tokens(shape.tokens)
-    assert routing.split_k(quant, padded, shape) == naive_split(padded, shape)
-    assert routing.split_k("per_token", padded, shape) == 0
+@given(shape=shapes, tokens=st.integers(1, 64), quant=st.sampled_from(["per_1x128", "per_1x32"]))
+def test_the_split_of_k(shape: Shape, tokens: int, quant: str) -> None:
+    padded = padded_tokens(tokens)
+    assert routing.split_k(quant, padded, shape, 256) == naive_split(padded, shape)
+    assert routing.split_k("per_token", padded, shape, 256) == 0
 
 
 @given(low=st.integers(1, 140_000), more=st.integers(0, 3000))
@@ -143,22 +148,32 @@ def brute_force(
     """Ask for every single token count, every version, with FlyDSL and without."""
     found = set()
     for tokens in range(low, high + 1):
-        at = Shape(tokens=tokens, model_dim=shape.model_dim, inter_dim=shape.inter_dim,
-                   experts=shape.experts, topk=shape.topk)  # fmt: skip
         for version in routing.AITER_VERSIONS:
             for flydsl in (True, False):
-                found.add(heuristic_route(features, at, version=version, flydsl=flydsl))
+                rules = Rules(version=version, flydsl=flydsl, cu_count=256)
+                found.add(heuristic_route(features, shape, tokens, rules))
     if stage == 2:
-        hits = {r.block_m for r in found if r.stage2 == "ck2stages" and not features.splitk}
+        hits = {
+            r.calls[1].block_m
+            for r in found
+            if r.backends[1] == "ck2stages" and not features.splitk
+        }
     else:
         wanted = features.splitk
         hits = {
-            r.block_m
+            r.calls[0].block_m
             for r in found
-            if r.stage1 == "ck2stages"
+            if r.backends[0] == "ck2stages"
             and (features.quant == "per_1x128" and r.split_k > 1) == wanted
         }
     return tuple(sorted(hits))
+
+
+def reached(features: ModuleKey, stage: int, shape: Shape, low: int, high: int) -> tuple[int, ...]:
+    calls = routing.heuristic_calls(features, shape, (low, high))
+    own = [call for call in calls if (call.features, call.stage) == (features, stage)]
+    assert all(call.shape == shape for call in own)
+    return tuple(sorted(call.block_m for call in own))
 
 
 @settings(max_examples=60, deadline=None)
@@ -173,36 +188,60 @@ def test_reached_block_sizes_are_those_of_every_token_count(
     features: ModuleKey, stage: Any, shape: Shape, low: int, more: int
 ) -> None:
     expected = brute_force(features, stage, shape, low, low + more)
-    assert routing.reached_block_ms(features, stage, shape, (low, low + more)) == expected
+    assert reached(features, stage, shape, low, low + more) == expected
 
 
 @pytest.mark.parametrize("features", [key(*MXFP4), key(*BLOCKSCALE)])
 @pytest.mark.parametrize("stage", [1, 2])
 def test_reached_block_sizes_of_all_131072_counts(features: ModuleKey, stage: Any) -> None:
-    shape = Shape(tokens=1, **SHAPE)
+    shape = Shape(**SHAPE)
     routes = {}
     for tokens in range(1, 131_073):
         padded = padded_tokens(tokens)
         if padded not in routes:
             routes[padded] = brute_force(features, stage, shape, tokens, tokens)
     expected = tuple(sorted({block for blocks in routes.values() for block in blocks}))
-    assert routing.reached_block_ms(features, stage, shape, (1, 131_072)) == expected
+    assert reached(features, stage, shape, 1, 131_072) == expected
 
 
-@given(shape=shapes)
-def test_block_sizes_cost_the_least(shape: Shape) -> None:
+@given(shape=shapes, tokens=st.integers(1, 200_000))
+def test_block_sizes_cost_the_least(shape: Shape, tokens: int) -> None:
     """get_block_size_M, said again: fewest rounds of work groups, then fewest idle CUs."""
-    padded = padded_tokens(shape.tokens)
+    padded = padded_tokens(tokens)
     costs = {}
     for block in (32, 64, 128):
         rows = padded * shape.topk + shape.experts * block - shape.topk
         groups = ((shape.inter_dim + 127) // 128) * (rows + block - 1) // block
         costs[block] = ((groups + 255) // 256, 256 - groups % 256)
     best = min(costs.values())
-    chosen = choose_block_m("no", shape.tokens, shape.topk, shape.experts, shape.inter_dim)
+    chosen = choose_block_m("no", shape, tokens, 256)
     assert chosen == next(block for block, cost in costs.items() if cost == best)
 
 
 def test_a_size_below_one_is_an_error() -> None:
     with pytest.raises(ValueError, match="tokens is 0"):
         route(key(*BLOCKSCALE), 0)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "padded"),
+    [(1, 1), (2, 2), (3, 4), (1000, 1024), (16385, 32768), (32767, 32768), (32768, 32768),
+     (131071, 32768), (131072, 131072), (10**6, 131072)],
+)  # fmt: skip
+def test_token_tiers(tokens: int, padded: int) -> None:
+    assert padded_tokens(tokens) == padded
+
+
+@pytest.mark.parametrize(
+    ("tokens", "inter_dim", "block_m"),
+    [(1, 2048, 32), (64, 1024, 32), (4096, 1024, 128), (32768, 1024, 128), (131072, 256, 128)],
+)
+def test_block_m_of_kimi(tokens: int, inter_dim: int, block_m: int) -> None:
+    """Values that AITER's own function gave (see the note in docs/operations.md)."""
+    shape = Shape(model_dim=7168, inter_dim=inter_dim, experts=384, topk=8)
+    assert routing.heuristic_block_m(shape, tokens, 256) == block_m
+
+
+@pytest.mark.parametrize(("tokens", "block_m"), [(1, 16), (32, 16), (33, 64), (5000, 64)])
+def test_blockscale_has_its_own_rule(tokens: int, block_m: int) -> None:
+    assert choose_block_m("per_1x128", Shape(**SHAPE), tokens, 256) == block_m

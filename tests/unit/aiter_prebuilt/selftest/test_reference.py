@@ -42,7 +42,7 @@ def by_numpy(problem: Problem) -> tuple[Any, Any]:
     kind = KIND_OF[problem.features.b_dtype, SCALES[problem.features.quant]]
     topk_ids = np.array(problem.routing, np.int32)
     weights = np.array(problem.routed_weights, np.float32)
-    shape = build_side.Shape(
+    batch = build_side.Batch.of(
         stage=problem.stage, tokens=problem.tokens, topk=problem.topk, experts=EXPERTS,
         n=problem.n, k=problem.k, block_m=problem.block_m,
     )  # fmt: skip
@@ -56,8 +56,8 @@ def by_numpy(problem: Problem) -> tuple[Any, Any]:
         w_scales = w_scales[:, :1] if kind is build_side.Kind.FP8_TENSOR else w_scales
     given = build_side.Problem(
         kind=kind,
-        shape=shape,
-        routing=build_side.sort(shape, topk_ids, weights),
+        batch=batch,
+        routing=build_side.sort(batch, topk_ids, weights),
         activations=np.frombuffer(b"".join(a.rows), np.uint8).reshape(len(a.rows), -1),
         activation_scales=scales_of(a, kind),
         weights=codes,

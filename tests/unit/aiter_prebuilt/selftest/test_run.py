@@ -12,7 +12,6 @@ from aiter_prebuilt.selftest.reference import expect
 from aiter_prebuilt.selftest.report import LaunchResult
 from aiter_prebuilt.selftest.run import GRAPH, NULL, OWN, WAYS, Bench, Spent, run_case
 from aiter_prebuilt.selftest.tensors import PlainTensors
-from tests.unit.aiter_prebuilt.samples import contract
 from tests.unit.aiter_prebuilt.selftest.fakes import FakeFunctions, FakeHip
 from tests.unit.aiter_prebuilt.selftest.kinds import case, features
 
@@ -36,7 +35,6 @@ def run(
     bench = Bench(
         runtime=runtime,
         tensors=PlainTensors(runtime, 0),
-        contract=contract(),
         functions=functions,
     )
     return run_case(case(), bench, seed=1, ways=ways)
@@ -127,7 +125,6 @@ def test_no_problem(runtime: FakeHip, good: bytes) -> None:
     bench = Bench(
         runtime=runtime,
         tensors=PlainTensors(runtime, 0),
-        contract=contract(),
         functions=FakeFunctions(runtime, good),
     )
     with pytest.raises(NoProblemError):

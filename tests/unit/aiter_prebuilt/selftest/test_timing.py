@@ -6,24 +6,23 @@ from typing import Any
 
 import pytest
 
-from aiter_prebuilt.selftest import timing
-from aiter_prebuilt.selftest.calls import Call
+from aiter_prebuilt.call import Call, Shape
+from aiter_prebuilt.selftest import calls, timing
 from aiter_prebuilt.selftest.content import whole
 from aiter_prebuilt.selftest.problems import make_problem
-from aiter_prebuilt.selftest.timing import Shape, bytes_of, large_problem, median, shapes_of, tiers
+from aiter_prebuilt.selftest.timing import bytes_of, large_problem, median, sizes_of
 from aiter_prebuilt.wheel.manifest import Deployment, Reach
 from tests.unit.aiter_prebuilt.samples import kernel
 from tests.unit.aiter_prebuilt.selftest.kinds import KINDS, case, features
 
 
 def deployment(**changes: Any) -> Deployment:
+    dims = {"model_dim": 1024, "inter_dim": 512, "experts": 16, "topk": 4}
+    shape = Shape(**{name: changes.pop(name, value) for name, value in dims.items()})
     values: dict[str, Any] = {
         "recipe": "r",
         "tp": 8,
-        "model_dim": 1024,
-        "inter_dim": 512,
-        "experts": 16,
-        "topk": 4,
+        "shape": shape,
         "tokens_min": 3,
         "tokens_max": 100,
         "features": features(),
@@ -31,26 +30,40 @@ def deployment(**changes: Any) -> Deployment:
     return Deployment(**{**values, **changes})
 
 
+def call(stage: Any = 1, tokens: int = 4, **dims: int) -> Call:
+    values = {"model_dim": 256, "inter_dim": 64, "experts": 3, "topk": 2}
+    return Call(
+        features=features(),
+        shape=Shape(**{**values, **dims}),
+        stage=stage,
+        tokens=tokens,
+        block_m=32,
+    )
+
+
 def reached(block_m: int, stage: int = 1) -> Any:
     own = kernel(main_loop=True, tail="even")
     return case(stage=stage, block_m=block_m, reached_by=(Reach(block_m=block_m),), kernels=(own,))
 
 
-def test_tiers_are_powers_of_two_and_the_ends() -> None:
-    assert tiers(deployment()) == [3, 4, 8, 16, 32, 64, 100]
-
-
 def test_shapes_are_the_fewest_and_most_tokens_that_take_the_kernel() -> None:
-    small = shapes_of(reached(32), [deployment(), deployment(features=features(splitk=True))])
-    assert [(s.tokens, s.n, s.k) for s in small] == [(3, 512, 1024), (100, 512, 1024)]
-    assert shapes_of(reached(128), [deployment(tokens_max=4)]) == []
+    small = sizes_of(reached(32), [deployment(), deployment(features=features(splitk=True))])
+    sizes = [(sized.call.tokens, sized.call.gemm.n, sized.call.gemm.k) for sized in small]
+    assert sizes == [(8, 512, 1024), (128, 512, 1024)]
+    assert small[0].text() == "tokens=8 n=512 k=1024 experts=16 topk=4"
+    assert sizes_of(reached(128), [deployment(tokens_max=4)]) == []
     # 1280 values of K are five steps: an odd tail, another kernel.
-    assert shapes_of(reached(32), [deployment(model_dim=1280)]) == []
+    assert sizes_of(reached(32), [deployment(model_dim=1280)]) == []
 
 
 def test_one_token_count_is_one_shape() -> None:
-    found = shapes_of(reached(32), [deployment(tokens_min=4, tokens_max=4)])
-    assert [shape.tokens for shape in found] == [4]
+    found = sizes_of(reached(32), [deployment(tokens_min=8, tokens_max=8)])
+    assert [sized.call.tokens for sized in found] == [8]
+
+
+def test_a_shape_that_two_recipes_share_is_one() -> None:
+    found = sizes_of(reached(32), [deployment(), deployment(recipe="other")])
+    assert {sized.deployment.recipe for sized in found} == {"r"}
 
 
 @pytest.mark.parametrize("stage", [1, 2])
@@ -61,8 +74,8 @@ def test_a_large_problem_has_the_buffers_of_a_small_one(
     """With the small problem's numbers every buffer has the small problem's size."""
     asked = case(features(a, b, quant), stage)
     small = make_problem(asked, 1)
-    of = deployment(experts=3, topk=2)
-    large = large_problem(asked, Shape(deployment=of, tokens=4, n=small.n, k=small.k))
+    model_dim, inter_dim = (small.k, small.n) if stage == 1 else (small.n, small.k)
+    large = large_problem(asked, call(stage, model_dim=model_dim, inter_dim=inter_dim))
     for name in ("activations", "weights"):
         ours, theirs = getattr(large, name), getattr(small, name)
         assert ours.shape == theirs.shape
@@ -76,8 +89,7 @@ def test_a_large_problem_has_the_buffers_of_a_small_one(
 
 
 def test_every_slot_is_sorted_once_to_its_expert() -> None:
-    of = deployment(experts=16, topk=4)
-    problem = large_problem(case(), Shape(deployment=of, tokens=9, n=64, k=256))
+    problem = large_problem(case(), call(tokens=9, experts=16, topk=4))
     ids = struct.unpack(f"<{len(problem.sorted_ids) // 4}i", whole(problem.sorted_ids))
     real = [word for word in ids if word >> 24 < 4]
     assert sorted(real) == sorted(slot << 24 | token for slot in range(4) for token in range(9))
@@ -88,8 +100,7 @@ def test_every_slot_is_sorted_once_to_its_expert() -> None:
 
 
 def test_memory_is_counted_before_it_is_taken() -> None:
-    of = deployment(experts=384)
-    size = bytes_of(case(), Shape(deployment=of, tokens=1, n=2048, k=7168))
+    size = bytes_of(case(), call(tokens=1, experts=384, model_dim=7168, inter_dim=2048))
     assert 384 * 2 * 2048 * 7168 // 2 <= size < 1.01 * 384 * 2048 * 7168
 
 
@@ -110,8 +121,8 @@ def test_the_median_of_what_the_events_say() -> None:
             pass
 
     functions = SimpleNamespace(f=lambda *_args: runs.append("call"))
-    call = Call(function="f", arguments=(1,), sent={})
-    found = median(call, functions, SimpleNamespace(events=Events), (2, 3))  # type: ignore[arg-type]
+    made = calls.Call(function="f", arguments=(1,), sent={})
+    found = median(made, functions, SimpleNamespace(events=Events), (2, 3))  # type: ignore[arg-type]
     assert found == 5.0
     assert runs == ["call", "call", *["first", "call", "last"] * 3]
     assert timing.WARM_UP >= 5

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aiter_prebuilt import settings
-from aiter_prebuilt.choice import explain
+from aiter_prebuilt.choice import explain, routing
 from aiter_prebuilt.host import match
 from aiter_prebuilt.reason import Reason
 from aiter_prebuilt.tools import cli, doctor, jitdir, show, tables
@@ -21,10 +21,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     deployment = Deployment(
         recipe="kimi",
         tp=2,
-        model_dim=7168,
-        inter_dim=1024,
-        experts=384,
-        topk=8,
+        shape=samples.SHAPE,
         tokens_min=1,
         tokens_max=5,
         features=samples.FEATURES,
@@ -75,15 +72,14 @@ def test_explain_a_shape_and_a_recipe(capsys: pytest.CaptureFixture[str]) -> Non
     assert "heuristic" in capsys.readouterr().out
     assert cli.main(["explain", "--recipe", "kimi", "--json"]) == cli.FOUND
     answers = _json(capsys)["answers"]
-    tokens = [answer["shape"]["tokens"] for answer in answers if answer["stage"] == 1]  # type: ignore[attr-defined]
+    tokens = [answer["call"]["tokens"] for answer in answers if answer["call"]["stage"] == 1]  # type: ignore[attr-defined]
     assert tokens == [1, 2, 4, 5]
 
 
 def test_explain_tells_weights_with_and_without_their_mark_apart() -> None:
     features = [samples.FEATURES, dataclasses.replace(samples.FEATURES, preshuffle=False)]
-    shapes = [explain.Shape(tokens=n, model_dim=7168, inter_dim=1024, experts=384, topk=8)
-              for n in (1, 2, 4)]  # fmt: skip
-    at = explain.AiterAt(root=None)
+    shapes = [explain.Question(tokens=n, shape=samples.SHAPE) for n in (1, 2, 4)]
+    at = explain.AiterAt(root=None, rules=list(routing.every_rules())[-1])
     found = [answer for key in features for answer in explain.explain(shapes, key, (), at)]
     text = show.answers(found, ()).splitlines()
     heads = [line for line in text if line.startswith("module_")]
@@ -135,12 +131,6 @@ def test_modules_of_one_fate_share_their_reasons() -> None:
         "declined:", "  b", "    - no GPU",
         "served:", "  d", "    - full, d.so",
     ]  # fmt: skip
-
-
-def test_an_answer_names_its_kernel_as_the_plan_does() -> None:
-    name = "moe_ck2stages_gemm1_64x32x32x128_1x1_MulABScaleShuffled_v3_Nswizzle0_Quant3_silu_B16"
-    assert show._short(name) == "gemm1_64x32x32x128_1x1_v3"
-    assert show._short("one") == "one"
 
 
 @pytest.mark.usefixtures("installed")

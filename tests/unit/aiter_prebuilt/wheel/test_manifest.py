@@ -108,5 +108,5 @@ def test_two_modules_of_one_name_are_a_manifest_error() -> None:
 
 
 def test_another_schema_is_named() -> None:
-    with pytest.raises(m.ManifestError, match="schema is 2, this version reads 1"):
-        m.parse(TEXT.replace('"schema": 1', '"schema": 2'))
+    with pytest.raises(m.ManifestError, match="schema is 1, this version reads 2"):
+        m.parse(TEXT.replace('"schema": 2', '"schema": 1'))

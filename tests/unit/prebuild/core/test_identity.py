@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from aiter_prebuilt.wheel.manifest import ModuleKey
+from aiter_prebuilt.call import ModuleKey
 from prebuild.core import identity
 from prebuild.families import load_families
 from tests.unit.prebuild.samples import STOCK

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
+from aiter_prebuilt.call import STAGES, Call, ModuleKey, Shape, Stage
+from aiter_prebuilt.choice.dispatch import choose, variant_of
 from aiter_prebuilt.target import load
-from aiter_prebuilt.wheel.manifest import ModuleKey
 from prebuild.core import identity
-from prebuild.core.model import Family, Stage
-from prebuild.families import find_family, load_families
-from prebuild.plan import rules
-from prebuild.plan.make import STAGES
+from prebuild.core.model import Family
+from prebuild.families import find_family, find_table, load_families
 from tests.unit.prebuild.samples import PROJECT
 
 # What gemm_moe_ck2stages_common.py of ROCm/aiter e4048607 names, with gfx950 as the GPU.
@@ -162,11 +161,12 @@ def test_the_heuristic_takes_what_aiters_takes(name: str) -> None:
 
 
 def choice(family: Family, stage: Stage, block_m: int, inter_dim: int) -> str | None:
-    position = rules.heuristic_choice(family, stage, block_m, inter_dim)
-    if position is None:
-        return None
-    tile = family.instances[position].tile
-    return f"{tile.text}_v{tile.pipeline}"
+    table = find_table(variants(family)[0])
+    assert table is not None
+    shape = Shape(model_dim=4096, inter_dim=inter_dim, experts=64, topk=8)
+    call = Call(features=variants(family)[0], shape=shape, stage=stage, tokens=64, block_m=block_m)
+    instance = choose(table.instances, call).instance
+    return table.facts(instance).tile.name if instance is not None else None
 
 
 def test_every_family_is_in_the_tests() -> None:
@@ -214,16 +214,17 @@ def test_a_table_is_whole(family: Family) -> None:
     ],
 )
 def test_the_kernel_of_a_k(name: str, pipeline: int, k: int, variant: tuple[bool, str]) -> None:
-    family = load_families()[name]
-    tile = next(
-        facts.tile
-        for facts in family.instances
-        if facts.tile.pipeline == pipeline and k % family.k_per_block(facts.tile) == 0
+    table = find_table(variants(load_families()[name])[0])
+    assert table is not None
+    instance = next(
+        each
+        for each in table.instances
+        if table.facts(each).tile.pipeline == pipeline and k % each.k_per_block == 0
     )
     if (name, k) == ("a8w8_blockscale", 512):
-        assert family.k_per_block(tile) == 256
-    assert rules.kernel_for_k(family, tile, k) == variant
-    assert variant in family.variants(tile)
+        assert instance.k_per_block == 256
+    assert variant_of(instance, k) == variant
+    assert variant in table.family.variants(table.facts(instance).tile)
 
 
 def test_a_family_with_whole_tails_has_two_kernels_an_instance() -> None:

@@ -8,7 +8,7 @@ import pytest
 from prebuild.core.model import Plan, PlannedModule
 from prebuild.generate.sources import generate
 from prebuild.plan.make import PlanError, make_plan
-from prebuild.plan.rules import reached_block_ms, unavailable
+from prebuild.plan.rules import heuristic_calls, unavailable
 from prebuild.recipe.recipes import Recipe
 from tests.unit.prebuild.samples import PROJECT, kimi
 
@@ -58,7 +58,10 @@ def exclusions(plan: Plan, rule: str) -> list[tuple[str, str]]:
 def test_reached_block_sizes(changes: dict[str, Any], stage: Any, blocks: tuple[int, ...]) -> None:
     made = recipe(**changes)
     (features,) = made.features()
-    assert reached_block_ms(made, features, stage, 384) == blocks
+    (deployment,) = made.deployments(features)
+    calls = heuristic_calls(made, deployment, stage)
+    assert tuple(call.block_m for call in calls) == blocks
+    assert {(call.stage, call.shape) for call in calls} <= {(stage, deployment.shape)}
 
 
 def test_split_k_is_left_out_by_name_where_the_heuristic_asks_for_it() -> None:

@@ -1,14 +1,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
 import yaml
 
+from aiter_prebuilt.kinds import ACTIVATIONS, QUANTISATIONS, dtypes
 from prebuild.families import find_family, load_families
-from prebuild.recipe.recipes import RecipeError, find_recipes, json_schema, load_recipes, narrow
+from prebuild.recipe.recipes import (
+    Activation,
+    Dtype,
+    Quant,
+    RecipeError,
+    find_recipes,
+    json_schema,
+    load_recipes,
+    narrow,
+)
 from tests.unit.prebuild.samples import PROJECT, kimi, write_recipe
 
 
@@ -125,3 +135,34 @@ def test_the_digest_ignores_comments_and_order_but_not_content(tmp_path: Path) -
     (same,) = load_recipes([path])
     (other,) = load_recipes([write_recipe(tmp_path / "b.yaml", experts=385)])
     assert one.digest() == same.digest() != other.digest()
+
+
+def test_a_recipe_may_use_every_word_that_the_tables_have() -> None:
+    assert set(get_args(Dtype)) == set(dtypes())
+    assert set(get_args(Activation)) == set(ACTIVATIONS)
+    # per_128x128 is another word for a module of per_1x128.
+    assert set(get_args(Quant)) == {each.module for each in QUANTISATIONS.values()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"experts": "384"}, "experts: found '384'"),
+        ({"experts": 2**63}, "experts: found 9223372036854775808"),
+        ({"moe_inter_dim": {"2": 1024}}, "moe_inter_dim"),
+        ({"hidden_size": 7168.0}, "hidden_size: found 7168.0"),
+    ],
+)
+def test_a_number_is_a_whole_number_of_32_bits(
+    changes: dict[str, object], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipes([write_recipe(tmp_path / "r.yaml", **changes)])
+    assert words in str(caught.value)
+
+
+def test_a_key_that_stands_there_twice_is_an_error(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path / "r.yaml")
+    path.write_text(path.read_text() + "experts: 8\n")
+    with pytest.raises(RecipeError, match="'experts' stands there twice"):
+        load_recipes([path])

@@ -6,8 +6,9 @@ from typing import Any
 import yaml
 
 from prebuild.plan.make import make_plan
+from prebuild.recipe.draft import as_yaml
 from prebuild.recipe.recipes import NamedKernel, Recipe, load_recipes
-from prebuild.tuned.compare import Comparison, as_json, as_lines, as_yaml, compare, draft
+from prebuild.tuned.compare import Comparison, as_json, as_lines, compare, draft
 from prebuild.tuned.coverage import cover
 from prebuild.tuned.rows import read_tables
 from prebuild.tuned.uses import judge
@@ -39,7 +40,7 @@ def test_a_missing_recipe_can_be_drafted_and_its_plan_answers_the_rows(tmp_path:
     assert (missing.model_dim, missing.inter_dims, missing.rows) == (4096, (512, 256), 2)
     assert "missing recipe: fp4x2 x fp4x2 -> b16, per_1x32" in as_lines(found)[0]
     path = tmp_path / "draft.yaml"
-    path.write_text(as_yaml(draft(missing)))
+    path.write_text(as_yaml(draft(missing), "A draft."))
     (recipe,) = load_recipes([path])
     assert dict(recipe.moe_inter_dim) == {1: 512, 2: 256}
     assert (recipe.experts, recipe.top_k) == (512, 10)

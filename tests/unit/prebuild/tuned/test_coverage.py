@@ -6,7 +6,6 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiter_prebuilt.choice import routing
 from prebuild.plan.make import PlanError, make_plan
 from prebuild.recipe.recipes import Recipe
 from prebuild.tuned.coverage import Point, as_json, as_text, cover, recipe_uses
@@ -113,27 +112,21 @@ def deployments(draw: st.DrawFn) -> tuple[Recipe, int]:
 @given(deployment=deployments())
 def test_deployed_coverage_holds_for_any_token_count(deployment: tuple[Recipe, int]) -> None:
     recipe, tokens = deployment
-    shape = routing.Shape(
-        tokens=tokens,
-        model_dim=recipe.hidden_size,
-        inter_dim=recipe.moe_inter_dim[1],
-        experts=recipe.experts,
-        topk=recipe.top_k,
-    )
     try:
         plan = make_plan([recipe])
     except PlanError:  # every call goes to another back end: no module has a kernel to hold
         assert recipe_uses([recipe]) == ()
         return
     for features in recipe.features():
-        found = cover(plan, heuristic_uses("call", features, shape, (tokens, tokens)))
+        (whole,) = recipe.deployments(features)
+        found = cover(plan, heuristic_uses("call", features, whole.shape, (tokens, tokens)))
         assert {point.status for point in found} <= {"hit", "unavailable"}
 
 
 def test_a_narrower_plan_misses_heuristic_calls() -> None:
     whole, narrow = kimi(tp=[2]), kimi(tp=[2], block_m=[128])
     found = cover(make_plan([narrow]), recipe_uses([whole]))
-    assert {point.use.block_m for point in found if point.status == "miss"} == {32, 64}
+    assert {point.use.call.block_m for point in found if point.status == "miss"} == {32, 64}
 
 
 def test_the_report_counts_each_point_once(tmp_path: Path) -> None:

@@ -8,14 +8,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prebuild.tuned.rows import TableError, read_tables
+from tests.unit.prebuild.samples import kimi
 from tests.unit.prebuild.tuned.samples import COLUMNS, UNTUNED, row, write
 
 
 def test_a_row_is_read(tmp_path: Path) -> None:
     (entry,) = read_tables([write(tmp_path / "t.csv", row(block_m="128.0", ksplit=""))]).entries
     assert (entry.kind, entry.where) == ("tuned", "t.csv:2")
-    assert entry.row.dtypes() == ("fp4x2", "fp4x2", "b16")
-    assert (entry.row.block_m, entry.row.ksplit, entry.row.quant) == (128, 0, "per_1x32")
+    assert entry.row.features(preshuffle=True) == kimi().features()[0]
+    assert (entry.row.block_m, entry.row.split_k) == (128, 0)
     assert entry.row.gpu == "gfx950"
 
 

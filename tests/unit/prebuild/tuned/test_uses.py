@@ -35,7 +35,7 @@ def test_both_stages_by_name(tmp_path: Path) -> None:
     assert [use.instance for use in found.uses] == [STAGE1, STAGE2]
     assert {use.module for use in found.uses} == {MODULE}
     assert all(use.named for use in found.uses)
-    assert [use.gemm for use in found.uses] == [(512, 7168), (7168, 512)]
+    assert [(use.call.gemm.n, use.call.gemm.k) for use in found.uses] == [(512, 7168), (7168, 512)]
     assert not found.notes
 
 
@@ -57,7 +57,7 @@ def test_mixed_back_ends(
 ) -> None:
     found = verdict(tmp_path, changes)
     assert found.stages == stages
-    assert [use.stage for use in found.uses] == used
+    assert [use.call.stage for use in found.uses] == used
 
 
 def test_an_unknown_name_falls_back_to_the_block_size_as_in_aiter(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_an_unknown_name_falls_back_to_the_block_size_as_in_aiter(tmp_path: Path
 
 def test_a_block_size_without_instance_is_said(tmp_path: Path) -> None:
     found = verdict(tmp_path, {"kernelName1": "", "kernelName2": "", "block_m": 256})
-    assert [use.position for use in found.uses] == [None, None]
+    assert [use.instance for use in found.uses] == [None, None]
     assert all("no instance for block_m 256; AITER raises" in note for note in found.notes)
     assert len(found.notes) == 2
 
@@ -94,7 +94,7 @@ def test_what_is_odd_is_a_clear_line(tmp_path: Path, changes: dict[str, Any], wo
 
 def test_dtypes_of_no_family(tmp_path: Path) -> None:
     found = verdict(tmp_path, {"q_dtype_a": "torch.float8_e4m3fn"})
-    assert [use.family for use in found.uses] == [None, None]
+    assert [use.table for use in found.uses] == [None, None]
     assert all("no family is module_moe_ck2stages_f8_fp4x2" in note for note in found.notes)
 
 
@@ -113,7 +113,7 @@ def test_untuned_shapes_are_answered_by_the_heuristic(tmp_path: Path) -> None:
     path = write(tmp_path / "u.csv", blockscale(token=16), blockscale(token=64), columns=UNTUNED)
     few, many = judge(read_tables([path]).entries)
     assert few.stages == ("ck2stages", "ck2stages")
-    assert {use.block_m for use in few.uses} == {16}
+    assert {use.call.block_m for use in few.uses} == {16}
     assert many.stages == ("one-stage", "one-stage")
     assert not many.uses
 
@@ -122,4 +122,4 @@ def test_an_untuned_mxfp4_shape_counts_for_every_version_of_aiter(tmp_path: Path
     path = write(tmp_path / "u.csv", row(token=4096), columns=UNTUNED)
     (found,) = judge(read_tables([path]).entries)
     assert found.stages == ("ck2stages", "ck2stages")  # 9bab8388, or no FlyDSL
-    assert {use.block_m for use in found.uses} <= {32, 64, 128}
+    assert {use.call.block_m for use in found.uses} <= {32, 64, 128}

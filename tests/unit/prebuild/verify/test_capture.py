@@ -11,7 +11,7 @@ from prebuild.gfx950.launch import Launch
 from prebuild.recording import Call, LaunchRecord, Recorder
 from prebuild.recording.recorder import Recorded
 from prebuild.verify import capture, launches
-from prebuild.verify.subject import Subject, shapes
+from prebuild.verify.subject import Subject, batches
 from tests.unit.aiter_prebuilt import samples
 
 NAME = "instance"
@@ -52,8 +52,8 @@ def launched(launch: Launch) -> LaunchRecord:
 
 def wanted(subject: Subject) -> list[Launch]:
     made = []
-    for shape in shapes(subject.facts):
-        problem, placed = capture.place(subject.facts, shape)
+    for batch in batches(subject.facts):
+        problem, placed = capture.place(subject.facts, batch)
         routed = subject.facts.routed_weight
         launch = launches.launch(
             subject.symbol, subject.facts.tile, problem, placed, routed_weight=routed
@@ -73,7 +73,7 @@ def test_every_problem_gets_the_modules_own_launch(subject: Subject) -> None:
     recorder = Answers(runtime=Path(), wanted=wanted(subject))
     found = captured(subject, recorder)
     assert found.launch_problem == ""
-    assert set(found.launches) == {shape.name() for shape in shapes(subject.facts)}
+    assert set(found.launches) == {batch.name() for batch in batches(subject.facts)}
     (calls,) = recorder.seen
     assert {call.args[8] for call in calls} == {NAME}, "the kernel is asked for by its name"
     assert {call.function for call in calls} == {f"ck_moe_stage{subject.facts.stage}"}
@@ -84,7 +84,7 @@ def test_where_launches_cannot_be_told_apart_each_call_has_a_process(subject: Su
     found = captured(subject, recorder)
     assert [len(calls) for calls in recorder.seen] == [2, 1, 1]
     assert "0 launches" in found.launch_problem
-    assert list(found.launches) == [shapes(subject.facts)[1].name()]
+    assert list(found.launches) == [batches(subject.facts)[1].name()]
 
 
 def test_a_call_that_raises_takes_no_launch_of_another(subject: Subject) -> None:
@@ -92,4 +92,4 @@ def test_a_call_that_raises_takes_no_launch_of_another(subject: Subject) -> None
     found = captured(subject, recorder)
     assert len(recorder.seen) == 1
     assert "ValueError: no" in found.launch_problem
-    assert list(found.launches) == [shapes(subject.facts)[1].name()]
+    assert list(found.launches) == [batches(subject.facts)[1].name()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,15 +12,16 @@ from prebuild.gfx950.launch import Launch
 from prebuild.gfx950.memory import Memory
 from prebuild.recording import LaunchRecord
 from prebuild.verify import capture, launches
-from prebuild.verify.problems import Kind, Problem, Shape, make_problem
+from prebuild.verify.problems import Batch, Kind, Problem, make_problem
 from prebuild.verify.subject import Subject
 
-SHAPE = Shape(stage=2, tokens=40, topk=2, experts=4, n=64, k=1024, block_m=32)
+DOWN = Batch.of(stage=2, tokens=40, topk=2, experts=4, n=64, k=1024, block_m=32)
+UP = Batch.of(stage=1, tokens=40, topk=2, experts=4, n=64, k=1024, block_m=32)
 TILE = launches.Tile(block_size=64, m=32, n=32, k=128, k1=16, bk1=16)
 
 
 def test_grid_and_numbers() -> None:
-    problem = make_problem(Kind.MX_FP4, SHAPE)
+    problem = make_problem(Kind.MX_FP4, DOWN)
     placed = launches.place(Memory(), problem)
     launch = launches.launch("k", TILE, problem, placed, routed_weight=True)
     rows = 40 * 2 + 4 * 32 - 2
@@ -36,23 +36,23 @@ def test_grid_and_numbers() -> None:
 
 
 def test_memory_is_the_same_in_every_process() -> None:
-    first = launches.place(Memory(), make_problem(Kind.MX_FP4, SHAPE))
-    second = launches.place(Memory(), make_problem(Kind.MX_FP4, SHAPE))
+    first = launches.place(Memory(), make_problem(Kind.MX_FP4, DOWN))
+    second = launches.place(Memory(), make_problem(Kind.MX_FP4, DOWN))
     assert (first.a.base, first.out.base) == (second.a.base, second.out.base)
     assert (first.b.data == second.b.data).all()
 
 
 def test_outputs_begin_as_the_stage_wants_them() -> None:
-    down = launches.place(Memory(), make_problem(Kind.MX_FP4, SHAPE))
+    down = launches.place(Memory(), make_problem(Kind.MX_FP4, DOWN))
     assert not down.out.data.any()
     assert not down.out.shadow.any()
-    up = launches.place(Memory(), make_problem(Kind.MX_FP4, replace(SHAPE, stage=1)))
+    up = launches.place(Memory(), make_problem(Kind.MX_FP4, UP))
     assert up.out.size == 40 * 2 * 64 * 2
     assert (up.out.shadow[: up.out.size] == 0xFF).all()
 
 
 def record(changes: dict[int, int] | None = None, **others: object) -> tuple[LaunchRecord, Launch]:
-    problem = make_problem(Kind.MX_FP4, SHAPE)
+    problem = make_problem(Kind.MX_FP4, DOWN)
     wanted = launches.launch(
         "k", TILE, problem, launches.place(Memory(), problem), routed_weight=True
     )
@@ -68,14 +68,14 @@ def record(changes: dict[int, int] | None = None, **others: object) -> tuple[Lau
 
 def judged(subject: Subject, found: list[LaunchRecord], wanted: Launch) -> Subject:
     answer = capture.Answer(error="", launches=tuple(found))
-    return capture._judge(subject, SHAPE, answer, wanted)
+    return capture._judge(subject, DOWN, answer, wanted)
 
 
 def test_the_same_launch_is_taken(subject: Subject) -> None:
     found, wanted = record({0: 77})  # a host pointer at the head does not count
     result = judged(subject, [found], wanted)
     assert result.launch_problem == ""
-    assert result.launches[SHAPE.name()].kernarg == found.arguments
+    assert result.launches[DOWN.name()].kernarg == found.arguments
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ def test_errors_and_warnings_of_the_module() -> None:
 
 
 def scale_bases(kind: Kind) -> tuple[Problem, launches.Placed, dict[str, int]]:
-    shape = Shape(stage=1, tokens=20, topk=2, experts=3, n=128, k=256, block_m=16)
-    problem = make_problem(kind, shape)
+    batch = Batch.of(stage=1, tokens=20, topk=2, experts=3, n=128, k=256, block_m=16)
+    problem = make_problem(kind, batch)
     placed = launches.place(Memory(), problem)
     tile = launches.Tile(block_size=128, m=16, n=128, k=128, k1=16, bk1=16)
     launch = launches.launch("k", tile, problem, placed, routed_weight=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from prebuild.verify.layouts import shuffle_int4, shuffle_scale, shuffle_weight, sort_scales
-from prebuild.verify.problems import Shape, route
+from prebuild.verify.problems import Batch, route
 
 
 def test_where_a_byte_of_a_weight_lands() -> None:
@@ -34,8 +34,8 @@ def test_where_a_scale_lands() -> None:
 
 
 def test_scales_follow_the_sorted_rows_and_padding_is_undefined() -> None:
-    shape = Shape(stage=1, tokens=5, topk=2, experts=4, n=32, k=256, block_m=32)
-    routing = route(shape, 3)
+    batch = Batch.of(stage=1, tokens=5, topk=2, experts=4, n=32, k=256, block_m=32)
+    routing = route(batch, 3)
     scales = np.arange(40, dtype=np.uint8).reshape(5, 8)
     data, shadow = sort_scales(scales, routing, per_slot=False, topk=2)
     rows = -(-routing.sorted_ids.size // 32) * 32

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from prebuild.verify.problems import Kind, Shape, make_problem, route
+from prebuild.verify.problems import Batch, Kind, make_problem, route
 
-SHAPE = Shape(stage=2, tokens=40, topk=3, experts=5, n=64, k=512, block_m=32)
+BATCH = Batch.of(stage=2, tokens=40, topk=3, experts=5, n=64, k=512, block_m=32)
 
 
 def test_every_slot_appears_once_with_its_expert_and_weight() -> None:
-    routing = route(SHAPE, 7)
+    routing = route(BATCH, 7)
     seen = set()
     for row in range(routing.valid):
         entry = int(routing.sorted_ids[row])
         token, slot = entry & 0xFFFFFF, entry >> 24
-        if token == SHAPE.tokens:
+        if token == BATCH.tokens:
             assert routing.sorted_weights[row] == 0
             continue
         assert routing.topk_ids[token, slot] == routing.sorted_experts[row // 32]
@@ -25,7 +25,7 @@ def test_every_slot_appears_once_with_its_expert_and_weight() -> None:
 
 
 def test_the_awkward_cases_are_there() -> None:
-    routing = route(SHAPE, 7)
+    routing = route(BATCH, 7)
     counts = np.bincount(routing.topk_ids.reshape(-1), minlength=5)
     assert counts[0] > 32  # more than a block
     assert counts[0] % 32 != 0  # whose last one is padded
@@ -36,7 +36,7 @@ def test_the_awkward_cases_are_there() -> None:
 
 
 def test_values_are_of_order_one_and_of_every_code() -> None:
-    problem = make_problem(Kind.MX_FP4, SHAPE)
+    problem = make_problem(Kind.MX_FP4, BATCH)
     codes = np.concatenate([problem.activations & 15, problem.activations >> 4], axis=None)
     assert set(codes.tolist()) == set(range(16))
     assert problem.activations.shape == (120, 256)

@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from prebuild.verify.problems import Kind, Problem, Shape, make_problem
+from prebuild.verify.problems import Batch, Kind, Problem, make_problem
 from prebuild.verify.reference import expect, fp4_values, sum_bound, values_of
 
 FP4 = [Fraction(code, 2) for code in (0, 1, 2, 3, 4, 6, 8, 12)]
@@ -21,7 +21,7 @@ def value(code: int) -> Fraction:
 
 def product(problem: Problem, row: int, expert: int, column: int) -> Fraction:
     total = Fraction(0)
-    for k in range(problem.shape.k):
+    for k in range(problem.batch.gemm.k):
         shift = 4 * (k % 2)
         a = value(int(problem.activations[row, k // 2]) >> shift & 15)
         b = value(int(problem.weights[expert, column, k // 2]) >> shift & 15)
@@ -37,8 +37,8 @@ def product(problem: Problem, row: int, expert: int, column: int) -> Fraction:
 @pytest.mark.parametrize("activation", ["silu", "gelu"])
 @pytest.mark.parametrize("routed", [False, True])
 def test_stage_1(activation: str, *, routed: bool) -> None:
-    shape = Shape(stage=1, tokens=3, topk=2, experts=4, n=32, k=64, block_m=32)
-    problem = make_problem(Kind.MX_FP4, shape)
+    batch = Batch.of(stage=1, tokens=3, topk=2, experts=4, n=32, k=64, block_m=32)
+    problem = make_problem(Kind.MX_FP4, batch)
     expected = expect(problem, routed_weight=routed, activation=activation)
     for token, slot, column in ((0, 0, 0), (1, 1, 31), (2, 1, 7)):
         expert = int(problem.routing.topk_ids[token, slot])
@@ -53,8 +53,8 @@ def test_stage_1(activation: str, *, routed: bool) -> None:
 
 
 def test_stage_2_reads_a_row_of_each_slot() -> None:
-    shape = Shape(stage=2, tokens=3, topk=2, experts=4, n=32, k=64, block_m=32)
-    problem = make_problem(Kind.MX_FP4, shape)
+    batch = Batch.of(stage=2, tokens=3, topk=2, experts=4, n=32, k=64, block_m=32)
+    problem = make_problem(Kind.MX_FP4, batch)
     expected = expect(problem, routed_weight=True)
     for token, slot, column in ((0, 1, 0), (2, 1, 31)):
         expert = int(problem.routing.topk_ids[token, slot])
@@ -73,8 +73,8 @@ def test_a_scale_of_0xff_is_nan() -> None:
 
 
 def test_the_bound_holds_for_float32_sums_in_any_order_and_is_not_loose() -> None:
-    shape = Shape(stage=2, tokens=8, topk=1, experts=3, n=32, k=1024, block_m=32)
-    problem = make_problem(Kind.MX_FP4, shape)
+    batch = Batch.of(stage=2, tokens=8, topk=1, experts=3, n=32, k=1024, block_m=32)
+    problem = make_problem(Kind.MX_FP4, batch)
     expected = expect(problem, routed_weight=False)
     rows = fp4_values(problem.activations, problem.activation_scales).astype(np.float32)
     weights = fp4_values(problem.weights, problem.weight_scales).astype(np.float32)
@@ -94,8 +94,8 @@ def test_the_bound_holds_for_float32_sums_in_any_order_and_is_not_loose() -> Non
 
 
 def test_sums_allow_for_every_order_of_additions() -> None:
-    shape = Shape(stage=2, tokens=4, topk=3, experts=4, n=32, k=256, block_m=32)
-    expected = expect(make_problem(Kind.MX_FP4, shape), routed_weight=True)
+    batch = Batch.of(stage=2, tokens=4, topk=3, experts=4, n=32, k=256, block_m=32)
+    expected = expect(make_problem(Kind.MX_FP4, batch), routed_weight=True)
     value_of_sum, bound = sum_bound(expected)
     import itertools
 
@@ -109,8 +109,8 @@ def test_sums_allow_for_every_order_of_additions() -> None:
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_each_kind_scales_its_own_way(kind: Kind) -> None:
-    shape = Shape(stage=2, tokens=2, topk=2, experts=3, n=256, k=256, block_m=16)
-    problem = make_problem(kind, shape)
+    batch = Batch.of(stage=2, tokens=2, topk=2, experts=3, n=256, k=256, block_m=16)
+    problem = make_problem(kind, batch)
     found = values_of(kind, problem.weights, problem.weight_scales)
     assert found.shape == (3, 256, 256)
     expert, row, k = 2, 200, 131
@@ -135,7 +135,7 @@ def test_each_kind_scales_its_own_way(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_problems_of_each_kind_are_of_order_one(kind: Kind) -> None:
-    shape = Shape(stage=2, tokens=8, topk=2, experts=3, n=128, k=512, block_m=16)
-    expected = expect(make_problem(kind, shape), routed_weight=False)
+    batch = Batch.of(stage=2, tokens=8, topk=2, experts=3, n=128, k=512, block_m=16)
+    expected = expect(make_problem(kind, batch), routed_weight=False)
     assert 0.5 < expected.value.std() < 8
     assert np.isfinite(expected.bound).all()

@@ -13,7 +13,7 @@ from prebuild.gfx950.isa import build
 from prebuild.gfx950.program import Program
 from prebuild.verify import runner
 from prebuild.verify.problems import make_problem
-from prebuild.verify.subject import Subject, shapes
+from prebuild.verify.subject import Subject, batches
 
 
 def program(*lines: str) -> Program:
@@ -34,8 +34,8 @@ def program(*lines: str) -> Program:
 
 
 def run(subject: Subject, *lines: str) -> runner.Run:
-    shape = shapes(subject.facts)[-1]
-    return runner.run_problem(subject, program(*lines), make_problem(subject.facts.kind, shape))
+    batch = batches(subject.facts)[-1]
+    return runner.run_problem(subject, program(*lines), make_problem(subject.facts.kind, batch))
 
 
 def test_a_kernel_that_writes_nothing_is_wrong(subject: Subject) -> None:
@@ -61,7 +61,7 @@ def test_the_first_wrong_problem_ends_the_run(
     monkeypatch.setattr(runner, "load", lambda *_: program("s_endpgm"))
     verdict = runner.run_subject(subject, Path("objdump"))
     assert not verdict.ok
-    assert verdict.problems == (shapes(subject.facts)[0].name(),)
+    assert verdict.problems == (batches(subject.facts)[0].name(),)
     assert verdict.opcodes["s_endpgm"] == verdict.waves > 0
     assert verdict.launch == "derived"
 

@@ -119,7 +119,7 @@ def _manifest(kernels: tuple[Kernel, ...]) -> Manifest:
 
     instance = Instance(
         name="i", stage=1, block_m=32, n_per_block=32, k_per_block=256, prefetch_stages=2,
-        reached_by=(), kernels=kernels,
+        tails="parity", reached_by=(), kernels=kernels,
     )  # fmt: skip
     module = Module(
         name="m", stock_name="m", features=None, coverage="full", key="", file="modules/m.so",

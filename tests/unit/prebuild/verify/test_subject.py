@@ -6,7 +6,7 @@ import pytest
 
 from prebuild.verify.errors import UnknownKernelError
 from prebuild.verify.problems import Kind
-from prebuild.verify.subject import Facts, facts_of, k_steps, shapes
+from prebuild.verify.subject import Facts, batches, facts_of, k_steps
 
 GEMM1 = (
     "_ZN2ck22kernel_moe_mxgemm_2ldsINS_29GridwiseMoeGemmMX_BPreshuffleINS_13tensor_layout4g"
@@ -74,7 +74,7 @@ def test_fewest_steps_that_take_a_kernel(main: str, tail: str, steps: int) -> No
     symbol = GEMM2.replace("ELb1ELNS_25InMemory", f"ELb{main}ELNS_25InMemory")
     facts = facts_of(symbol.replace("TailNumberE1E", f"TailNumberE{tail}E"))
     assert k_steps(facts) == steps
-    assert {shape.k for shape in shapes(facts)} == {256 * steps}
+    assert {batch.gemm.k for batch in batches(facts)} == {256 * steps}
 
 
 def test_a_block_scale_kernel() -> None:
@@ -82,4 +82,4 @@ def test_a_block_scale_kernel() -> None:
     assert facts.kind is Kind.FP8_BLOCK
     assert (facts.stage, facts.block_size, facts.m, facts.n, facts.k) == (2, 128, 16, 128, 128)
     assert (facts.main_loop, facts.tail, facts.routed_weight) == (True, "odd", True)
-    assert {shape.k for shape in shapes(facts)} == {3 * 128}
+    assert {batch.gemm.k for batch in batches(facts)} == {3 * 128}
