@@ -91,6 +91,10 @@ shard: setup ## Compile part SHARD=I/N of what wheels builds into the object cac
 test: toolchain ## Run every test
 	$(BIN)/python -m pytest
 
+.PHONY: test-device
+test-device: setup ## Run WHEEL (default: Kimi's, built now) on this machine's gfx950, real or emulated
+	$(if $(WHEEL),DEVICE_WHEEL="$(abspath $(WHEEL))" )$(BIN)/python -m pytest -m device tests/device
+
 .PHONY: verify-kernels
 verify-kernels: toolchain ## Run the kernels of WHEEL (default: dist/) on a CPU, compare
 	@for wheel in $(or $(WHEEL),$(wildcard dist/*.whl)); do $(BIN)/prebuild verify-kernels $$wheel || exit; done

@@ -73,6 +73,11 @@ def read(environ: object = None) -> Settings:
     )
 
 
+def for_child(changes: object) -> "dict[str, str]":
+    """Return this process's variables with ``changes`` (a mapping of strings), for a child."""
+    return {**os.environ, **dict(changes)}  # type: ignore[call-overload]
+
+
 def prefers() -> bool:
     """Whether the finder goes before AITER's own files (read once, at interpreter start)."""
     return os.environ.get("AITER_PREBUILT", "").strip().lower() == "prefer"

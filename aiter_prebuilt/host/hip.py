@@ -19,6 +19,7 @@ from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel.elf import read_shared_object
 
 _NAME = "libamdhip64"
+_EMULATOR = "rocjitsu"
 _DEFAULT_FOLDERS = (
     "/lib/x86_64-linux-gnu",
     "/usr/lib/x86_64-linux-gnu",
@@ -76,6 +77,19 @@ def mapped_copies(maps: Path = Path("/proc/self/maps")) -> tuple[HipCopy, ...]:
         if len(fields) == 6 and _is_runtime(fields[5]):  # noqa: PLR2004  fields of proc(5)
             found.setdefault((fields[3], fields[4]), fields[5].removesuffix(" (deleted)"))
     return tuple(HipCopy(path=path, soname=_soname(path)) for path in found.values())
+
+
+def emulator(maps: Path = Path("/proc/self/maps")) -> str | None:
+    """Return the library that stands for the GPU's driver in this process; None: there is none.
+
+    AMD's simulator (ROCm/rocm-systems, emulation/rocjitsu) interposes on the driver by LD_PRELOAD.
+    """
+    try:
+        text = maps.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    paths = (line.split(None, 5)[-1] for line in text.splitlines())
+    return next((path for path in paths if _EMULATOR in path.rpartition("/")[2]), None)
 
 
 def find_library(soname: str, library_path: tuple[str, ...]) -> HipCopy | None:

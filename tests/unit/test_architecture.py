@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 RUNTIME = ROOT / "aiter_prebuilt"
 BUILD = ROOT / "packaging" / "prebuild"
 
-RUNTIME_ROOMS = ("wheel", "host", "choice", "serve", "tools")
+RUNTIME_ROOMS = ("wheel", "host", "choice", "serve", "selftest", "tools")
 """A room imports itself, the modules at the top, and rooms to its left."""
 FOUNDATIONS = ("core", "recipe", "families", "toolchain", "gfx950", "recording")
 STAGES = ("plan", "generate", "compile", "link", "inspect", "verify", "wheel")

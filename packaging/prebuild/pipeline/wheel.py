@@ -95,10 +95,13 @@ def verify_staged(
 ) -> Manifest:
     """Run every kernel of the staged modules; returns the manifest with the verdicts in it.
 
-    Raises ``VerificationError`` where a kernel is wrong and ``stop`` is set.
+    Raises ``VerificationError`` where a kernel is wrong or could not be run and ``stop`` is set.
     """
-    run_all = run if stop else examine
-    return into_manifest(manifest, run_all(staged.directory / "modules", settings=settings))
+    modules = staged.directory / "modules"
+    verdicts = (
+        run(modules, settings=settings) if stop else examine(modules, settings=settings).verdicts
+    )
+    return into_manifest(manifest, verdicts)
 
 
 def finish_wheel(packed: Path, directory: Path, prepared: PreparedWheel) -> Path:

@@ -59,7 +59,8 @@ def build_runtime(toolchain: Toolchain, directory: Path) -> Path:
         *("-x", "c", "-O1", "-shared", "-fPIC", f"-Wl,-soname,{SONAME}"),
         *(f"-Wl,--version-script,{_HERE / 'exports.map'}", "-o", str(output)),
     ]
-    proc.run([toolchain.clangxx, *toolchain.host_flags, *flags, _HERE / "runtime.c"])
+    sources = sorted(_HERE.glob("*.c"))
+    proc.run([toolchain.clangxx, *toolchain.host_flags, *flags, *sources])
     return directory
 
 

@@ -1,5 +1,7 @@
 /* A recording stand-in for libamdhip64.so.7: launches are appended to $HIP_RECORD_FILE, one line of
    JSON each, with as many argument bytes as the kernel's code object says it takes. */
+#include "runtime.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +28,7 @@ static kernel kernels[MAX_KERNELS];
 static size_t kernel_count;
 static int current_device;
 
-static int number_of(const char* name, int otherwise)
+int number_of(const char* name, int otherwise)
 {
     const char* text = getenv(name);
     return text ? atoi(text) : otherwise;
@@ -90,11 +92,11 @@ int hipLaunchKernel(const void* handle, dim3 grid, dim3 block, void** arguments,
                     void* stream)
 {
     const kernel* found = find(handle);
-    FILE* file          = record_path ? fopen(record_path, "a") : NULL;
     if(found == NULL)
     {
         return 98; /* hipErrorInvalidDeviceFunction */
     }
+    FILE* file = record_path ? fopen(record_path, "a") : NULL;
     if(file != NULL)
     {
         fprintf(file, "{\"symbol\": \"%s\", \"grid\": [%u, %u, %u], \"block\": [%u, %u, %u], ",
@@ -107,6 +109,10 @@ int hipLaunchKernel(const void* handle, dim3 grid, dim3 block, void** arguments,
         }
         fprintf(file, "\"}\n");
         fclose(file);
+    }
+    if(failure == 0)
+    {
+        run_or_capture(found->symbol, arguments[0], stream);
     }
     return failure;
 }

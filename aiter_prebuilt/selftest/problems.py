@@ -1,0 +1,360 @@
+"""One small MoE problem for a kernel: operands from a seed, in the layouts in which AITER has them.
+
+Four tokens, each with both of two experts, a third expert between them that nobody asks for.  The
+rows of a block that hold a token are spread over the block, the others are padding, so that every
+part of a kernel's tile has work.  What must not be read holds NaN: the weights of the idle expert
+(its scales, where its codes have no NaN) and the scales of padding rows.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+
+from aiter_prebuilt.call import ModuleKey, Stage
+from aiter_prebuilt.selftest import layouts
+from aiter_prebuilt.selftest.content import Content
+from aiter_prebuilt.selftest.formats import FORMATS, NAN_E8M0, OUT_FORMATS, round_f32, stream
+from aiter_prebuilt.values import value_class
+from aiter_prebuilt.wheel.manifest import Instance, Kernel, Module
+
+TOKENS, TOPK, EXPERTS = 4, 2, 3
+USED = (0, 2)
+"""Experts with tokens; expert 1 has none."""
+_COLUMN_BLOCKS = 2
+_SLOT_SHIFT = 24
+MX_BLOCK, WIDE_BLOCK = 32, 128
+"""Values of K under one e8m0 scale; side of a block under one float32 scale."""
+SCALES = {
+    "per_1x32": "mx",
+    "per_token": "row",
+    "per_tensor": "tensor",
+    "per_1x128": "wide",
+    "per_128x128": "wide",
+    "no": "none",
+}
+"""AITER's quantisation -> how scales stand."""
+_OPERANDS = {
+    ("fp4x2", "fp4x2"): ("mx",),
+    ("f8", "f8"): ("row", "tensor", "wide"),
+    ("f8", "i4"): ("row", "tensor"),
+    ("b16", "b16"): ("none",),
+    ("f16", "f16"): ("none",),
+}
+"""Activation and weight -> the scales with which there is a problem for them."""
+ACTIVATIONS = ("silu", "gelu")
+
+
+class NoProblemError(Exception):
+    """There is no problem for a kernel; the message says why."""
+
+
+@value_class(frozen=True, kw_only=True)
+class Case:
+    """One kernel of one module."""
+
+    module: Module
+    instance: Instance
+    kernel: Kernel
+
+    @property
+    def name(self) -> str:
+        """AITER's name of the instance and which of its kernels."""
+        loop = "main" if self.kernel.main_loop else "nomain"
+        return f"{self.instance.name}.{loop}_{self.kernel.tail}"
+
+
+@value_class(frozen=True, kw_only=True)
+class Scales:
+    """The scales of one operand."""
+
+    data: Content
+    """As a kernel reads them."""
+    torch: str
+    factors: tuple[tuple[float, ...], ...]
+    """For each row of the operand, one factor for each ``block`` values of K."""
+    block: int
+
+
+@value_class(frozen=True, kw_only=True)
+class Operand:
+    """Activations or weights: the bytes of each logical row, and the tensor that holds them."""
+
+    format: str
+    rows: tuple[bytes, ...]
+    data: Content
+    """As a kernel reads it."""
+    shape: tuple[int, ...]
+    scales: Scales | None
+
+
+@value_class(frozen=True, kw_only=True)
+class Problem:
+    """All that one call takes, and what the reference has to know."""
+
+    features: ModuleKey
+    stage: Stage
+    tokens: int
+    topk: int
+    n: int
+    k: int
+    block_m: int
+    kernel_name: str
+    activations: Operand
+    """A row a token in stage 1, a row a (token, slot) in stage 2."""
+    weights: Operand
+    """Rows of all experts; stage 1: n gate rows, then n up rows of each."""
+    routing: tuple[tuple[int, ...], ...]
+    """(token, slot) -> expert."""
+    routed_weights: tuple[tuple[float, ...], ...]
+    sorted_ids: Content
+    sorted_weights: Content
+    sorted_experts: Content
+    valid: Content
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether this stage multiplies by the routed weight."""
+        return self.features.routed_weight_stage == self.stage
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """Shape of the output."""
+        return (self.tokens, self.topk, self.n) if self.stage == 1 else (self.tokens, self.n)
+
+
+def steps_of(kernel: Kernel, prefetch: int) -> int:
+    """Return the fewest K steps for which CK launches this one of an instance's kernels."""
+    steps = prefetch + 1 if kernel.main_loop else 1
+    if kernel.tail != "full" and (steps % 2 == 1) != (kernel.tail == "odd"):
+        steps += 1
+    if not kernel.main_loop and steps > prefetch:
+        raise NoProblemError(f"no K reaches {kernel.tail} without a main loop")
+    return steps
+
+
+def sizes(case: Case) -> tuple[int, int]:
+    """Return N and K of a kernel's problem."""
+    instance = case.instance
+    k = instance.k_per_block * steps_of(case.kernel, instance.prefetch_stages)
+    return _COLUMN_BLOCKS * instance.n_per_block, k
+
+
+def describe(case: Case) -> str:
+    """Return the numbers of a kernel's problem for people, or why it has none."""
+    try:
+        n, k = sizes(case)
+        features_of(case)
+    except NoProblemError as error:
+        return str(error)
+    return (
+        f"stage{case.instance.stage} tokens={TOKENS} topk={TOPK} experts={EXPERTS}"
+        f" n={n} k={k} block_m={case.instance.block_m}"
+    )
+
+
+def make_problem(case: Case, seed: int) -> Problem:
+    """Return the problem of a kernel; raises :class:`NoProblemError` where there is none."""
+    features = features_of(case)
+    instance = case.instance
+    n, k = sizes(case)
+    label = f"{features.stock_name}/{case.name}"
+    down = instance.stage == 2  # noqa: PLR2004
+    places = _places(instance.block_m)
+    weight_rows = EXPERTS * (n if down else 2 * n)
+    source = [None if p is None else p[0] * TOPK + p[1] if down else p[0] for p in places]
+    weights = tuple(
+        round_f32([0.05 + byte / 270 for byte in row])
+        for row in _rows(stream(seed, f"{label}/routed", TOKENS * TOPK), TOPK)
+    )
+    flat = [0.0 if p is None else weights[p[0]][p[1]] for p in places]
+    return Problem(
+        features=features,
+        stage=instance.stage,
+        tokens=TOKENS,
+        topk=TOPK,
+        n=n,
+        k=k,
+        block_m=instance.block_m,
+        kernel_name=instance.name,
+        activations=_activations(features, seed, label, TOKENS * (TOPK if down else 1), k, source),
+        weights=_weights(features, seed, label, weight_rows, k),
+        routing=tuple(tuple(_expert(t, s) for s in range(TOPK)) for t in range(TOKENS)),
+        routed_weights=tuple(tuple(row) for row in weights),
+        sorted_ids=struct.pack(f"<{len(places)}i", *map(_sorted_id, places)),
+        sorted_weights=struct.pack(f"<{len(flat)}f", *flat),
+        sorted_experts=struct.pack(f"<{len(USED)}i", *USED),
+        valid=struct.pack("<2i", len(USED) * instance.block_m, TOKENS),
+    )
+
+
+def features_of(case: Case) -> ModuleKey:
+    """Return what a module's calls are; raises where no problem is known for them."""
+    features = case.module.features
+    if features is None:
+        raise NoProblemError("a harvested module of another kind")
+    scales = SCALES.get(features.quant)
+    known = scales in _OPERANDS.get((features.a_dtype, features.b_dtype), ())
+    if not known or features.c_dtype not in OUT_FORMATS or features.splitk:
+        split = ", split K" if features.splitk else ""
+        kind = f"{features.a_dtype} x {features.b_dtype} -> {features.c_dtype}, {features.quant}"
+        raise NoProblemError(f"no problem is known for {kind}{split}")
+    if features.activation not in ACTIVATIONS:
+        raise NoProblemError(f"no reference is known for activation {features.activation}")
+    return features
+
+
+def _expert(token: int, slot: int) -> int:
+    return USED[(token + slot) % TOPK]
+
+
+def _places(block_m: int) -> list[tuple[int, int] | None]:
+    """(token, slot) of each sorted row, None for padding; as many rows as AITER sorts."""
+    places: list[tuple[int, int] | None] = [None] * (TOKENS * TOPK + EXPERTS * block_m - TOPK)
+    for position, expert in enumerate(USED):
+        own = [(t, s) for t in range(TOKENS) for s in range(TOPK) if _expert(t, s) == expert]
+        for index, pair in enumerate(own):
+            # The first row of a block has to be real: a kernel skips the block otherwise.
+            places[position * block_m + index * (block_m // len(own) + 1) % block_m] = pair
+    return places
+
+
+def _sorted_id(place: tuple[int, int] | None) -> int:
+    token, slot = (TOKENS, TOPK) if place is None else place
+    return slot << _SLOT_SHIFT | token
+
+
+def _rows(data: bytes, width: int) -> list[bytes]:
+    return [data[at : at + width] for at in range(0, len(data), width)]
+
+
+def _target(k: int) -> float:
+    """Root mean square of both operands at which a sum of k products has a variance of four."""
+    return math.sqrt(2 / math.sqrt(k))
+
+
+def _activations(
+    features: ModuleKey, seed: int, label: str, rows: int, k: int, source: list[int | None]
+) -> Operand:
+    form = FORMATS[features.a_dtype]
+    width = k * form.bits // 8
+    data = form.draw(stream(seed, f"{label}/a", rows * width), _target(k))
+    kind = SCALES[features.quant]
+    draw = f"{label}/a_scale"
+    scales: Scales | None = None
+    if kind == "mx":
+        raw = _mx(seed, draw, rows, k)
+        placed = layouts.sorted_scales(raw, k // MX_BLOCK, source, NAN_E8M0)
+        scales = _mx_scales(raw, placed, k)
+    elif kind != "none":
+        grid = scale_grid(kind, rows=rows, group=rows, k=k, weight=False)
+        scales = _floats(stream(seed, draw, 2 * grid.count), grid, _target(k) / form.rms)
+    leading = (TOKENS, TOPK) if rows > TOKENS else (TOKENS,)
+    return Operand(
+        format=features.a_dtype,
+        rows=tuple(_rows(data, width)),
+        data=data,
+        shape=(*leading, k // 2 if features.a_dtype == "fp4x2" else k),
+        scales=scales,
+    )
+
+
+def _weights(features: ModuleKey, seed: int, label: str, rows: int, k: int) -> Operand:
+    form = FORMATS[features.b_dtype]
+    width = k * form.bits // 8
+    data = form.draw(stream(seed, f"{label}/w", rows * width), _target(k))
+    each = rows // EXPERTS
+    if features.b_dtype in _NAN_CODES:
+        idle = _NAN_CODES[features.b_dtype] * (each * width // len(_NAN_CODES[features.b_dtype]))
+        data = data[: each * width] + idle + data[2 * each * width :]
+    elements = {"fp4x2": k // 2, "i4": k // 8}.get(features.b_dtype, k)
+    return Operand(
+        format=features.b_dtype,
+        rows=tuple(_rows(data, width)),
+        data=_placed_weights(features, data, width),
+        shape=(EXPERTS, each, elements),
+        scales=_weight_scales(features, seed, f"{label}/w_scale", rows, k),
+    )
+
+
+_NAN_CODES = {"f8": b"\x7f", "b16": b"\xc0\x7f", "f16": b"\x00\x7e"}
+
+
+def _placed_weights(features: ModuleKey, data: bytes, width: int) -> bytes:
+    if features.b_dtype == "i4":
+        return layouts.shuffle_int4(data, width)
+    # Only the MX kernels exist for plain weights; the mark of the others says nothing.
+    plain = features.b_dtype == "fp4x2" and not features.preshuffle
+    return data if plain else layouts.shuffle_weight(data, width)
+
+
+def _weight_scales(features: ModuleKey, seed: int, label: str, rows: int, k: int) -> Scales | None:
+    kind = SCALES[features.quant]
+    if kind == "none":
+        return None
+    if kind == "mx":
+        raw = _mx(seed, label, rows, k)
+        each = len(raw) // EXPERTS
+        idle = raw[:each] + bytes([NAN_E8M0]) * each + raw[2 * each :]
+        return _mx_scales(raw, layouts.shuffle_scale(idle, k // MX_BLOCK), k)
+    each = rows // EXPERTS
+    grid = scale_grid(kind, rows=rows, group=each, k=k, weight=True)
+    middle = _target(k) / FORMATS[features.b_dtype].rms
+    return _floats(stream(seed, label, 2 * grid.count), grid, middle)
+
+
+def _mx(seed: int, label: str, rows: int, k: int) -> bytes:
+    """e8m0 over seven powers of two, (rows, k / 32)."""
+    # The mean square of an fp4 value is 8.6, that of 2**d with d from -3 to 3 is 12.2.
+    middle = 127 - round(math.log2(105 / 2 * math.sqrt(k)) / 2)
+    table = bytes(middle - 3 + byte % 7 for byte in range(256))
+    return stream(seed, label, rows * (k // MX_BLOCK)).translate(table)
+
+
+def _mx_scales(data: bytes, placed: bytes, k: int) -> Scales:
+    powers = [math.ldexp(1, byte - 127) for byte in range(256)]
+    factors = tuple(tuple(map(powers.__getitem__, row)) for row in _rows(data, k // MX_BLOCK))
+    return Scales(data=placed, torch="float8_e8m0fnu", factors=factors, block=MX_BLOCK)
+
+
+@value_class(frozen=True, kw_only=True)
+class Grid:
+    """Where float32 scales stand: one for ``height`` rows of a group by ``block`` values of K."""
+
+    rows: int
+    group: int
+    """Rows of one expert, or all of them."""
+    height: int
+    k: int
+    block: int
+
+    @property
+    def lines(self) -> int:
+        """Lines of scales in one group."""
+        return -(-self.group // self.height)
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return self.rows // self.group * self.lines * (self.k // self.block)
+
+
+def scale_grid(kind: str, *, rows: int, group: int, k: int, weight: bool) -> Grid:
+    """Return where the float32 scales of ``rows`` rows stand, ``group`` of them an expert's."""
+    wide = kind == "wide"
+    height = group if kind == "tensor" else WIDE_BLOCK if wide and weight else 1
+    return Grid(rows=rows, group=group, height=height, k=k, block=WIDE_BLOCK if wide else k)
+
+
+def _floats(raw: bytes, grid: Grid, middle: float) -> Scales:
+    """float32 from half of ``middle`` to twice as much."""
+    words = struct.unpack(f"<{len(raw) // 2}H", raw)
+    values = round_f32([(0.5 + 1.5 * word / 65535) * middle for word in words])
+    wide = grid.k // grid.block
+    lines = [tuple(values[at : at + wide]) for at in range(0, len(values), wide)]
+    factors = tuple(
+        lines[row // grid.group * grid.lines + row % grid.group // grid.height]
+        for row in range(grid.rows)
+    )
+    data = struct.pack(f"<{len(values)}f", *values)
+    return Scales(data=data, torch="float32", factors=factors, block=grid.block)
