@@ -18,7 +18,7 @@ _PLACES = (
     (r"v_div", "division"),
     (r"v_pk", "packed"),
     (r"v_(read|write|mbcnt|permlane)", "crosslane"),
-    (r"v_.*64$", "wide"),
+    (r"v_.*(64$|_[ui]64_)", "wide"),
     (r"v_.*_(f32|f16|bf16)$", "single"),
     (r"v_", "integer"),
 )  # fmt: skip
