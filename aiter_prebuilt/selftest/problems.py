@@ -1,9 +1,11 @@
 """One small MoE problem for a kernel: operands from a seed, in the layouts in which AITER has them.
 
-Four tokens, each with both of two experts, a third expert between them that nobody asks for.  The
-rows of a block that hold a token are spread over the block, the others are padding, so that every
-part of a kernel's tile has work.  What must not be read holds NaN: the weights of the idle expert
-(its scales, where its codes have no NaN) and the scales of padding rows.
+Each of two experts has a block of rows, full but for three rows of padding among them, so that
+every part of a kernel's tile has work and its masks, too; a third expert between the two has none.
+Rows of activations repeat four patterns, in an order in which rows 1, 4, 16 and 64 apart differ:
+so the reference computes four rows an expert, however many the kernel does.  What must not be read
+holds NaN: the weights of the idle expert (its scales, where its codes have no NaN) and the scales
+of padding rows.
 """
 
 from __future__ import annotations
@@ -18,9 +20,13 @@ from aiter_prebuilt.selftest.formats import FORMATS, NAN_E8M0, OUT_FORMATS, roun
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel.manifest import Instance, Kernel, Module
 
-TOKENS, TOPK, EXPERTS = 4, 2, 3
+TOPK, EXPERTS = 2, 3
 USED = (0, 2)
 """Experts with tokens; expert 1 has none."""
+_PATTERNS, _WEIGHTS = 4, 5
+"""Different rows of activations, different routed weights."""
+_HOLES = 3
+"""Rows of padding in a block."""
 _COLUMN_BLOCKS = 2
 _SLOT_SHIFT = 24
 MX_BLOCK, WIDE_BLOCK = 32, 128
@@ -147,9 +153,10 @@ def describe(case: Case) -> str:
         features_of(case)
     except NoProblemError as error:
         return str(error)
+    block_m = case.instance.block_m
     return (
-        f"stage{case.instance.stage} tokens={TOKENS} topk={TOPK} experts={EXPERTS}"
-        f" n={n} k={k} block_m={case.instance.block_m}"
+        f"stage{case.instance.stage} tokens={block_m - _HOLES} topk={TOPK} experts={EXPERTS}"
+        f" n={n} k={k} block_m={block_m}"
     )
 
 
@@ -163,28 +170,28 @@ def make_problem(case: Case, seed: int) -> Problem:
     places = _places(instance.block_m)
     weight_rows = EXPERTS * (n if down else 2 * n)
     source = [None if p is None else p[0] * TOPK + p[1] if down else p[0] for p in places]
-    weights = tuple(
-        round_f32([0.05 + byte / 270 for byte in row])
-        for row in _rows(stream(seed, f"{label}/routed", TOKENS * TOPK), TOPK)
-    )
+    tokens = instance.block_m - _HOLES
+    weights = _routed_weights(stream(seed, f"{label}/routed", _WEIGHTS), tokens)
     flat = [0.0 if p is None else weights[p[0]][p[1]] for p in places]
     return Problem(
         features=features,
         stage=instance.stage,
-        tokens=TOKENS,
+        tokens=tokens,
         topk=TOPK,
         n=n,
         k=k,
         block_m=instance.block_m,
         kernel_name=instance.name,
-        activations=_activations(features, seed, label, TOKENS * (TOPK if down else 1), k, source),
+        activations=_activations(
+            features, seed, label, (tokens, TOPK) if down else (tokens,), k, source
+        ),
         weights=_weights(features, seed, label, weight_rows, k),
-        routing=tuple(tuple(_expert(t, s) for s in range(TOPK)) for t in range(TOKENS)),
-        routed_weights=tuple(tuple(row) for row in weights),
-        sorted_ids=struct.pack(f"<{len(places)}i", *map(_sorted_id, places)),
+        routing=tuple(tuple(_expert(t, s) for s in range(TOPK)) for t in range(tokens)),
+        routed_weights=weights,
+        sorted_ids=struct.pack(f"<{len(places)}i", *(_sorted_id(p, tokens) for p in places)),
         sorted_weights=struct.pack(f"<{len(flat)}f", *flat),
         sorted_experts=struct.pack(f"<{len(USED)}i", *USED),
-        valid=struct.pack("<2i", len(USED) * instance.block_m, TOKENS),
+        valid=struct.pack("<2i", len(USED) * instance.block_m, tokens),
     )
 
 
@@ -210,17 +217,36 @@ def _expert(token: int, slot: int) -> int:
 
 def _places(block_m: int) -> list[tuple[int, int] | None]:
     """(token, slot) of each sorted row, None for padding; as many rows as AITER sorts."""
-    places: list[tuple[int, int] | None] = [None] * (TOKENS * TOPK + EXPERTS * block_m - TOPK)
+    tokens = block_m - _HOLES
+    places: list[tuple[int, int] | None] = [None] * (tokens * TOPK + EXPERTS * block_m - TOPK)
+    # The first row of a block has to be real: a kernel skips the block otherwise.
+    holes = {block_m // 4 + 1, block_m // 2 + 1, block_m - 1}
+    filled = [row for row in range(block_m) if row not in holes]
     for position, expert in enumerate(USED):
-        own = [(t, s) for t in range(TOKENS) for s in range(TOPK) if _expert(t, s) == expert]
-        for index, pair in enumerate(own):
-            # The first row of a block has to be real: a kernel skips the block otherwise.
-            places[position * block_m + index * (block_m // len(own) + 1) % block_m] = pair
+        own = [(t, s) for t in range(tokens) for s in range(TOPK) if _expert(t, s) == expert]
+        for row, pair in zip(filled, own, strict=True):
+            places[position * block_m + row] = pair
     return places
 
 
-def _sorted_id(place: tuple[int, int] | None) -> int:
-    token, slot = (TOKENS, TOPK) if place is None else place
+def _pattern(row: int, count: int) -> int:
+    """Which of ``count`` patterns a row has: with four, the sum of the row's digits to base 4.
+
+    So rows 1, 4, 16 and 64 apart have different ones; 63 and 64 have the same.
+    """
+    return (row + row // 4 + row // 16 + row // 64) % count
+
+
+def _routed_weights(raw: bytes, tokens: int) -> tuple[tuple[float, ...], ...]:
+    values = round_f32([0.05 + byte / 270 for byte in raw])
+    return tuple(
+        tuple(values[_pattern(token * TOPK + slot, _WEIGHTS)] for slot in range(TOPK))
+        for token in range(tokens)
+    )
+
+
+def _sorted_id(place: tuple[int, int] | None, tokens: int) -> int:
+    token, slot = (tokens, TOPK) if place is None else place
     return slot << _SLOT_SHIFT | token
 
 
@@ -234,29 +260,52 @@ def _target(k: int) -> float:
 
 
 def _activations(
-    features: ModuleKey, seed: int, label: str, rows: int, k: int, source: list[int | None]
+    features: ModuleKey,
+    seed: int,
+    label: str,
+    leading: tuple[int, ...],
+    k: int,
+    source: list[int | None],
 ) -> Operand:
-    form = FORMATS[features.a_dtype]
+    form, target = FORMATS[features.a_dtype], _target(k)
     width = k * form.bits // 8
-    data = form.draw(stream(seed, f"{label}/a", rows * width), _target(k))
-    kind = SCALES[features.quant]
-    draw = f"{label}/a_scale"
-    scales: Scales | None = None
-    if kind == "mx":
-        raw = _mx(seed, draw, rows, k)
-        placed = layouts.sorted_scales(raw, k // MX_BLOCK, source, NAN_E8M0)
-        scales = _mx_scales(raw, placed, k)
-    elif kind != "none":
-        grid = scale_grid(kind, rows=rows, group=rows, k=k, weight=False)
-        scales = _floats(stream(seed, draw, 2 * grid.count), grid, _target(k) / form.rms)
-    leading = (TOKENS, TOPK) if rows > TOKENS else (TOKENS,)
+    patterns = _rows(form.draw(stream(seed, f"{label}/a", _PATTERNS * width), target), width)
+    order = [_pattern(row, _PATTERNS) for row in range(math.prod(leading))]
+    rows = tuple(patterns[index] for index in order)
     return Operand(
         format=features.a_dtype,
-        rows=tuple(_rows(data, width)),
-        data=data,
+        rows=rows,
+        data=b"".join(rows),
         shape=(*leading, k // 2 if features.a_dtype == "fp4x2" else k),
-        scales=scales,
+        scales=_activation_scales(features, seed, f"{label}/a_scale", order, k, source),
     )
+
+
+def _activation_scales(
+    features: ModuleKey,
+    seed: int,
+    label: str,
+    order: list[int],
+    k: int,
+    source: list[int | None],
+) -> Scales | None:
+    """The scales of rows that repeat patterns in this ``order``."""
+    kind = SCALES[features.quant]
+    if kind == "none":
+        return None
+    if kind == "mx":
+        blocks = k // MX_BLOCK
+        lines = _rows(_mx(seed, label, _PATTERNS, k), blocks)
+        raw = b"".join(lines[index] for index in order)
+        return _mx_scales(raw, layouts.sorted_scales(raw, blocks, source, NAN_E8M0), k)
+    grid = scale_grid(kind, rows=_PATTERNS, group=_PATTERNS, k=k, weight=False)
+    middle = _target(k) / FORMATS[features.a_dtype].rms
+    one = _floats(stream(seed, label, 2 * grid.count), grid, middle)
+    factors = tuple(one.factors[index] for index in order)
+    # One for the whole tensor stands once, the others once a row.
+    flat = factors[0] if kind == "tensor" else [factor for row in factors for factor in row]
+    data = struct.pack(f"<{len(flat)}f", *flat)
+    return Scales(data=data, torch=one.torch, factors=factors, block=one.block)
 
 
 def _weights(features: ModuleKey, seed: int, label: str, rows: int, k: int) -> Operand:

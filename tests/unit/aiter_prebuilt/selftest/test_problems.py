@@ -44,21 +44,31 @@ def test_k_reaches_the_kernel_and_no_other(main_loop: bool, tail: str, prefetch:
 
 
 @pytest.mark.parametrize("block_m", [16, 32, 64, 128, 256])
-def test_real_rows_are_spread_over_their_blocks(block_m: int) -> None:
+def test_blocks_are_full_but_for_padding_among_the_rows(block_m: int) -> None:
     problem = make_problem(case(block_m=block_m), 1)
     ids = struct.unpack(f"<{len(problem.sorted_ids) // 4}i", whole(problem.sorted_ids))
-    assert len(ids) == 4 * 2 + 3 * block_m - 2
+    tokens = block_m - 3
+    assert len(ids) == tokens * 2 + 3 * block_m - 2
     blocks = [ids[at * block_m : (at + 1) * block_m] for at in range(2)]
     seen = []
     for block, expert in zip(blocks, (0, 2), strict=True):
         rows = [(at, word) for at, word in enumerate(block) if word >> 24 < 2]
         assert rows[0] == (0, block[0])  # a kernel skips the block otherwise
-        assert max(at for at, _ in rows) >= 3 * block_m // 4
+        assert len(rows) == tokens
+        assert rows[-1][0] == block_m - 2
         for _, word in rows:
             assert problem.routing[word & 0xFFFFFF][word >> 24] == expert
         seen += [word for _, word in rows]
-    assert len(set(seen)) == 8
-    assert set(ids) - set(seen) == {2 << 24 | 4}
+    assert len(set(seen)) == 2 * tokens
+    assert set(ids) - set(seen) == {2 << 24 | tokens}
+
+
+@pytest.mark.parametrize("apart", [1, 4, 16, 64])
+def test_rows_of_a_tile_differ_from_their_neighbours(apart: int) -> None:
+    rows = make_problem(case(block_m=128), 1).activations.rows
+    assert len(set(rows)) == 4
+    same = [at for at, row in enumerate(rows[apart:]) if row == rows[at]]
+    assert same == ([63] if apart == 1 else [])
 
 
 def test_what_must_not_be_read_is_nan() -> None:
@@ -71,9 +81,9 @@ def test_what_must_not_be_read_is_nan() -> None:
         if quant == "per_1x32":
             assert whole(problem.weights.scales.data)[: 3 * rows].count(0xFF) == 0  # type: ignore[union-attr]
             assert whole(problem.weights.scales.data).count(0xFF) == rows * problem.k // 32  # type: ignore[union-attr]
-            # Eight real rows of activations; their neighbours have no scale.
+            # Real rows of activations; those of padding have no scale.
             data = whole(problem.activations.scales.data)  # type: ignore[union-attr]
-            assert len(data) - data.count(0xFF) == 8 * problem.k // 32
+            assert len(data) - data.count(0xFF) == 2 * 29 * problem.k // 32
 
 
 def test_weights_are_plain_for_plain_mx_kernels_alone() -> None:
@@ -100,4 +110,4 @@ def test_a_call_of_an_unknown_kind_has_no_problem(changes: dict[str, str], words
 
 
 def test_a_problem_for_people() -> None:
-    assert describe(case()) == "stage1 tokens=4 topk=2 experts=3 n=64 k=256 block_m=32"
+    assert describe(case()) == "stage1 tokens=29 topk=2 experts=3 n=64 k=256 block_m=32"

@@ -75,7 +75,7 @@ def test_a_large_problem_has_the_buffers_of_a_small_one(
     asked = case(features(a, b, quant), stage)
     small = make_problem(asked, 1)
     model_dim, inter_dim = (small.k, small.n) if stage == 1 else (small.n, small.k)
-    large = large_problem(asked, call(stage, model_dim=model_dim, inter_dim=inter_dim))
+    large = large_problem(asked, call(stage, tokens=29, model_dim=model_dim, inter_dim=inter_dim))
     for name in ("activations", "weights"):
         ours, theirs = getattr(large, name), getattr(small, name)
         assert ours.shape == theirs.shape
