@@ -26,6 +26,14 @@ static kernel kernels[MAX_KERNELS];
 static size_t kernel_count;
 static int current_device;
 
+/* What was set to a value since the last launch. */
+static struct
+{
+    const void* pointer;
+    size_t bytes;
+    int value;
+} cleared;
+
 static FILE* record(void)
 {
     const char* path = getenv("HIP_RECORD_FILE");
@@ -94,6 +102,9 @@ int hipLaunchKernel(const void* handle, dim3 grid, dim3 block, void** arguments,
         const int size = number_of("HIP_RECORD_ARGUMENT_BYTES", 0);
         fprintf(file, "{\"symbol\": \"%s\", \"grid\": [%u, %u, %u], \"block\": [%u, %u, %u], ",
                 found->symbol, grid.x, grid.y, grid.z, block.x, block.y, block.z);
+        fprintf(file, "\"cleared\": [%llu, %zu, %d], ",
+                (unsigned long long)(uintptr_t)cleared.pointer, cleared.bytes, cleared.value);
+        memset(&cleared, 0, sizeof cleared);
         fprintf(file, "\"shared\": %zu, \"stream\": %llu, \"device\": %d, \"arguments\": \"",
                 shared, (unsigned long long)(uintptr_t)stream, current_device);
         for(int i = 0; i < size; ++i)
@@ -104,6 +115,15 @@ int hipLaunchKernel(const void* handle, dim3 grid, dim3 block, void** arguments,
         fclose(file);
     }
     return failure;
+}
+
+int hipMemsetAsync(void* pointer, int value, size_t bytes, void* stream)
+{
+    (void)stream;
+    cleared.pointer = pointer;
+    cleared.bytes   = bytes;
+    cleared.value   = value;
+    return number_of("HIP_RECORD_FAIL", 0);
 }
 
 int hipGetDevice(int* device)
