@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from prebuild.core.errors import ToolchainError
 from prebuild.core.settings import Settings, ToolchainChoice
 from prebuild.toolchain import debian, rocm
-from prebuild.toolchain.ck import with_ck
+from prebuild.toolchain.ck import abilities, with_ck
 from prebuild.toolchain.model import Progress, Silent, Toolchain
 
 
@@ -21,6 +22,14 @@ def load(settings: Settings) -> Toolchain:
     found = rocm.load if choose(settings) is ToolchainChoice.ROCM else debian.load
     toolchain = found(settings)
     return with_ck(toolchain, settings.ck_include) if settings.ck_include else toolchain
+
+
+def ck_abilities(settings: Settings) -> frozenset[str]:
+    """What the composable kernel of a build can beyond ROCm 7.2's; nothing before an install."""
+    try:
+        return abilities(settings.ck_include or load(settings).ck_include)
+    except ToolchainError:
+        return frozenset()
 
 
 def install(
