@@ -64,6 +64,8 @@ class Unavailable:
     feature: str
     """Name of a field of ``ModuleKey``."""
     value: str | bool
+    unless: str
+    """The ability that a newer one has (:func:`prebuild.toolchain.ck.abilities`)."""
     rule: str
     reason: str
 

@@ -66,8 +66,14 @@ class _ModuleNeeds:
     """Name -> (deployment, problem) that AITER's heuristic brings to it and CK's tiles refuse."""
 
 
-def make_plan(recipes: Sequence[Recipe], contracts: Sequence[Generation] | None = None) -> Plan:
-    """Return the plan for these recipes, for callers of all ``contracts`` (None: all there are).
+def make_plan(
+    recipes: Sequence[Recipe],
+    ck: frozenset[str] = frozenset(),
+    contracts: Sequence[Generation] | None = None,
+) -> Plan:
+    """Return the plan for these recipes; ``ck`` is what the composable kernel at hand can.
+
+    It is for callers of all ``contracts`` (None: all there are).
 
     What AITER has and the composable kernel at hand has not becomes an exclusion, and so does a
     module of which no call takes a kernel.
@@ -85,7 +91,7 @@ def make_plan(recipes: Sequence[Recipe], contracts: Sequence[Generation] | None 
             if table is None:
                 problems.append(_no_family(recipe, features))
                 continue
-            missing = rules.unavailable(table.family, features, features.stock_name)
+            missing = rules.unavailable(table.family, features, features.stock_name, ck)
             if missing:
                 unavailable[features] = missing
                 continue
@@ -199,9 +205,26 @@ def _note(deployment: Deployment, taken: Sequence[_Taken], module: _ModuleNeeds)
             module.refused[name].append((text, refusal.text))
             refused.append(refusal.text)
         elif variant is not None:
-            module.needs[name] += [_Need(variant=variant, why=f"{text}: {w}") for w in each.whys]
+            module.needs[name] += [
+                _Need(variant=needed, why=f"{text}: {why}")
+                for needed in _variants(deployment, each.instance, variant, module.table)
+                for why in each.whys
+            ]
     usable = any(each.choice.variant is not None for each in taken)
     return problems if usable else problems + refused
+
+
+def _variants(
+    deployment: Deployment, instance: Instance, chosen: Variant, table: Table
+) -> tuple[Variant, ...]:
+    """The kernels of a taken instance that are needed: all where K is split.
+
+    A part of K decides then, and how many parts there are depends on tokens, compute units and
+    AITER_KSPLIT.
+    """
+    if deployment.features.splitk and instance.stage == 1:
+        return table.family.variants(table.facts(instance).tile)
+    return (chosen,)
 
 
 def _is_named(table: Table, instance: Instance, named: NamedKernel) -> bool:

@@ -28,6 +28,14 @@ static kernel kernels[MAX_KERNELS];
 static size_t kernel_count;
 static int current_device;
 
+/* What was set to a value since the last launch. */
+static struct
+{
+    const void* pointer;
+    size_t bytes;
+    int value;
+} cleared;
+
 int number_of(const char* name, int otherwise)
 {
     const char* text = getenv(name);
@@ -101,6 +109,9 @@ int hipLaunchKernel(const void* handle, dim3 grid, dim3 block, void** arguments,
     {
         fprintf(file, "{\"symbol\": \"%s\", \"grid\": [%u, %u, %u], \"block\": [%u, %u, %u], ",
                 found->symbol, grid.x, grid.y, grid.z, block.x, block.y, block.z);
+        fprintf(file, "\"cleared\": [%llu, %zu, %d], ",
+                (unsigned long long)(uintptr_t)cleared.pointer, cleared.bytes, cleared.value);
+        memset(&cleared, 0, sizeof cleared);
         fprintf(file, "\"shared\": %zu, \"stream\": %llu, \"device\": %d, \"arguments\": \"",
                 shared, (unsigned long long)(uintptr_t)stream, current_device);
         for(int i = 0; i < record_bytes; ++i)
@@ -114,6 +125,15 @@ int hipLaunchKernel(const void* handle, dim3 grid, dim3 block, void** arguments,
     {
         run_or_capture(found->symbol, arguments[0], stream);
     }
+    return failure;
+}
+
+int hipMemsetAsync(void* pointer, int value, size_t bytes, void* stream)
+{
+    (void)stream;
+    cleared.pointer = pointer;
+    cleared.bytes   = bytes;
+    cleared.value   = value;
     return failure;
 }
 

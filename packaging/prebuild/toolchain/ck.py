@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from pathlib import Path
 
 from prebuild.core import proc
@@ -16,6 +17,29 @@ from prebuild.toolchain.headers import CK_HEADER
 from prebuild.toolchain.model import Toolchain
 
 _CONFIG = Path("ck/config.h")
+_GPU = Path("ck/tensor_operation/gpu")
+_ABILITIES = {
+    "split-k": ((_GPU / "device/impl/device_moe_gemm_blockscale.hpp", r"^\s*bool\s+IsSplitK\b"),),
+    # AITER passes 3 for swiglu; a kernel without that branch would store the gate alone.
+    "swiglu": (
+        (_GPU / "grid/gridwise_gemm_xdl_cshuffle_common.hpp", r"^\s*swiglu_oai_and_mul\s*=\s*3\b"),
+        (_GPU / "grid/gridwise_moe_gemm.hpp", r"\bActivation::swiglu_oai_and_mul\b"),
+    ),
+}
+"""Ability -> headers, and what has to stand in each."""
+
+
+def abilities(include: Path) -> frozenset[str]:
+    """What the composable kernel in ``include`` can beyond that of ROCm 7.2, by its headers."""
+    return frozenset(
+        name
+        for name, marks in _ABILITIES.items()
+        if all(_has(include / header, pattern) for header, pattern in marks)
+    )
+
+
+def _has(header: Path, pattern: str) -> bool:
+    return header.is_file() and bool(re.search(pattern, header.read_text(), re.MULTILINE))
 
 
 def with_ck(toolchain: Toolchain, include: Path) -> Toolchain:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from prebuild.core.errors import ToolchainError
 from prebuild.core.settings import Settings, ToolchainChoice
 from prebuild.toolchain import codegen, debian, rocm
-from prebuild.toolchain.ck import with_ck
+from prebuild.toolchain.ck import abilities, with_ck
 from prebuild.toolchain.model import Progress, Silent, Toolchain
 
 
@@ -23,6 +24,14 @@ def load(settings: Settings) -> Toolchain:
     if settings.ck_include:
         toolchain = with_ck(toolchain, settings.ck_include)
     return codegen.attached(toolchain, settings)
+
+
+def ck_abilities(settings: Settings) -> frozenset[str]:
+    """What the composable kernel of a build can beyond ROCm 7.2's; nothing before an install."""
+    try:
+        return abilities(settings.ck_include or load(settings).ck_include)
+    except ToolchainError:
+        return frozenset()
 
 
 def install(

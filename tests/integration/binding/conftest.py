@@ -152,7 +152,7 @@ def built(build: Callable[[PlannedModule], Built]) -> Built:
 def second(build: Callable[[PlannedModule], Built]) -> Built:
     """The module that the same plan has for a made-up second contract."""
     contracts = (*load_contracts(), made_up())
-    modules = make_plan([Recipe.model_validate(RECIPE)], contracts).modules
+    modules = make_plan([Recipe.model_validate(RECIPE)], contracts=contracts).modules
     assert [[c.name for c in module.contracts] for module in modules] == [
         [contracts[0].name],
         ["made-up"],

@@ -184,14 +184,14 @@ def second() -> Generation:
 def test_contracts_that_the_same_code_meets_share_a_module() -> None:
     (first,) = load_contracts()
     renamed = first.model_copy(update={"name": "older", "ending": "_"})
-    (module,) = make_plan([kimi()], [first, renamed]).modules
+    (module,) = make_plan([kimi()], contracts=[first, renamed]).modules
     assert module == replace(kimi_plan().modules[0], contracts=(first, renamed))
 
 
 @pytest.mark.parametrize("coverage", ["deployed", "full"])
 def test_a_contract_that_needs_other_code_gets_a_module_of_its_own(coverage: str) -> None:
     recipe = narrow(kimi(), coverage=coverage)
-    one, two = make_plan([recipe], [*load_contracts(), second()]).modules
+    one, two = make_plan([recipe], contracts=[*load_contracts(), second()]).modules
     assert one == make_plan([recipe]).modules[0]
     assert (two.stock_name, two.instances) == (one.stock_name, one.instances)
     assert two.name != one.name

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from prebuild.core.errors import CommandError, ToolchainError
+from prebuild.families import load_families
 from prebuild.toolchain import Toolchain, ck
 from prebuild.toolchain.headers import CK_HEADER
 
@@ -105,3 +106,42 @@ def test_a_folder_without_the_device_operations_is_refused(
 ) -> None:
     with pytest.raises(ToolchainError, match=CK_HEADER.name):
         ck.with_ck(toolchain, tmp_path)
+
+
+def _write(include: Path, header: str, text: str) -> None:
+    path = include / "ck" / "tensor_operation" / "gpu" / header
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+SPLITS = "device/impl/device_moe_gemm_blockscale.hpp"
+ENUM = "grid/gridwise_gemm_xdl_cshuffle_common.hpp"
+SWIGLU = "grid/gridwise_moe_gemm.hpp"
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ({}, set()),
+        ({SPLITS: "    bool IsInputGemm = true,\n    bool MulRoutedWeight = false,\n"}, set()),
+        ({SPLITS: "    bool IsSplitK      = false,\n"}, {"split-k"}),
+        ({SPLITS: "    // bool IsSplitK, once\n"}, set()),
+        ({ENUM: "    swiglu_oai_and_mul = 3\n"}, set()),
+        ({ENUM: "    swiglu_oai_and_mul = 2\n", SWIGLU: "Activation::swiglu_oai_and_mul"}, set()),
+        (
+            {ENUM: "    swiglu_oai_and_mul = 3\n", SWIGLU: "Activation::swiglu_oai_and_mul"},
+            {"swiglu"},
+        ),
+    ],
+)
+def test_abilities_are_what_the_headers_say(
+    include: Path, headers: dict[str, str], found: set[str]
+) -> None:
+    for header, text in headers.items():
+        _write(include, header, text)
+    assert ck.abilities(include) == found
+
+
+def test_every_ability_of_a_family_is_known() -> None:
+    named = {entry.unless for family in load_families().values() for entry in family.unavailable}
+    assert named == set(ck._ABILITIES)
