@@ -25,8 +25,6 @@ _SUFFIXES = (".cu", ".cuh", ".h", ".py")
 _TUNER = "gemm_moe_tune.py"
 _STUB = r"(?m)^def {}\((?:\n(?![^\s)])|[^\n])*"
 """A function at the left margin, up to the next line that starts there (but for its ``)``)."""
-_ALIASES = {"use_non_temporal_load": "non_temporal_load"}
-"""AITER's stubs and its binding call the 17th parameter differently; both are accepted."""
 
 
 @value_class(frozen=True, kw_only=True)
@@ -126,7 +124,7 @@ def _parameters(function: ast.FunctionDef) -> tuple[Parameter, ...]:
     pairs += zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
     return tuple(
         Parameter(
-            name=_ALIASES.get(argument.arg, argument.arg),
+            name=argument.arg,
             hint=_hint(argument.annotation),
             default=None if default is None else ast.unparse(default),
         )

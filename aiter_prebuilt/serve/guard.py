@@ -36,6 +36,7 @@ class Guard:
         self, stock_name: str, entry: Entry, rest: Sequence[Offer], asked: Settings
     ) -> None:
         self._stock_name, self._entry, self._asked = stock_name, entry, asked
+        (self._contract,) = entry.contracts.values()  # the one that is the installed AITER's
         self._rest = tuple(rest) if asked.uncovered in ("auto", "full") else ()
         builders = ("jit",) if asked.mode == "strict" else ("auto", "jit")
         self._build = asked.uncovered in builders
@@ -130,7 +131,8 @@ class Guard:
         if not kwargs:
             return args
         values = list(args)
-        left = {_ALIAS.get(name, name): value for name, value in kwargs.items()}
+        aliases = self._contract.aliases
+        left = {aliases.get(name, name): value for name, value in kwargs.items()}
         for parameter in self._parameters(function)[len(args) :]:
             if parameter.name in left:
                 values.append(left.pop(parameter.name))
@@ -143,7 +145,7 @@ class Guard:
         return tuple(values)
 
     def _parameters(self, function: str) -> tuple[Any, ...]:
-        return parse_signature(self._entry.contract.signatures[function])
+        return parse_signature(self._contract.signatures[function])
 
     def _describe(self, function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
         names = [parameter.name for parameter in self._parameters(function)]
@@ -176,7 +178,6 @@ class Guard:
 
 _TOKENS = re.compile(r"\btokens = \d+")
 _LONGEST = 200  # characters of an argument; a kernel's name has up to 130
-_ALIAS = {"use_non_temporal_load": "non_temporal_load"}
 
 
 def _literal(text: str) -> Any:  # noqa: ANN401  a default value

@@ -15,6 +15,8 @@ from aiter_prebuilt.tools import seed, wheelcheck
 from aiter_prebuilt.tools.tables import size, table
 from aiter_prebuilt.wheel import store
 
+_OF_COMPILING = ("-", "attribute ", "feature ")
+"""How an entry of ``left_out`` begins that is no kernel: flags, and parts of the compiler's IR."""
 STRICT = (
     "an error where a CK2stages module, or a call of one, would be compiled; AITER's other modules "
     "(CK-Tile, FlyDSL, attention, ...) are not covered: AITER compiles them as before"
@@ -68,17 +70,21 @@ def provenance(entry: provenance_facts.Provenance) -> str:
     """Return the text of ``verify --provenance`` for one wheel."""
     record = entry.record
     state = " with uncommitted changes" if record.source_dirty else ""
-    flags = [left for left in record.left_out if left.what.startswith("-")]
+    compiling = [left for left in record.left_out if left.what.startswith(_OF_COMPILING)]
     rows = [
         ("version", entry.version),
         ("source", f"{record.source_commit}{state}"),
         ("compiler", f"{record.compiler} ({record.toolchain})"),
+        ("code generator", record.code_generator or "the compiler's own"),
         ("composable kernel", record.ck_version),
         ("HIP headers", record.hip_version),
         ("target", record.gfx_target),
         ("device flags", " ".join(record.device_flags)),
-        *(("flag left out", f"{left.what}: {left.reason}") for left in flags),
-        ("kernels left out", f"{len(record.left_out) - len(flags)}, each with its rule in --json"),
+        *(("left out", f"{left.what}: {left.reason}") for left in compiling),
+        (
+            "kernels left out",
+            f"{len(record.left_out) - len(compiling)}, each with its rule in --json",
+        ),
         ("packages", f"{len(record.packages)}, named in the SBOM with their hashes"),
         ("container", record.container or "none"),
         *((f"recipe {name}", digest) for name, digest in sorted(record.recipes.items())),

@@ -133,6 +133,7 @@ def test_the_environment_is_read_in_few_places() -> None:
             readers.append(name(path))
     assert readers == [
         "aiter_prebuilt/settings.py",
+        "packaging/prebuild/compile/device.py",
         "packaging/prebuild/compile/measure.py",
         "packaging/prebuild/core/proc.py",
         "packaging/prebuild/core/settings.py",
@@ -141,7 +142,7 @@ def test_the_environment_is_read_in_few_places() -> None:
 
 def test_one_door_for_subprocesses() -> None:
     users = [name(path) for path in sources(BUILD) if "subprocess" in tops(path)]
-    # measure.py is a program of its own, which ninja starts around each compile.
+    # measure.py and device.py are programs of their own, which ninja starts.
     assert users == ["packaging/prebuild/core/proc.py"]
 
 

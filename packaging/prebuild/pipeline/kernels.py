@@ -12,6 +12,7 @@ from prebuild.core.settings import Settings
 from prebuild.recording import Recorder, build_runtime
 from prebuild.toolchain import load as load_toolchain
 from prebuild.verify import report
+from prebuild.verify.census import as_toml, census
 from prebuild.verify.errors import UnknownKernelError, VerificationError
 from prebuild.verify.source import collect, opened
 from prebuild.verify.verdict import Verdict
@@ -91,6 +92,14 @@ def examine(
             f"[red]{len(unknown)} kernels were not run: no problem is known for them[/]"
         )
     return Examined(verdicts=tuple(verdicts), unknown=unknown)
+
+
+def mnemonics(path: Path, *, settings: Settings, objdump: Path | None = None) -> str:
+    """Return which instructions occur in the kernels below ``path``, as TOML; nothing is run."""
+    tool = objdump or load_toolchain(settings).tool("llvm-objdump")
+    with opened(path) as place:
+        subjects = collect(place).subjects
+        return as_toml(census(subjects, tool), len(subjects))
 
 
 def _raise_if_wrong(examined: Examined, directory: Path) -> None:

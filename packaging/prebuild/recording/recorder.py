@@ -39,6 +39,8 @@ class LaunchRecord:
     device: int
     arguments: bytes
     """The kernel's by-value argument struct, as many bytes as were asked for."""
+    cleared: tuple[int, int, int] | None = None
+    """(address, bytes, value) of a ``hipMemsetAsync`` since the launch before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +121,7 @@ def _launch(raw: Mapping[str, Any]) -> LaunchRecord:
         stream=raw["stream"],
         device=raw["device"],
         arguments=bytes.fromhex(raw["arguments"]),
+        cleared=tuple(raw["cleared"]) if raw["cleared"][1] else None,
     )
 
 

@@ -284,7 +284,9 @@ _case(
     "manifest-schema",
     "the manifest is of an unknown schema version",
     "manifest-invalid",
-    lambda stage: stage.manifest(lambda text: text.replace('"schema": 1', '"schema": 99')),
+    lambda stage: stage.manifest(
+        lambda text: text.replace(f'"schema": {m.SCHEMA_VERSION}', '"schema": 99')
+    ),
 )
 _case(
     "manifest-escape",

@@ -1,18 +1,10 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 from aiter_prebuilt.selftest.cases import cases_of, chosen
-from aiter_prebuilt.wheel.store import Entry
-from tests.unit.aiter_prebuilt.samples import contract, instance, kernel, module
+from tests.unit.aiter_prebuilt.samples import entry, instance, kernel, module
 
 KERNELS = (kernel(main_loop=True, tail="even"), kernel(main_loop=False, tail="odd"))
-ONE = Entry(
-    folder=Path("one"),
-    module=module(instances=(instance("moe_a", kernels=KERNELS), instance("moe_b"))),
-    contract=contract(),
-    version="1",
-)
+ONE = entry(module(instances=(instance("moe_a", kernels=KERNELS), instance("moe_b"))))
 
 
 def test_every_kernel_of_a_module() -> None:

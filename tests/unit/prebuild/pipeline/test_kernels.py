@@ -97,3 +97,16 @@ def test_a_wrong_kernel_is_an_error_with_a_file(patched: dict[str, Any], tmp_pat
         start(tmp_path)
     assert caught.value.exit_code == 8
     assert (tmp_path / "failures" / "gemm1.txt").read_text().endswith("trace\n")
+
+
+def test_mnemonics_of_all_kernels(
+    patched: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patched["found"] = replace(patched["found"], subjects=patched["found"].subjects * 2)
+    monkeypatch.setattr(kernels, "collect", lambda _path: patched["found"])
+    monkeypatch.setattr(kernels, "census", lambda subjects, _: {"s_nop": len(subjects)})
+    text = kernels.mnemonics(
+        tmp_path, settings=Settings(cache_dir=tmp_path), objdump=Path("objdump")
+    )
+    assert "of = 2" in text
+    assert "s_nop = 2" in text
