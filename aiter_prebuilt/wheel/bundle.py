@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 
 from aiter_prebuilt.errors import BinaryError
 
@@ -28,14 +29,25 @@ def gpu_targets(section: bytes) -> frozenset[str]:
         raise BinaryError(
             "bundle-compressed", "its GPU code is compressed, so its targets cannot be checked"
         )
-    found: list[frozenset[str]] = []
-    start = section.find(_MAGIC)
-    while start >= 0:
-        found.append(_targets_of_bundle(section, start))
-        start = section.find(_MAGIC, start + len(_MAGIC))
+    found = list(_bundles(section))
     if not found:
         raise BinaryError("bundle-missing", "it holds no GPU code")
     return frozenset.intersection(*found)
+
+
+def named_targets(section: bytes) -> frozenset[str]:
+    """Return the targets that any bundle has code for: what AITER sees in a module of its own.
+
+    Compressed bundles name none.  Raises :class:`BinaryError` where one is cut off.
+    """
+    return frozenset[str]().union(*_bundles(section))
+
+
+def _bundles(section: bytes) -> Iterator[frozenset[str]]:
+    start = section.find(_MAGIC)
+    while start >= 0:
+        yield _targets_of_bundle(section, start)
+        start = section.find(_MAGIC, start + len(_MAGIC))
 
 
 def _targets_of_bundle(section: bytes, start: int) -> frozenset[str]:
