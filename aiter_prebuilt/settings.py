@@ -9,6 +9,13 @@ import os
 
 MODES = ("auto", "strict", "off", "prefer")
 UNCOVERED = ("auto", "full", "jit", "error")
+VISIBLE = (
+    "ROCR_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "CUDA_VISIBLE_DEVICES",
+    "GPU_DEVICE_ORDINAL",
+)
+"""What hides GPUs from a process; HIP reads CUDA's variable where its own is not set."""
 _WORDS = {"0": "off", "no": "off", "false": "off", "1": "auto", "yes": "auto", "true": "auto"}
 """What people write for off and on beside the modes' own names."""
 
@@ -71,6 +78,12 @@ def read(environ: object = None) -> Settings:
         library_path=tuple(p for p in env.get("LD_LIBRARY_PATH", "").split(":") if p),
         problems=tuple(problems),
     )
+
+
+def visible(environ: object = None) -> tuple[tuple[str, str], ...]:
+    """Which of :data:`VISIBLE` are set, in that order, with their values."""
+    env: dict[str, str] = dict(os.environ if environ is None else environ)  # type: ignore[call-overload]
+    return tuple((name, env[name].strip()) for name in VISIBLE if name in env)
 
 
 def for_child(changes: object) -> "dict[str, str]":

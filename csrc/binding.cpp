@@ -53,7 +53,7 @@ PyMethodDef methods[] = {
     {kStage1Name, as_method(stage1), METH_FASTCALL | METH_KEYWORDS, kStage1Doc},
     {kStage2Name, as_method(stage2), METH_FASTCALL | METH_KEYWORDS, kStage2Doc},
     {"_set_uncovered", set_uncovered, METH_O,
-     "_set_uncovered(callable)\n\nSet who takes calls that this module does not cover."},
+     "_set_uncovered(callable)\n\nSet who is asked to take the calls that this module refuses."},
     {nullptr, nullptr, 0, nullptr}};
 
 int execute(PyObject* module) noexcept

@@ -263,22 +263,6 @@ bool launch(const Call& call, const Instance& instance, LaunchResult* out) noexc
     return false;
 }
 
-PyObject* raise_launch_error(const Call& call, const Instance& instance,
-                             const LaunchResult& result) noexcept
-{
-    if(result.outcome == Outcome::kNotDivisible)
-    {
-        return PyErr_Format(PyExc_RuntimeError,
-                            "%s(): %s does not support n = %d, k = %d: they are not multiples of "
-                            "its tile",
-                            call.signature.function, instance.name.data(), call.problem.n,
-                            call.problem.k);
-    }
-    return PyErr_Format(PyExc_RuntimeError, "%s(): launching %s failed: %s (hipError %d)",
-                        call.signature.function, instance.name.data(),
-                        hipGetErrorString(result.error), static_cast<int>(result.error));
-}
-
 Ref positional_tuple(const Given& given) noexcept
 {
     Ref tuple(PyTuple_New(given.positional));
@@ -304,64 +288,133 @@ Ref keyword_dict(const Given& given) noexcept
     return dict;
 }
 
-PyObject* hand_on(const Call& call, const char* what) noexcept
+// Asks the module's guard (aiter_prebuilt/serve/guard.py) to take a call that the module refuses
+// for a reason of this kind.  NotImplemented where the guard leaves it to the module, or there is
+// none; null with a Python exception.
+Ref hand_on(const Call& call, const char* kind, PyObject* reason) noexcept
 {
-    const Problem& problem = call.problem;
-    const Ref reason(PyUnicode_FromFormat(
-        "%s has no %s for tokens = %d, n = %d, k = %d, block_m = %d, kernelName = '%s'",
-        kModuleName, what, problem.tokens, problem.n, problem.k, call.scalars.block_m,
-        call.scalars.kernel_name.data()));
     // A reference of the call's own: the handler may set another one while it runs.
     const Ref handler = Ref::to(call.state.uncovered);
-    if(!reason || !handler)
+    if(!handler)
     {
-        return reason ? PyErr_Format(PyExc_RuntimeError, "%s(): %U", call.signature.function,
-                                     reason.get())
-                      : nullptr;
+        return Ref::to(Py_NotImplemented);
     }
     const Ref args   = positional_tuple(call.given);
     const Ref kwargs = args ? keyword_dict(call.given) : Ref();
-    return kwargs ? PyObject_CallFunction(handler.get(), "sOOO", call.signature.function,
-                                          reason.get(), args.get(), kwargs.get())
-                  : nullptr;
+    return Ref(kwargs ? PyObject_CallFunction(handler.get(), "ssOOO", call.signature.function, kind,
+                                              reason, args.get(), kwargs.get())
+                      : nullptr);
+}
+
+// Refuses a call with the exception that is set, unless the guard takes it.  An exception that a
+// tensor raised for another cause than its being unfit is no refusal, and stays.
+PyObject* refuse(const Call& call, const char* kind) noexcept
+{
+    if(!PyErr_ExceptionMatches(PyExc_RuntimeError) && !PyErr_ExceptionMatches(PyExc_TypeError) &&
+       !PyErr_ExceptionMatches(PyExc_ValueError))
+    {
+        return nullptr;
+    }
+    PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    Ref kept[] = {Ref(type), Ref(value), Ref(traceback)};
+    const Ref reason(PyObject_Str(value));
+    Ref taken = reason ? hand_on(call, kind, reason.get()) : Ref();
+    if(taken.get() != Py_NotImplemented)
+    {
+        return taken.release();
+    }
+    PyErr_Restore(kept[0].release(), kept[1].release(), kept[2].release());
+    return nullptr;
+}
+
+PyObject* refuse_left_out(const Call& call, const char* what) noexcept
+{
+    const Problem& problem = call.problem;
+    PyErr_Format(PyExc_RuntimeError,
+                 "%s(): %s has no %s for tokens = %d, n = %d, k = %d, block_m = %d, "
+                 "kernelName = '%s'",
+                 call.signature.function, kModuleName, what, problem.tokens, problem.n, problem.k,
+                 call.scalars.block_m, call.scalars.kernel_name.data());
+    return refuse(call, what);
+}
+
+PyObject* refuse_block_m(const Call& call, int inter_dim) noexcept
+{
+    PyErr_Format(PyExc_ValueError,
+                 "%s(): block_m is %d, which %s has no instance for (inter_dim %d)",
+                 call.signature.function, call.scalars.block_m, kModuleName, inter_dim);
+    return refuse(call, "block_m");
+}
+
+PyObject* refuse_tile(const Call& call, const Instance& instance) noexcept
+{
+    PyErr_Format(PyExc_RuntimeError,
+                 "%s(): %s does not support n = %d, k = %d: they are not multiples of its tile",
+                 call.signature.function, instance.name.data(), call.problem.n, call.problem.k);
+    return refuse(call, "tile");
+}
+
+// AITER warns of a name that it does not know, and its heuristic decides; another AITER may know
+// it. What the guard answered, NotImplemented where the heuristic has to decide.
+Ref meet_unknown_name(const Call& call) noexcept
+{
+    const Ref reason(PyUnicode_FromFormat("%s(): kernelName '%s' is not known",
+                                          call.signature.function,
+                                          call.scalars.kernel_name.data()));
+    Ref taken = reason ? hand_on(call, "name", reason.get()) : Ref();
+    if(taken.get() == Py_NotImplemented &&
+       PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "%U, using block_m", reason.get()) < 0)
+    {
+        return Ref();
+    }
+    return taken;
+}
+
+PyObject* run(const Call& call, const Instance& instance) noexcept
+{
+    LaunchResult result = {};
+    if(!launch(call, instance, &result))
+    {
+        return nullptr;
+    }
+    switch(result.outcome)
+    {
+    case Outcome::kLaunched:
+        Py_RETURN_NONE;
+    case Outcome::kNoKernel:
+        return refuse_left_out(call, "kernel");
+    case Outcome::kNotDivisible:
+        return refuse_tile(call, instance);
+    case Outcome::kHipError:
+        break;
+    }
+    return PyErr_Format(PyExc_RuntimeError, "%s(): launching %s failed: %s (hipError %d)",
+                        call.signature.function, instance.name.data(),
+                        hipGetErrorString(result.error), static_cast<int>(result.error));
 }
 
 PyObject* dispatch(const Call& call) noexcept
 {
-    const Signature& s     = call.signature;
     const Scalars& scalars = call.scalars;
-    const int inter_dim    = s.stage == 1 ? call.problem.n : call.problem.k;
-    const Choice choice = choose(kModule, s.stage, scalars.kernel_name, scalars.block_m, inter_dim);
-    if(choice.name_unknown && PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
-                                               "%s(): kernelName '%s' is not known, using block_m",
-                                               s.function, scalars.kernel_name.data()) < 0)
+    const int stage        = call.signature.stage;
+    const int inter_dim    = stage == 1 ? call.problem.n : call.problem.k;
+    const Choice choice = choose(kModule, stage, scalars.kernel_name, scalars.block_m, inter_dim);
+    if(choice.name_unknown)
     {
-        return nullptr;
+        Ref taken = meet_unknown_name(call);
+        if(taken.get() != Py_NotImplemented)
+        {
+            return taken.release();
+        }
     }
     if(choice.instance == nullptr)
     {
-        return PyErr_Format(PyExc_ValueError,
-                            "%s(): block_m is %d, which %s has no instance for (inter_dim %d)",
-                            s.function, scalars.block_m, kModuleName, inter_dim);
+        return refuse_block_m(call, inter_dim);
     }
-    if(choice.instance->launch == nullptr)
-    {
-        return hand_on(call, "instance");
-    }
-    LaunchResult result = {};
-    if(!launch(call, *choice.instance, &result))
-    {
-        return nullptr;
-    }
-    if(result.outcome == Outcome::kLaunched)
-    {
-        Py_RETURN_NONE;
-    }
-    if(result.outcome == Outcome::kNoKernel)
-    {
-        return hand_on(call, "kernel");
-    }
-    return raise_launch_error(call, *choice.instance, result);
+    return choice.instance->launch == nullptr ? refuse_left_out(call, "instance")
+                                              : run(call, *choice.instance);
 }
 
 } // namespace
@@ -369,10 +422,13 @@ PyObject* dispatch(const Call& call) noexcept
 PyObject* run_stage(State& state, const Signature& signature, const Given& given) noexcept
 {
     Call call = {state, signature, given, Arguments(signature), {}, {}, {}};
-    if(!call.arguments.bind(given) || !read_scalars(call.arguments, &call.scalars) ||
-       !check_counts(call) || !check_features(call) || !read_tensors(call) || !read_sizes(call))
+    if(!call.arguments.bind(given) || !read_scalars(call.arguments, &call.scalars))
     {
         return nullptr;
+    }
+    if(!check_counts(call) || !check_features(call) || !read_tensors(call) || !read_sizes(call))
+    {
+        return refuse(call, "arguments");
     }
     if(call.tensors.activations.empty || call.tensors.out.empty || call.tensors.token_ids.empty)
     {

@@ -75,7 +75,7 @@ def gather(root: Path, meta_dir: str | None) -> AiterFacts:
     return AiterFacts(
         root=str(root),
         csrc=str(meta / "csrc"),
-        version=_version(root / "_version.py"),
+        version=version_of(root),
         signatures=_stubs(root / "ops" / "moe_op.py", problems),
         quant_types=enums.get("QuantType", {}),
         activation_types=enums.get("ActivationType", {}),
@@ -212,7 +212,9 @@ def _meta_folder(root: Path, meta_dir: str | None) -> Path:
     return root.parent
 
 
-def _version(path: Path) -> str | None:
+def version_of(root: Path) -> str | None:
+    """Return the version of the AITER package in the folder ``root``."""
+    path = root / "_version.py"
     try:
         match = re.search(r"__version__\s*=\s*['\"]([^'\"]+)", path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

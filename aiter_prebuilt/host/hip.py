@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aiter_prebuilt.errors import ElfError
+from aiter_prebuilt.host import torch_build
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel.elf import read_shared_object
 
@@ -52,7 +53,7 @@ class HipFacts:
     candidate: HipCopy | None
     """What ``dlopen`` would find by the wanted SONAME where none is mapped."""
     torch_pending: bool
-    """torch is installed and not imported yet: it brings its own copy, so it has to go first."""
+    """A torch for ROCm is installed and not imported yet: it brings its own copy and goes first."""
 
 
 def gather(soname: str, library_path: tuple[str, ...]) -> HipFacts:
@@ -60,6 +61,8 @@ def gather(soname: str, library_path: tuple[str, ...]) -> HipFacts:
     mapped = mapped_copies()
     candidate = None if mapped else find_library(soname, library_path)
     pending = not mapped and "torch" not in sys.modules and is_installed("torch")
+    if pending and torch_build.hip() == "":
+        pending = False  # a build for another GPU maker, or for none
     return HipFacts(mapped=mapped, candidate=candidate, torch_pending=pending)
 
 

@@ -89,7 +89,7 @@ def _verify_options(command: argparse.ArgumentParser) -> None:
 
 
 def _doctor_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--pid", type=int, help="show the HIP runtimes of this running process")
+    command.add_argument("--pid", type=int, help="look at this running process")
     text = "judge an image that is built without a GPU: take the wheel's GPU for there"
     command.add_argument("--image", action="store_true", help=text)
 

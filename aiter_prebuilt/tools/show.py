@@ -11,7 +11,7 @@ from aiter_prebuilt.choice.dispatch import short_name
 from aiter_prebuilt.host.gpu import counted
 from aiter_prebuilt.tools import doctor as examination
 from aiter_prebuilt.tools import provenance as provenance_facts
-from aiter_prebuilt.tools import seed, wheelcheck
+from aiter_prebuilt.tools import running, seed, wheelcheck
 from aiter_prebuilt.tools.tables import size, table
 from aiter_prebuilt.wheel import store
 
@@ -132,6 +132,7 @@ def _host_rows(report: examination.Report) -> list[tuple[str, str]]:
     rows = [
         ("Python", f"{host.implementation} {'.'.join(map(str, host.python))}, glibc {glibc}"),
         ("GPU", f"{counted(host.gpu.targets) or 'none'} (source: {host.gpu.source})"),
+        *([("visible devices", report.visible)] if report.visible else []),
         ("torch", report.torch or "not installed"),
         (
             "AITER",
@@ -153,7 +154,20 @@ def _host_rows(report: examination.Report) -> list[tuple[str, str]]:
     rows.append(("settings", f"AITER_PREBUILT={asked['mode']}, uncovered={asked['uncovered']}"))
     if asked["mode"] == "strict":
         rows.append(("strict", STRICT))
-    return rows
+    return [*rows, *_process_rows(report.running)]
+
+
+def _process_rows(found: running.Running | None) -> list[tuple[str, str]]:
+    if found is None:
+        return []
+    version = found.aiter_version or "unknown version"
+    rows = [("its AITER", f"{version} at {found.aiter}" if found.aiter else "not known")]
+    rows += [("its variable", f"{name}={value}") for name, value in found.variables.items()]
+    rows += [("it was served", path) for path in found.served]
+    rows += [("AITER's own in it", path) for path in found.own]
+    if not found.served:
+        rows.append(("it was served", "nothing (yet): it has mapped no file of the wheel"))
+    return [("process", str(found.pid)), *rows]
 
 
 def _future_runtime(report: examination.Report) -> str:

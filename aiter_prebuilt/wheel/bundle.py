@@ -53,13 +53,27 @@ def gpu_targets(section: bytes) -> frozenset[str]:
     Raises :class:`BinaryError` where a bundle is compressed (its targets cannot be seen), where
     one is cut off, or where there is none.
     """
-    found = [
-        frozenset(entry.gfx for entry in entries if entry.gfx and entry.size)
-        for entries in bundles(section)
-    ]
+    found = [_targets(entries) for entries in bundles(section)]
     if not found:
         raise BinaryError("bundle-missing", "it holds no GPU code")
     return frozenset.intersection(*found)
+
+
+def named_targets(section: bytes) -> frozenset[str]:
+    """Return the targets that any bundle has code for: what AITER sees in a module of its own.
+
+    Compressed bundles name none.  Raises :class:`BinaryError` where one is cut off.
+    """
+    try:
+        return frozenset[str]().union(*map(_targets, bundles(section)))
+    except BinaryError as error:
+        if error.code == "bundle-compressed":
+            return frozenset()
+        raise
+
+
+def _targets(entries: tuple[Entry, ...]) -> frozenset[str]:
+    return frozenset(entry.gfx for entry in entries if entry.gfx and entry.size)
 
 
 def _entries(section: bytes, start: int) -> Iterator[Entry]:

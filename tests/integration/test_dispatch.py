@@ -211,8 +211,8 @@ def test_no_token_is_no_launch_and_no_error(record: Any) -> None:
 def test_calls_outside_the_coverage_are_handed_on(record: Any, call: Call, what: str) -> None:
     recorded = record([call])
     if what:
-        name, reason, positional, keywords = recorded.results[0]["returned"]
-        assert (name, positional, keywords) == (call.function, 18, [])
+        name, kind, reason, positional, keywords = recorded.results[0]["returned"]
+        assert (name, kind, positional, keywords) == (call.function, "kernel", 18, [])
         assert what in reason
         assert recorded.launches == ()
     else:

@@ -11,7 +11,7 @@ from elftools.elf.gnuversions import GNUVerNeedSection
 from elftools.elf.sections import SymbolTableSection
 
 from aiter_prebuilt.errors import BinaryError
-from aiter_prebuilt.wheel.bundle import bundles
+from aiter_prebuilt.wheel.bundle import named_targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,6 @@ def _texts(tags: list[DynamicTag], kind: str) -> tuple[str, ...]:
 def _targets(fatbin: bytes) -> tuple[str, ...]:
     """What any bundle has code for; nothing where that cannot be read."""
     try:
-        found = {entry.gfx for entries in bundles(fatbin) for entry in entries if entry.size}
+        return tuple(sorted(named_targets(fatbin)))
     except BinaryError:
         return ()
-    return tuple(sorted(gfx for gfx in found if gfx))

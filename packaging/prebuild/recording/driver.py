@@ -195,7 +195,7 @@ def run(module: types.ModuleType, call: dict[str, Any]) -> dict[str, Any]:
     """Make one call; what it returned, raised or warned of."""
     if call.get("uncovered"):
         module._set_uncovered(
-            lambda name, reason, args, kwargs: [name, reason, len(args), sorted(kwargs)]
+            lambda name, kind, reason, args, kwargs: [name, kind, reason, len(args), sorted(kwargs)]
         )
     else:
         module._set_uncovered(None)

@@ -24,7 +24,7 @@ class Call:
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     uncovered: bool = False
-    """Whether a handler for uncovered calls is set; it returns [function, reason, ...]."""
+    """Whether a handler for refused calls is set; it returns [function, kind, reason, ...]."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -290,6 +290,62 @@ def test_ten_thousand_calls_leak_nothing(module: Any, way: str) -> None:
     assert sys.getallocatedblocks() - blocks < 1000
 
 
+REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "kernel": ({"tokens": 4}, RuntimeError, "has no kernel for tokens = 4"),
+    "block_m": ({"block_m": 16}, ValueError, "block_m is 16"),
+    "arguments": ({"quant_type": 4}, ValueError, "quant_type is 4"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_refused_call_is_offered_with_its_kind(module: Any, kind: str) -> None:
+    changes, _, text = REFUSED[kind]
+    given = arguments(**changes)
+    offered: list[tuple[Any, ...]] = []
+    module._set_uncovered(lambda *call: offered.append(call))
+    assert module.ck_moe_stage1(*given[:-1], is_shuffled=True) is None
+    ((function, found, reason, args, keywords),) = offered
+    assert (function, found) == ("ck_moe_stage1", kind)
+    assert text in reason
+    assert (args, keywords) == (tuple(given[:-1]), {"is_shuffled": True})
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_call_that_is_given_back_is_the_modules_own_error(module: Any, kind: str) -> None:
+    changes, error, text = REFUSED[kind]
+    module._set_uncovered(lambda *_: NotImplemented)
+    with pytest.raises(error, match=text):
+        module.ck_moe_stage1(*arguments(**changes))
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_the_guard_raises_is_the_calls_end(module: Any, kind: str) -> None:
+    def guard(*_: object) -> None:
+        raise LookupError("nobody takes it")
+
+    module._set_uncovered(guard)
+    with pytest.raises(LookupError, match="nobody takes it"):
+        module.ck_moe_stage1(*arguments(**REFUSED[kind][0]))
+
+
+def test_an_unknown_name_is_offered_before_the_heuristic_decides(module: Any) -> None:
+    given = arguments(kernel_name="of_next_month")
+    module._set_uncovered(lambda _, kind, reason, *__: (kind, reason))
+    kind, reason = module.ck_moe_stage1(*given)
+    assert kind == "name"
+    assert "'of_next_month' is not known" in reason
+    module._set_uncovered(lambda *_: NotImplemented)
+    with pytest.warns(RuntimeWarning, match="of_next_month"):
+        assert module.ck_moe_stage1(*given) is None
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError("full"), KeyError("x")])
+def test_what_is_no_refusal_is_offered_to_nobody(module: Any, error: BaseException) -> None:
+    module._set_uncovered(lambda *_: pytest.fail("was asked"))
+    with pytest.raises(type(error)):
+        module.ck_moe_stage1(*arguments(out=Raises(error)))
+
+
 def test_a_handler_may_be_replaced_while_it_runs(module: Any) -> None:
     alive: list[bool] = []
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
 import shutil
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+from aiter_prebuilt.host.aiter import fingerprint
 from aiter_prebuilt.wheel import manifest as m
 from tests.integration.runtime import sitemaker as make
 
@@ -75,6 +77,18 @@ class Stage:
         text = target.read_text()
         assert old in text, f"{path} holds no {old!r}"
         target.write_text(text.replace(old, new))
+
+    def call_with(self, *, block_m: int = 128, kernel: str = "") -> None:
+        """Let the driver make its call with these."""
+        self.statements.append(
+            f"import __main__; __main__.BLOCK_M, __main__.KERNEL = {block_m}, {kernel!r}"
+        )
+
+    def know_aiter(self) -> None:
+        """Count the sources of the stand-in among those that the wheel was checked with."""
+        found = fingerprint(self.site / "csrc" / "ck_gemm_moe_2stages_codegen")
+        path = self.package / "data" / "known_aiter.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), found: "standin"}))
 
     def manifest(self, change: Callable[[str], str]) -> None:
         path = self.package / m.MANIFEST_NAME
@@ -214,6 +228,13 @@ _served(
     "AITER's kernel sources are not ones that were checked, its signatures fit",
     _nothing,
     "aiter-unknown",
+)
+_case(
+    "unknown-aiter-refused",
+    "the same, and the module has not the call's kernelName or block_m, or its tile does not "
+    "divide N or K",
+    "uncovered",
+    lambda stage: stage.call_with(block_m=16),
 )
 _served("torch-first", "torch is installed and not imported yet, with its own runtime", torch)
 _served("read-only", "site-packages is read-only", _read_only)
