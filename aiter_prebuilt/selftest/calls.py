@@ -7,7 +7,8 @@ from typing import Any
 
 from aiter_prebuilt import kinds
 from aiter_prebuilt.selftest.content import Content
-from aiter_prebuilt.selftest.problems import Problem, Scales
+from aiter_prebuilt.selftest.problems import Problem
+from aiter_prebuilt.selftest.scales import Scales
 from aiter_prebuilt.selftest.tensors import Tensors
 from aiter_prebuilt.values import value_class
 

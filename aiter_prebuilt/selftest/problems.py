@@ -17,6 +17,17 @@ from aiter_prebuilt.call import ModuleKey, Stage
 from aiter_prebuilt.selftest import layouts
 from aiter_prebuilt.selftest.content import Content
 from aiter_prebuilt.selftest.formats import FORMATS, NAN_E8M0, OUT_FORMATS, round_f32, stream
+from aiter_prebuilt.selftest.scales import (
+    MX_BLOCK,
+    SCALES,
+    Scales,
+    floats,
+    mx,
+    mx_scales,
+    rows_of,
+    scale_grid,
+    target,
+)
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel.manifest import Instance, Kernel, Module
 
@@ -29,17 +40,6 @@ _HOLES = 3
 """Rows of padding in a block."""
 _COLUMN_BLOCKS = 2
 _SLOT_SHIFT = 24
-MX_BLOCK, WIDE_BLOCK = 32, 128
-"""Values of K under one e8m0 scale; side of a block under one float32 scale."""
-SCALES = {
-    "per_1x32": "mx",
-    "per_token": "row",
-    "per_tensor": "tensor",
-    "per_1x128": "wide",
-    "per_128x128": "wide",
-    "no": "none",
-}
-"""AITER's quantisation -> how scales stand."""
 _OPERANDS = {
     ("fp4x2", "fp4x2"): ("mx",),
     ("f8", "f8"): ("row", "tensor", "wide"),
@@ -68,18 +68,6 @@ class Case:
         """AITER's name of the instance and which of its kernels."""
         loop = "main" if self.kernel.main_loop else "nomain"
         return f"{self.instance.name}.{loop}_{self.kernel.tail}"
-
-
-@value_class(frozen=True, kw_only=True)
-class Scales:
-    """The scales of one operand."""
-
-    data: Content
-    """As a kernel reads them."""
-    torch: str
-    factors: tuple[tuple[float, ...], ...]
-    """For each row of the operand, one factor for each ``block`` values of K."""
-    block: int
 
 
 @value_class(frozen=True, kw_only=True)
@@ -250,15 +238,6 @@ def _sorted_id(place: tuple[int, int] | None, tokens: int) -> int:
     return slot << _SLOT_SHIFT | token
 
 
-def _rows(data: bytes, width: int) -> list[bytes]:
-    return [data[at : at + width] for at in range(0, len(data), width)]
-
-
-def _target(k: int) -> float:
-    """Root mean square of both operands at which a sum of k products has a variance of four."""
-    return math.sqrt(2 / math.sqrt(k))
-
-
 def _activations(
     features: ModuleKey,
     seed: int,
@@ -267,9 +246,9 @@ def _activations(
     k: int,
     source: list[int | None],
 ) -> Operand:
-    form, target = FORMATS[features.a_dtype], _target(k)
+    form, rms = FORMATS[features.a_dtype], target(k)
     width = k * form.bits // 8
-    patterns = _rows(form.draw(stream(seed, f"{label}/a", _PATTERNS * width), target), width)
+    patterns = rows_of(form.draw(stream(seed, f"{label}/a", _PATTERNS * width), rms), width)
     order = [_pattern(row, _PATTERNS) for row in range(math.prod(leading))]
     rows = tuple(patterns[index] for index in order)
     return Operand(
@@ -295,12 +274,12 @@ def _activation_scales(
         return None
     if kind == "mx":
         blocks = k // MX_BLOCK
-        lines = _rows(_mx(seed, label, _PATTERNS, k), blocks)
+        lines = rows_of(mx(seed, label, _PATTERNS, k), blocks)
         raw = b"".join(lines[index] for index in order)
-        return _mx_scales(raw, layouts.sorted_scales(raw, blocks, source, NAN_E8M0), k)
+        return mx_scales(raw, layouts.sorted_scales(raw, blocks, source, NAN_E8M0), k)
     grid = scale_grid(kind, rows=_PATTERNS, group=_PATTERNS, k=k, weight=False)
-    middle = _target(k) / FORMATS[features.a_dtype].rms
-    one = _floats(stream(seed, label, 2 * grid.count), grid, middle)
+    middle = target(k) / FORMATS[features.a_dtype].rms
+    one = floats(stream(seed, label, 2 * grid.count), grid, middle)
     factors = tuple(one.factors[index] for index in order)
     # One for the whole tensor stands once, the others once a row.
     flat = factors[0] if kind == "tensor" else [factor for row in factors for factor in row]
@@ -311,7 +290,7 @@ def _activation_scales(
 def _weights(features: ModuleKey, seed: int, label: str, rows: int, k: int) -> Operand:
     form = FORMATS[features.b_dtype]
     width = k * form.bits // 8
-    data = form.draw(stream(seed, f"{label}/w", rows * width), _target(k))
+    data = form.draw(stream(seed, f"{label}/w", rows * width), target(k))
     each = rows // EXPERTS
     if features.b_dtype in _NAN_CODES:
         idle = _NAN_CODES[features.b_dtype] * (each * width // len(_NAN_CODES[features.b_dtype]))
@@ -319,7 +298,7 @@ def _weights(features: ModuleKey, seed: int, label: str, rows: int, k: int) -> O
     elements = {"fp4x2": k // 2, "i4": k // 8}.get(features.b_dtype, k)
     return Operand(
         format=features.b_dtype,
-        rows=tuple(_rows(data, width)),
+        rows=tuple(rows_of(data, width)),
         data=_placed_weights(features, data, width),
         shape=(EXPERTS, each, elements),
         scales=_weight_scales(features, seed, f"{label}/w_scale", rows, k),
@@ -342,68 +321,11 @@ def _weight_scales(features: ModuleKey, seed: int, label: str, rows: int, k: int
     if kind == "none":
         return None
     if kind == "mx":
-        raw = _mx(seed, label, rows, k)
+        raw = mx(seed, label, rows, k)
         each = len(raw) // EXPERTS
         idle = raw[:each] + bytes([NAN_E8M0]) * each + raw[2 * each :]
-        return _mx_scales(raw, layouts.shuffle_scale(idle, k // MX_BLOCK), k)
+        return mx_scales(raw, layouts.shuffle_scale(idle, k // MX_BLOCK), k)
     each = rows // EXPERTS
     grid = scale_grid(kind, rows=rows, group=each, k=k, weight=True)
-    middle = _target(k) / FORMATS[features.b_dtype].rms
-    return _floats(stream(seed, label, 2 * grid.count), grid, middle)
-
-
-def _mx(seed: int, label: str, rows: int, k: int) -> bytes:
-    """e8m0 over seven powers of two, (rows, k / 32)."""
-    # The mean square of an fp4 value is 8.6, that of 2**d with d from -3 to 3 is 12.2.
-    middle = 127 - round(math.log2(105 / 2 * math.sqrt(k)) / 2)
-    table = bytes(middle - 3 + byte % 7 for byte in range(256))
-    return stream(seed, label, rows * (k // MX_BLOCK)).translate(table)
-
-
-def _mx_scales(data: bytes, placed: bytes, k: int) -> Scales:
-    powers = [math.ldexp(1, byte - 127) for byte in range(256)]
-    factors = tuple(tuple(map(powers.__getitem__, row)) for row in _rows(data, k // MX_BLOCK))
-    return Scales(data=placed, torch="float8_e8m0fnu", factors=factors, block=MX_BLOCK)
-
-
-@value_class(frozen=True, kw_only=True)
-class Grid:
-    """Where float32 scales stand: one for ``height`` rows of a group by ``block`` values of K."""
-
-    rows: int
-    group: int
-    """Rows of one expert, or all of them."""
-    height: int
-    k: int
-    block: int
-
-    @property
-    def lines(self) -> int:
-        """Lines of scales in one group."""
-        return -(-self.group // self.height)
-
-    @property
-    def count(self) -> int:
-        """All of them."""
-        return self.rows // self.group * self.lines * (self.k // self.block)
-
-
-def scale_grid(kind: str, *, rows: int, group: int, k: int, weight: bool) -> Grid:
-    """Return where the float32 scales of ``rows`` rows stand, ``group`` of them an expert's."""
-    wide = kind == "wide"
-    height = group if kind == "tensor" else WIDE_BLOCK if wide and weight else 1
-    return Grid(rows=rows, group=group, height=height, k=k, block=WIDE_BLOCK if wide else k)
-
-
-def _floats(raw: bytes, grid: Grid, middle: float) -> Scales:
-    """float32 from half of ``middle`` to twice as much."""
-    words = struct.unpack(f"<{len(raw) // 2}H", raw)
-    values = round_f32([(0.5 + 1.5 * word / 65535) * middle for word in words])
-    wide = grid.k // grid.block
-    lines = [tuple(values[at : at + wide]) for at in range(0, len(values), wide)]
-    factors = tuple(
-        lines[row // grid.group * grid.lines + row % grid.group // grid.height]
-        for row in range(grid.rows)
-    )
-    data = struct.pack(f"<{len(values)}f", *values)
-    return Scales(data=data, torch="float32", factors=factors, block=grid.block)
+    middle = target(k) / FORMATS[features.b_dtype].rms
+    return floats(stream(seed, label, 2 * grid.count), grid, middle)

@@ -26,19 +26,16 @@ from aiter_prebuilt.selftest.device import DeviceFacts, Hip
 from aiter_prebuilt.selftest.formats import FORMATS, stream
 from aiter_prebuilt.selftest.judge import before
 from aiter_prebuilt.selftest.problems import (
-    MX_BLOCK,
-    SCALES,
     Case,
     Operand,
     Problem,
-    Scales,
     describe,
     features_of,
     make_problem,
-    scale_grid,
 )
 from aiter_prebuilt.selftest.report import Timing
 from aiter_prebuilt.selftest.run import Bench
+from aiter_prebuilt.selftest.scales import MX_BLOCK, SCALES, Scales, scale_grid
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel.manifest import Deployment
 

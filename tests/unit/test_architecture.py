@@ -17,10 +17,12 @@ FOUNDATIONS = ("core", "recipe", "families", "toolchain", "gfx950", "recording")
 STAGES = ("plan", "generate", "compile", "link", "inspect", "verify", "wheel")
 COMPOSERS = ("report", "tuned", "harvest", "pipeline", "repro", "bench", "release", "cli")
 SHARED_LEAVES = (
+    "errors",
     "target",
     "kinds",
     "call",
     "wheel.manifest",
+    "wheel.bundle",
     "choice.dispatch",
     "choice.routing",
     "choice.tuned",

@@ -69,12 +69,7 @@ def attached(toolchain: Toolchain, settings: Settings) -> Toolchain:
     """
     if settings.codegen is CodegenChoice.CLANG:
         return toolchain
-    if toolchain.kind == "rocm" or toolchain.python is None:
-        raise ToolchainError(
-            "PREBUILD_CODEGEN=amd is for Debian's clang; leave it out:",
-            [f"the compiler in {toolchain.root} is ROCm's and has AMD's code generator itself"],
-        )
-    pin = read_pin()
+    python, pin = _python(toolchain), read_pin()
     library = _folder(settings, pin) / Path(pin.library.member).name
     if not library.is_file():
         raise ToolchainError(
@@ -85,9 +80,19 @@ def attached(toolchain: Toolchain, settings: Settings) -> Toolchain:
     package = PackageRef(name=pin.name, version=pin.version, sha256=pin.sha256, origin="pypi")
     return dataclasses.replace(
         toolchain,
-        codegen=generator(pin, library, toolchain.python),
+        codegen=generator(pin, library, python),
         packages=(*toolchain.packages, package),
     )
+
+
+def _python(toolchain: Toolchain) -> Path:
+    """The Python that loads the library; raises where the toolchain needs no library."""
+    if toolchain.kind == "rocm" or toolchain.python is None:
+        raise ToolchainError(
+            "PREBUILD_CODEGEN=amd is for Debian's clang; leave it out:",
+            [f"the compiler in {toolchain.root} is ROCm's and has AMD's code generator itself"],
+        )
+    return toolchain.python
 
 
 def generator(pin: Pin, library: Path, python: Path) -> CodeGenerator:
@@ -103,13 +108,23 @@ def generator(pin: Pin, library: Path, python: Path) -> CodeGenerator:
     )
 
 
-def install(settings: Settings, progress: Progress, *, force: bool = False) -> None:
-    """Have the code generator of the settings in the cache; two processes at once are safe."""
-    if settings.codegen is CodegenChoice.CLANG:
-        return
+def install(
+    toolchain: Toolchain, settings: Settings, progress: Progress, *, force: bool = False
+) -> Toolchain:
+    """Have the code generator of the settings in the cache, return ``toolchain`` with it.
+
+    Two processes at once are safe.  Raises as :func:`attached` does.
+    """
+    if settings.codegen is not CodegenChoice.CLANG:
+        _python(toolchain)
+        _fetch(settings, read_pin(), progress, force=force)
+    return attached(toolchain, settings)
+
+
+def _fetch(settings: Settings, pin: Pin, progress: Progress, *, force: bool) -> None:
+    """Put the library into its folder, unless it is there; the rename comes last."""
     from prebuild.toolchain.debian_setup import exclusive
 
-    pin = read_pin()
     folder = _folder(settings, pin)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(folder.with_suffix(".lock"), progress):

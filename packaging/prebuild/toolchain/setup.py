@@ -53,5 +53,4 @@ def install(
         check(toolchain)
     else:
         toolchain = debian_setup.install(settings, say, force=force)
-    codegen.install(settings, say, force=force)
-    return codegen.attached(toolchain, settings)
+    return codegen.install(toolchain, settings, say, force=force)

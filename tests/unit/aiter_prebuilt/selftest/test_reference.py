@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from aiter_prebuilt.selftest import reference
-from aiter_prebuilt.selftest.problems import EXPERTS, SCALES, Operand, Problem, make_problem
+from aiter_prebuilt.selftest.problems import EXPERTS, Operand, Problem, make_problem
 from aiter_prebuilt.selftest.reference import expect
+from aiter_prebuilt.selftest.scales import SCALES
 from prebuild.verify import problems as build_side
 from prebuild.verify.reference import expect as expect_by_numpy
 from prebuild.verify.reference import sum_bound

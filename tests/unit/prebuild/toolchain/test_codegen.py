@@ -3,14 +3,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from prebuild.core.errors import ToolchainError
+from prebuild.core.errors import CommandError, ToolchainError
 from prebuild.core.settings import CodegenChoice, Settings
 from prebuild.toolchain import codegen
 from prebuild.toolchain.codegen import Pin
+from prebuild.toolchain.model import Silent
 from tests.unit.prebuild.samples import toolchain
 
 LIBRARY = b"a library"
@@ -84,10 +86,61 @@ def test_amds_is_attached_with_its_package_and_no_new_identity(tmp_path: Path) -
     assert made.identity == plain.identity
 
 
-def test_rocms_clang_has_that_code_generator_itself(tmp_path: Path) -> None:
-    rocm = dataclasses.replace(toolchain(tmp_path), kind="rocm")
-    with pytest.raises(ToolchainError, match="is ROCm's"):
-        codegen.attached(rocm, Settings(cache_dir=tmp_path, codegen=CodegenChoice.AMD))
+def test_rocms_clang_has_that_code_generator_itself_and_nothing_is_fetched(tmp_path: Path) -> None:
+    rocm = dataclasses.replace(toolchain(tmp_path), kind="rocm", python=tmp_path / "python")
+    settings = Settings(cache_dir=tmp_path / "cache", codegen=CodegenChoice.AMD)
+    for refused in (
+        lambda: codegen.attached(rocm, settings),
+        lambda: codegen.install(rocm, settings, Silent()),
+    ):
+        with pytest.raises(ToolchainError, match="is ROCm's"):
+            refused()
+    assert not settings.cache_dir.exists()
+
+
+@pytest.fixture
+def pip(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Stands in for pip: puts a wheel with the library where it is told to; holds its commands."""
+    commands: list[list[str]] = []
+    chosen = pin()
+
+    def run(command: Sequence[str | Path], **_: object) -> bytes:
+        words = [str(word) for word in command]
+        commands.append(words)
+        wheel(Path(words[words.index("--dest") + 1]), chosen.library.member)
+        return b""
+
+    monkeypatch.setattr(codegen.proc, "run", run)
+    monkeypatch.setattr(codegen, "read_pin", lambda: chosen)
+    return commands
+
+
+def test_it_is_fetched_once_by_its_hash(tmp_path: Path, pip: list[list[str]]) -> None:
+    settings = Settings(cache_dir=tmp_path / "cache", codegen=CodegenChoice.AMD)
+    tools = dataclasses.replace(toolchain(tmp_path), python=tmp_path / "python")
+    made = [codegen.install(tools, settings, Silent()) for _ in range(2)]
+    assert made[0] == made[1]
+    (command,) = pip
+    assert {"--require-hashes", "--no-deps", "--only-binary=:all:"} <= set(command)
+    assert made[0].codegen is not None
+    assert made[0].codegen.library.read_bytes() == LIBRARY
+    codegen.install(tools, settings, Silent(), force=True)
+    assert len(pip) == 2
+    folder = made[0].codegen.library.parent
+    assert {path.name for path in folder.parent.iterdir()} == {folder.name, f"{folder.name}.lock"}
+
+
+def test_what_pip_says_is_told_where_the_index_has_it_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(command: Sequence[str | Path], **_: object) -> bytes:
+        raise CommandError([str(word) for word in command], 1, "ERROR: no matching distribution\n")
+
+    monkeypatch.setattr(codegen.proc, "run", run)
+    settings = Settings(cache_dir=tmp_path / "cache", codegen=CodegenChoice.AMD)
+    tools = dataclasses.replace(toolchain(tmp_path), python=tmp_path / "python")
+    with pytest.raises(ToolchainError, match="no matching distribution"):
+        codegen.install(tools, settings, Silent())
 
 
 def test_what_is_dropped_is_part_of_the_identity(tmp_path: Path) -> None:
