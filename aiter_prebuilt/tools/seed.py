@@ -18,7 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from aiter_prebuilt import settings
 from aiter_prebuilt.errors import BinaryError, DamagedWheelError, SeedError
+from aiter_prebuilt.host import aiter as contract
 from aiter_prebuilt.host import facts as host
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel import binary, store
@@ -58,8 +60,9 @@ def seed(wish: Wish, shelves: tuple[store.Shelf, ...] | None = None) -> tuple[St
     if damaged:
         raise DamagedWheelError("; ".join(damaged))
     entries = store.entries(shelves)
+    unchecked = _unchecked()
     with _locked(wish, create=any(e.module.coverage == "full" for e in entries)) as folder:
-        steps = [_seed_one(wish, folder, entry) for entry in entries]
+        steps = [_seed_one(wish, folder, entry, unchecked) for entry in entries]
     return tuple(steps)
 
 
@@ -104,12 +107,26 @@ def _locked(wish: Wish, *, create: bool) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def _seed_one(wish: Wish, folder: Path, entry: store.Entry) -> Step:
+def _unchecked() -> str | None:
+    """The version of an installed AITER that was not checked: it may do what a module refuses."""
+    root = contract.locate()
+    found = contract.gather(root, settings.read().meta_dir) if root is not None else None
+    if found is None or str(found.fingerprint) in store.known_aiter():
+        return None
+    return found.version or "of an unknown version"
+
+
+def _seed_one(wish: Wish, folder: Path, entry: store.Entry, unchecked: str | None) -> Step:
     module = entry.module
     name = f"{module.stock_name}.so"
     if module.name != module.stock_name:
         detail = f"{module.name} does not bear AITER's name, as a file in a JIT directory has to"
         return Step(file=name, action="skip", detail=detail)
+    if unchecked is not None and module.harvest is None:
+        detail = (
+            f"AITER {unchecked} was not checked with this wheel, and in a JIT directory nobody "
+        )
+        return Step(file=name, action="skip", detail=f"{detail}takes what the module refuses")
     if (folder / "build" / f"lock_{module.stock_name}").exists():
         return Step(file=name, action="keep", detail="AITER is building it (its lock is there)")
     found = _digest(folder / name)

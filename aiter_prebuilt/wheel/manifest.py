@@ -208,13 +208,13 @@ class Contract:
     activation_types: Mapping[str, int]
     aliases: Mapping[str, str]
     """Another name of a parameter -> its name in the signatures; AITER uses both."""
-    ending: str = ""
-    """What AITER ends a module's name with where it is not split-K."""
+    endings: tuple[str, ...] = ("",)
+    """What AITER ends a module's name with where it is not split-K; releases differ."""
 
-    def name_of(self, module: Module) -> str:
-        """Return the name under which AITER asks for ``module``."""
+    def names_of(self, module: Module) -> tuple[str, ...]:
+        """Return the names under which AITER asks for ``module``, by release."""
         split = module.features is not None and module.features.splitk
-        return module.stock_name if split else module.stock_name + self.ending
+        return tuple(module.stock_name + ending for ending in (("",) if split else self.endings))
 
 
 @value_class(frozen=True, kw_only=True)

@@ -129,7 +129,7 @@ def _asked_for(entry: Entry, stock_name: str) -> Entry | None:
     contracts = {
         name: contract
         for name, contract in entry.contracts.items()
-        if contract.name_of(entry.module) == stock_name
+        if stock_name in contract.names_of(entry.module)
     }
     return entry.meeting(contracts) if contracts else None
 

@@ -196,6 +196,7 @@ def write_manifest(folder: Path, *modules: m.Module) -> None:
     )
     agreed = m.Contract(
         signatures=SIGNATURES,
+        endings=("", "_"),
         aliases={"non_temporal_load": "use_non_temporal_load"},
         quant_types={"No": 0, "per_1x32": 3},
         activation_types={"Silu": 0, "Gelu": 1},

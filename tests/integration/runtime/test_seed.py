@@ -29,6 +29,7 @@ def full(stage: Stage) -> Stage:
     copy = Path(shutil.copy(stage.parts.full, stage.package / "modules"))
     reduced = make.describe(stage.module, stage.package, make.REDUCED)
     make.write_manifest(stage.package, make.describe(copy, stage.package, make.STOCK), reduced)
+    stage.know_aiter()
     return stage
 
 
@@ -233,3 +234,11 @@ for line in sys.stdin:
     _, status = os.waitpid(child, 0)
     print("killed" if os.WIFSIGNALED(status) else "done", flush=True)
 """
+
+
+def test_nothing_is_placed_for_an_aiter_that_nobody_checked(full: Stage, tmp_path: Path) -> None:
+    """In the JIT directory nobody would take what the module refuses and that AITER can do."""
+    full.edit("csrc/ck_gemm_moe_2stages_codegen/standin.cuh", "// Stand-in", "// Another stand-in")
+    folder = tmp_path / "jit"
+    assert _seed(full, folder, code=0) == {}
+    assert not (folder / FILE).exists()

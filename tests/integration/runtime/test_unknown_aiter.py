@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,3 +89,18 @@ def test_a_known_aiters_heuristic_takes_a_name_that_it_has_not(stage: Stage, run
     stage.call_with(**CALLS["name"])
     assert run()["answer"].startswith("prebuilt:")
     assert _builds(stage) == 0
+
+
+@pytest.mark.parametrize(("call", "origin"), [("covered", "prebuilt:"), ("block_m", "jit:")])
+def test_names_of_older_releases_end_in_an_underscore(
+    call: str, origin: str, stage: Stage, run: Run, tmp_path: Path
+) -> None:
+    """v0.1.10.post2 to v0.1.12.post2; what is handed on is built and found under that name."""
+    stage.edit("aiter/ops/moe_op.py", "mulWeightStage{mul_stage}", "mulWeightStage{mul_stage}_")
+    older = f"{make.STOCK}_"
+    make.extension(tmp_path / "builds" / f"{older}.so", older, None, extra=("-DJIT",))
+    stage.call_with(**CALLS[call])
+    result = run(STANDIN_BUILDS=str(tmp_path / "builds"))
+    assert str(result["answer"]).startswith(origin), result
+    assert "served" in result["events"], result
+    assert (stage.site / "aiter" / "jit" / f"{older}.so").exists() == (origin == "jit:")

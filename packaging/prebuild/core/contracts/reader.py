@@ -106,8 +106,8 @@ class Generation(_Strict):
 
     name: str
     """The first release that has it; the stem of its file."""
-    ending: str
-    """What ends the name of a module that is not split-K."""
+    endings: tuple[str, ...]
+    """What can end the name of a module that is not split-K."""
     quant_types: Mapping[str, int]
     activation_types: Mapping[str, int]
     functions: tuple[Function, ...]
@@ -125,7 +125,7 @@ class Generation(_Strict):
             },
             quant_types=self.quant_types,
             activation_types=self.activation_types,
-            ending=self.ending,
+            endings=self.endings,
         )
 
     def same_binding(self, other: Generation) -> bool:

@@ -133,7 +133,7 @@ def test_a_second_full_module_has_a_name_of_its_own() -> None:
     other = samples.module(
         name=f"{samples.STOCK}__full_0", file="modules/two.so", key="two", contracts=("two",)
     )
-    agreed = {"one": samples.contract(), "two": samples.contract(ending="_")}
+    agreed = {"one": samples.contract(), "two": samples.contract(endings=("_",))}
     text = m.dump(samples.manifest(samples.module(), other, contracts=agreed))
     assert m.parse(text).modules[1] == other
 
@@ -144,4 +144,4 @@ def test_names_end_as_the_contract_says_where_they_are_not_split_k(
 ) -> None:
     features = replace(samples.FEATURES, splitk=splitk)
     module = samples.module(features=features, stock_name=features.stock_name)
-    assert samples.contract(ending="_").name_of(module) == features.stock_name + expected
+    assert samples.contract(endings=("_",)).names_of(module) == (features.stock_name + expected,)

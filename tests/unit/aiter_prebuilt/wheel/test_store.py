@@ -33,7 +33,7 @@ def test_reduced_modules_come_before_full_ones(tmp_path: Path) -> None:
 
 
 def test_a_module_is_found_by_the_name_that_each_of_its_contracts_gives_it(tmp_path: Path) -> None:
-    agreed = {"new": samples.contract(), "old": samples.contract(ending="_")}
+    agreed = {"new": samples.contract(), "old": samples.contract(endings=("_",))}
     module = samples.module(contracts=("new", "old"))
     package = tmp_path / "aiter_prebuilt"
     package.mkdir()

@@ -183,7 +183,7 @@ def second() -> Generation:
 
 def test_contracts_that_the_same_code_meets_share_a_module() -> None:
     (first,) = load_contracts()
-    renamed = first.model_copy(update={"name": "older", "ending": "_"})
+    renamed = first.model_copy(update={"name": "older", "endings": ("_",)})
     (module,) = make_plan([kimi()], contracts=[first, renamed]).modules
     assert module == replace(kimi_plan().modules[0], contracts=(first, renamed))
 
