@@ -143,3 +143,16 @@ def test_an_uncovered_call_that_nobody_takes_names_shape_and_module(real: Stage)
     assert result["raised"] == "UncoveredShapeError"
     assert f"k = {UNCOVERED}" in result["message"]
     assert real.entry.name in result["message"]
+
+
+def test_what_a_tile_does_not_divide_is_an_error_or_an_unchecked_aiters_own(real: Stage) -> None:
+    data = real.package / "data" / "known_aiter.json"
+    unchecked = data.read_text()
+    real.know_aiter()
+    (known,) = _calls(real, COVERED + 64)["results"]
+    assert known["raised"] == "RuntimeError"
+    assert f"k = {COVERED + 64}: they are not multiples of its tile" in known["message"]
+    assert not (real.site / "aiter" / "jit" / "build").exists()
+    data.write_text(unchecked)
+    (result,) = _calls(real, COVERED + 64)["results"]
+    assert result["returned"].startswith(f"jit:{make.STOCK}:")
