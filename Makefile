@@ -79,8 +79,11 @@ cibuildwheel reproduce: COVERAGE := $(or $(COVERAGE),$(if $(RECIPE),,full))
 
 .PHONY: wheels
 wheels: setup ## Build the published wheel: all recipes (or RECIPE), whole modules
-	$(if $(CONTAINER),$(INSIDE) wheels $(PASSED),\
-		$(MAKE) --no-print-directory wheel $(PASSED) ALL=$(if $(RECIPE),,--all))
+ifeq ($(CONTAINER),)
+	$(MAKE) --no-print-directory wheel $(PASSED) ALL=$(if $(RECIPE),,--all)
+else
+	$(INSIDE) wheels $(PASSED)
+endif
 
 .PHONY: shard
 shard: setup ## Compile part SHARD=I/N of what wheels builds into the object cache
