@@ -34,8 +34,8 @@ class Verdict:
 def match(module: Module, agreed: Contract, host: HostFacts, known: Mapping[str, str]) -> Verdict:
     """Judge ``module`` on ``host``.
 
-    ``agreed`` is what the module assumes of AITER; ``known`` maps fingerprints of AITER's sources
-    to the commits that they were checked at.
+    ``agreed`` is what the module assumes of AITER; ``known`` maps fingerprints of AITER's CK2stages
+    sources to the newest release that has them.
     """
     reasons = [
         *_python(module, host),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from aiter_prebuilt.reason import Reason
@@ -112,14 +110,6 @@ def candidates(shelves: tuple[Shelf, ...], stock_name: str) -> tuple[Entry, ...]
 
     Reduced ones go first: they are smaller, and what they do not cover goes on to the next.
     """
-    found = [entry for entry in entries(shelves) if entry.module.stock_name == stock_name]
+    plain = stock_name.removesuffix("_")  # v0.1.10 to v0.1.12 join the name of empty parts, too
+    found = [entry for entry in entries(shelves) if entry.module.stock_name == plain]
     return tuple(sorted(found, key=lambda entry: COVERAGES.index(entry.module.coverage)))
-
-
-def known_aiter(package: Path = PACKAGE) -> Mapping[str, str]:
-    """Return fingerprint -> commit of the AITER versions that were checked."""
-    try:
-        raw = json.loads((package / "data" / "known_aiter.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return raw if isinstance(raw, dict) else {}
