@@ -64,6 +64,9 @@ def read(paths: tuple[Path, ...], generation: Generation, cu_count: int) -> Tabl
     out.
     """
     raw, missing = _rows(paths)
+    problem = "; ".join(missing) if len(missing) == len(paths) else ""
+    if generation.row_activation == "exact" and len(paths) == 1:
+        problem = problem or _repeated(raw, generation)
     usable = [each for each in raw if _counts(each.row, generation, cu_count)]
     rows = _unique(usable, merged=len(paths) > 1)
     main = [each for each in rows if _is_main(each.row.tag, generation.row_tags)]
@@ -73,7 +76,7 @@ def read(paths: tuple[Path, ...], generation: Generation, cu_count: int) -> Tabl
         any_activation=_first(main, lambda row: _blind(_key(row))),
         fallback=_first(stand_in, _key),
         fallback_any=_first(stand_in, lambda row: _blind(_key(row))),
-        problem="; ".join(missing) if len(missing) == len(paths) else "",
+        problem=problem,
     )
 
 
@@ -116,6 +119,20 @@ def _rows(paths: tuple[Path, ...]) -> tuple[tuple[Found, ...], tuple[str, ...]]:
         except (OSError, ValueError, csv.Error) as error:
             missing.append(f"{path}: {getattr(error, 'strerror', None) or error}")
     return tuple(rows), tuple(missing)
+
+
+def _repeated(rows: Iterable[Found], generation: Generation) -> str:
+    """Why an AITER that looks rows up by one index cannot use a table: two rows of equal keys."""
+    seen: set[tuple[Any, ...]] = set()
+    for each in rows:
+        if not _is_main(each.row.tag, generation.row_tags):
+            continue
+        key = (each.row.cu_num, each.row.use_g1u1, *_key(each.row))
+        if key in seen:
+            tokens = each.row.tokens
+            return f"{each.table} has two rows for {each.row.shape} with {tokens} tokens"
+        seen.add(key)
+    return ""
 
 
 def _counts(row: Row, generation: Generation, cu_count: int) -> bool:

@@ -87,6 +87,13 @@ class _Plan:
     by_row: bool
 
     @property
+    def nameless(self) -> Stage | None:
+        """The stage for which a row of two stages names no kernel; AITER reads it as a float."""
+        if not self.by_row or self.one_stage or all(self.kernels):
+            return None
+        return 2 if self.kernels[0] else 1
+
+    @property
     def features(self) -> ModuleKey:
         """Of the batch."""
         return self.batch.features
@@ -215,7 +222,7 @@ def _by_row(batch: _Batch, rules: Rules, row: Row) -> _Plan:
         batch=batch,
         block_m=row.block_m,
         split_k=0 if off else row.split_k,
-        kernels=(row.kernel_1, row.kernel_2),
+        kernels=(row.kernel(1), row.kernel(2)),
         one_stage=row.one_stage,
         by_row=True,
     )
@@ -244,6 +251,8 @@ def _take_one_stage(plan: _Plan, _: Rules) -> _Taken | None:
 def _take_named(plan: _Plan, rules: Rules) -> _Taken | None:
     """A row that names a kernel of FlyDSL or Opus; the other stage can be CK2stages'."""
     generation = rules.generation
+    if plan.nameless and generation.flydsl_rows == "both" and not generation.mxmoe_rows:
+        return _nameless(plan)
     opus_1 = generation.opus_rows == "both" and plan.names(1, "opus_moe1_")
     flydsl = rules.flydsl and generation.flydsl_rows == "both"
     named = plan.names(1, "flydsl_") or plan.names(2, "flydsl_")
@@ -255,6 +264,11 @@ def _take_named(plan: _Plan, rules: Rules) -> _Taken | None:
     elif plan.names(1, "flydsl_"):
         first = "flydsl"
     return _Taken(backends=(first, _second(plan, rules, flydsl_always=True)), rule="row-named")
+
+
+def _nameless(plan: _Plan) -> _Taken:
+    fault = f"the row names no kernel for stage {plan.nameless}"
+    return _Taken(backends=("ck2stages", "ck2stages"), rule="row-nameless", fault=fault)
 
 
 def _second(plan: _Plan, rules: Rules, *, flydsl_always: bool = False) -> Backend:
@@ -300,15 +314,17 @@ def _take_cktile(plan: _Plan, rules: Rules) -> _Taken | None:
         return swiglu
     if plan.features.a_dtype in _WIDE and plan.features.preshuffle:
         return swiglu
-    if rules.generation.swiglu_mxfp4 == "unnamed" and not plan.kernels[0]:
+    if rules.generation.swiglu_mxfp4 == "unnamed" and not plan.by_row:
         return swiglu
     return None
 
 
 def _take_ck2stages(plan: _Plan, rules: Rules) -> _Taken | None:
+    if plan.nameless:
+        return _nameless(plan)
     name = plan.kernels[0]
     early_blockscale = remapped(plan.features.quant) == "per_1x128" and not plan.is_late
-    unnamed = not name and (early_blockscale or plan.features.b_dtype in _CK_WEIGHTS)
+    unnamed = not plan.by_row and (early_blockscale or plan.features.b_dtype in _CK_WEIGHTS)
     if "ck2stages" not in name and not unnamed:
         return None
     return _Taken(backends=("ck2stages", _second(plan, rules)), rule="ck2stages")

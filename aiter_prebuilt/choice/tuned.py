@@ -30,7 +30,11 @@ REQUIRED = (
 TUNED_ONLY = ("cu_num", "block_m", "kernelName1", "kernelName2")
 """Columns that a tuned table has besides."""
 
-_NO_NAMES = ("", "null", "nan", "none")
+_NO_NAMES = (
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+    "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+)  # fmt: skip
+"""What pandas, with which AITER reads tables, takes for a missing value; ``Null`` is a name."""
 _FLAGS = {"0": False, "false": False, "1": True, "true": True}
 
 
@@ -200,7 +204,7 @@ def _member(enum: str, text: str) -> str:
 
 def _name(value: str | None) -> str:
     text = str(value or "").strip()
-    return "" if text.lower() in _NO_NAMES else text
+    return "" if text in _NO_NAMES else text
 
 
 def _number(text: str | None) -> float:

@@ -42,7 +42,7 @@ def match(module: Module, agreed: Contract, host: HostFacts, known: Mapping[str,
         *_glibc(module, host),
         *judge_gpu(module.gfx_targets, host.gpu),
         *judge_hip(module.needed, host.hip),
-        *_aiter(agreed, host.aiter),
+        *judge_contract(agreed, host.aiter),
     ]
     if module.harvest is not None:
         return Verdict(reasons=(*reasons, *_harvest(module.harvest, host)), notes=())
@@ -144,7 +144,8 @@ def _glibc(module: Module, host: HostFacts) -> Iterator[Reason]:
         yield Reason(code="glibc", message=f"host has {found}, needed {module.glibc_floor}")
 
 
-def _aiter(agreed: Contract, found: AiterFacts | None) -> Iterator[Reason]:
+def judge_contract(agreed: Contract, found: AiterFacts | None) -> Iterator[Reason]:
+    """AITER's stubs and enums have to be those that the modules were made for."""
     if found is None:
         yield Reason(code="aiter-missing", message="no aiter package is installed")
         return

@@ -109,9 +109,7 @@ def _explain_options(command: argparse.ArgumentParser) -> None:
     )
     theirs = command.add_argument_group("AITER", "what this host has, unless said otherwise here")
     theirs.add_argument("--aiter", type=Path, help="a checkout or a package's folder")
-    theirs.add_argument(
-        "--aiter-version", metavar="RELEASE", help="whose rules count"
-    )
+    theirs.add_argument("--aiter-version", metavar="RELEASE", help="whose rules count")
     theirs.add_argument(
         "--flydsl", action=argparse.BooleanOptionalAction, help="whether FlyDSL is installed"
     )

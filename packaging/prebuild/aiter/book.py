@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aiter_prebuilt.call import STAGES, ModuleKey
 from aiter_prebuilt.generations import Book, Generation, Known, Release, identify
+from aiter_prebuilt.host.match import judge_contract
 from prebuild.aiter.repository import Tagged
 from prebuild.aiter.tree import AiterError, Tree
+from prebuild.core.model import Family
+from prebuild.families import load_families
+from prebuild.pipeline.manifest import contract
+from prebuild.plan import rules
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,15 +28,66 @@ class Verdict:
     known: Known
     sources_known: bool
     """Whether its CK2stages sources are those of a release that was compared with our tables."""
+    problems: tuple[str, ...]
+    """Where its stubs and enums are not what the modules were made for."""
+    modules: tuple[tuple[str, str], ...]
+    """For each kind of module the name that it asks for, and why it is not served."""
+    example: ModuleKey
+
+    @property
+    def served(self) -> bool:
+        """Whether all is known and fits."""
+        return self.known.release is not None and self.sources_known and not self.problems
 
 
 def judge(tree: Tree, book: Book) -> Verdict:
-    """Return whose rules a tree has, and whether its kernels are known."""
+    """Return whose rules a tree has, whether its kernels are known, and what it would be served."""
+    known = identify(tree.parts, book)
+    problems = tuple(reason.message for reason in judge_contract(contract(), tree.facts))
+    kinds = tuple(_kinds())
     return Verdict(
         tree=tree,
-        known=identify(tree.parts, book),
+        known=known,
         sources_known=tree.parts.sources in book.sources,
+        problems=problems,
+        modules=tuple(
+            (known.generation.stock_name(features), _why_not(features, family, known.generation))
+            for features, family in kinds
+        ),
+        example=kinds[0][0],
     )
+
+
+def is_known(found: Tagged, book: Book) -> bool:
+    """Whether the file has a release as it was read now."""
+    mine = [release for release in book.releases if release.tag == found.tag]
+    return bool(mine) and mine[0].parts == found.tree.parts
+
+
+def _kinds() -> Iterator[tuple[ModuleKey, Family]]:
+    """Every kind of module that a family can make, preshuffled where that is possible."""
+    for family in load_families().values():
+        for (a, b, c), quant, activation, splitk, late in itertools.product(
+            family.dtypes, family.quants, family.activations, family.splitk, STAGES
+        ):
+            features = ModuleKey(
+                a_dtype=a,
+                b_dtype=b,
+                c_dtype=c,
+                preshuffle=family.preshuffle[0],
+                activation=activation,
+                quant=quant,
+                routed_weight_stage=late,
+                splitk=splitk,
+            )
+            yield features, family
+
+
+def _why_not(features: ModuleKey, family: Family, generation: Generation) -> str:
+    if features.activation not in generation.activations:
+        return f"such an AITER has no kernels for {features.activation}"
+    left_out = rules.unavailable(family, features, features.stock_name)
+    return left_out.reason if left_out is not None else ""
 
 
 def release_of(found: Tagged, book: Book, generation: str | None) -> Release:

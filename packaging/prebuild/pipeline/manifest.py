@@ -76,11 +76,7 @@ def make_manifest(
         schema=SCHEMA_VERSION,
         version=version,
         build=_build_record(plan, toolchain, flags, source, container),
-        contract=Contract(
-            signatures=SIGNATURES,
-            quant_types={each.aiter: each.number for each in QUANTISATIONS.values()},
-            activation_types={each.aiter: each.number for each in ACTIVATIONS.values()},
-        ),
+        contract=contract(),
         modules=tuple(_module(module) for module in modules),
         deployments=tuple(
             deployment
@@ -88,6 +84,15 @@ def make_manifest(
             for features in recipe.features()
             for deployment in recipe.deployments(features)
         ),
+    )
+
+
+def contract() -> Contract:
+    """Return what every module assumes of AITER."""
+    return Contract(
+        signatures=SIGNATURES,
+        quant_types={each.aiter: each.number for each in QUANTISATIONS.values()},
+        activation_types={each.aiter: each.number for each in ACTIVATIONS.values()},
     )
 
 
