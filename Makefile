@@ -13,6 +13,11 @@ VERIFY ?=
 BENCH ?=
 TORCH ?=
 TORCH_VENV ?= $(VENV)-torch
+# clang (default), or amd: AMD's own passes and code generator behind Debian's clang.
+CODEGEN ?=
+ifneq ($(CODEGEN),)
+export PREBUILD_CODEGEN := $(CODEGEN)
+endif
 comma := ,
 RECIPES = $(subst $(comma), ,$(RECIPE))
 NARROWED = $(if $(TP),--tp "$(TP)") $(if $(BLOCK_M),--block-m "$(BLOCK_M)") \
@@ -23,8 +28,8 @@ CONFIG = $(foreach r,$(RECIPES),-C recipe=$(r)) $(if $(TP),-C tp=$(TP)) \
 	$(if $(LAUNCHER),-C launcher=$(LAUNCHER)) $(if $(VERIFY),-C verify=$(VERIFY))
 
 # make takes any NAME=VALUE; one that nothing reads is a slip of the fingers.
-VARIABLES := PYTHON VENV RECIPE TP BLOCK_M COVERAGE LAUNCHER VERIFY BENCH TORCH TORCH_VENV CONTAINER \
-	ALL SHARD PARTS TAG WHEEL ROCM_IMAGE WHEELHOUSE RELEASE_RECIPE SHELL
+VARIABLES := PYTHON VENV RECIPE TP BLOCK_M COVERAGE LAUNCHER VERIFY CODEGEN BENCH TORCH TORCH_VENV \
+	CONTAINER ALL SHARD PARTS TAG WHEEL ROCM_IMAGE WHEELHOUSE RELEASE_RECIPE SHELL
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v)))
 UNKNOWN := $(filter-out $(VARIABLES) MAKE%,$(GIVEN))
 ifneq ($(UNKNOWN),)
@@ -63,7 +68,8 @@ wheel: setup ## Build the wheel of RECIPE=NAME (TP=1,2 COVERAGE=full narrow or w
 CONTAINER ?=
 LOCAL_CONTAINER := localhost/aiter-prebuilt:debian
 WHEELHOUSE := wheelhouse
-PASSED = RECIPE="$(RECIPE)" TP="$(TP)" BLOCK_M="$(BLOCK_M)" COVERAGE="$(COVERAGE)"
+PASSED = RECIPE="$(RECIPE)" TP="$(TP)" BLOCK_M="$(BLOCK_M)" COVERAGE="$(COVERAGE)" \
+	CODEGEN="$(CODEGEN)"
 INSIDE = $(BIN)/prebuild container run --image $(CONTAINER) -- make
 
 # The production wheel holds whole modules, so that no shape makes its servers compile one of them.
@@ -85,6 +91,10 @@ shard: setup ## Compile part SHARD=I/N of what wheels builds into the object cac
 test: toolchain ## Run every test
 	$(BIN)/python -m pytest
 
+.PHONY: test-device
+test-device: setup ## Run WHEEL (default: Kimi's, built now) on this machine's gfx950, real or emulated
+	$(if $(WHEEL),DEVICE_WHEEL="$(abspath $(WHEEL))" )$(BIN)/python -m pytest -m device tests/device
+
 .PHONY: verify-kernels
 verify-kernels: toolchain ## Run the kernels of WHEEL (default: dist/) on a CPU, compare
 	@for wheel in $(or $(WHEEL),$(wildcard dist/*.whl)); do $(BIN)/prebuild verify-kernels $$wheel || exit; done
@@ -93,6 +103,10 @@ verify-kernels: toolchain ## Run the kernels of WHEEL (default: dist/) on a CPU,
 bench: toolchain $(if $(TORCH),$(TORCH_VENV)/.ready) ## Compare with AITER's way; TORCH=1 with torch's headers (BENCH="--runs 3 --out F")
 	$(if $(TORCH),$(BIN)/prebuild toolchain extra rocthrust)
 	$(BIN)/prebuild bench $(if $(TORCH),--torch $(TORCH_VENV)) $(BENCH)
+ifneq ($(TORCH),)
+	$(BIN)/prebuild build kimi-k2.5-mxfp4
+	$(BIN)/python -m benchmarks.call --torch $(TORCH_VENV) module="$$(ls build/modules/*_fp4x2_fp4x2_preshuffle_on_*.so)"
+endif
 
 # An environment of its own: the project's own never imports torch, and 1 GB is for this alone.
 $(TORCH_VENV)/.ready: pyproject.toml | $(VENV)/.ready

@@ -9,6 +9,13 @@ import os
 
 MODES = ("auto", "strict", "off", "prefer")
 UNCOVERED = ("auto", "full", "jit", "error")
+VISIBLE = (
+    "ROCR_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "CUDA_VISIBLE_DEVICES",
+    "GPU_DEVICE_ORDINAL",
+)
+"""What hides GPUs from a process; HIP reads CUDA's variable where its own is not set."""
 _WORDS = {"0": "off", "no": "off", "false": "off", "1": "auto", "yes": "auto", "true": "auto"}
 """What people write for off and on beside the modes' own names."""
 
@@ -137,6 +144,17 @@ def _whole(env: dict[str, str], name: str, problems: list[str]) -> int:
     except ValueError:
         problems.append(f"{name} is {env[name]!r}, expected a whole number: AITER raises")
         return 0
+
+
+def visible(environ: object = None) -> tuple[tuple[str, str], ...]:
+    """Which of :data:`VISIBLE` are set, in that order, with their values."""
+    env: dict[str, str] = dict(os.environ if environ is None else environ)  # type: ignore[call-overload]
+    return tuple((name, env[name].strip()) for name in VISIBLE if name in env)
+
+
+def for_child(changes: object) -> "dict[str, str]":
+    """Return this process's variables with ``changes`` (a mapping of strings), for a child."""
+    return {**os.environ, **dict(changes)}  # type: ignore[call-overload]
 
 
 def prefers() -> bool:

@@ -1,159 +1,141 @@
 #include "arguments.hpp"
 
 #include <climits>
-#include <cstring>
 
 namespace aiter_prebuilt {
 
-const Signature kStage1 = {"ck_moe_stage1",
-                           1,
-                           {"hidden_states", "w1", "w2", "sorted_token_ids", "sorted_expert_ids",
-                            "num_valid_ids", "out", "topk", "kernelName", "w1_scale", "a1_scale",
-                            "block_m", "sorted_weights", "quant_type", "activation", "splitk",
-                            "use_non_temporal_load", "dst_type", "is_shuffled"}};
-
-const Signature kStage2 = {"ck_moe_stage2",
-                           2,
-                           {"inter_states", "w1", "w2", "sorted_token_ids", "sorted_expert_ids",
-                            "num_valid_ids", "out", "topk", "kernelName", "w2_scale", "a2_scale",
-                            "block_m", "sorted_weights", "quant_type", "activation", "splitk",
-                            "use_non_temporal_load", "dst_type", "is_shuffled"}};
-
-namespace {
-
-constexpr int kRequired = kTopK + 1;
-// AITER's own binding calls the 17th parameter so, its stubs use the name in the signature.
-constexpr const char* kNonTemporalAlias = "non_temporal_load";
-
-int position_of(const Signature& signature, PyObject* keyword)
+int Arguments::position_of(PyObject* keyword) const noexcept
 {
-    for(int i = 0; i < kArgumentCount; ++i)
+    for(int i = 0; i < signature_.count; ++i)
     {
-        if(PyUnicode_CompareWithASCIIString(keyword, signature.names[i]) == 0)
+        const Parameter& parameter = signature_.parameters[i];
+        if(PyUnicode_CompareWithASCIIString(keyword, parameter.name) == 0 ||
+           (parameter.alias != nullptr &&
+            PyUnicode_CompareWithASCIIString(keyword, parameter.alias) == 0))
         {
             return i;
         }
     }
-    return PyUnicode_CompareWithASCIIString(keyword, kNonTemporalAlias) == 0 ? kNonTemporalLoad
-                                                                             : -1;
+    return -1;
 }
 
-bool bind_keyword(const Signature& signature, PyObject* keyword, PyObject* value, PyObject** values)
+bool Arguments::bind_keyword(PyObject* keyword, PyObject* value) noexcept
 {
-    const int at = position_of(signature, keyword);
+    const int at = position_of(keyword);
     if(at < 0)
     {
         PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'",
-                     signature.function, keyword);
+                     signature_.function, keyword);
         return false;
     }
-    if(values[at] != nullptr)
+    if(values_[at] != nullptr)
     {
         PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument '%s'",
-                     signature.function, signature.names[at]);
+                     signature_.function, signature_.parameters[at].name);
         return false;
     }
-    values[at] = value;
+    values_[at] = value;
     return true;
 }
 
-bool none_or_missing(PyObject* value)
+bool Arguments::bind(const Given& given) noexcept
 {
-    return value == nullptr || value == Py_None;
-}
-
-} // namespace
-
-bool bind_arguments(const Signature& signature, PyObject* const* args, Py_ssize_t positional,
-                    PyObject* keyword_names, PyObject** values)
-{
-    if(positional > kArgumentCount)
+    if(given.positional > signature_.count)
     {
         PyErr_Format(PyExc_TypeError, "%s() takes at most %d arguments (%zd given)",
-                     signature.function, static_cast<int>(kArgumentCount), positional);
+                     signature_.function, signature_.count, given.positional);
         return false;
     }
-    for(Py_ssize_t i = 0; i < positional; ++i)
+    for(Py_ssize_t i = 0; i < given.positional; ++i)
     {
-        values[i] = args[i];
+        values_[i] = given.args[i];
     }
-    const Py_ssize_t keywords = keyword_names == nullptr ? 0 : PyTuple_Size(keyword_names);
+    const Py_ssize_t keywords =
+        given.keyword_names == nullptr ? 0 : PyTuple_Size(given.keyword_names);
     for(Py_ssize_t i = 0; i < keywords; ++i)
     {
-        PyObject* keyword = PyTuple_GetItem(keyword_names, i);
-        if(!bind_keyword(signature, keyword, args[positional + i], values))
+        PyObject* keyword = PyTuple_GetItem(given.keyword_names, i);
+        if(!bind_keyword(keyword, given.args[given.positional + i]))
         {
             return false;
         }
     }
-    for(int i = 0; i < kRequired; ++i)
+    for(int i = 0; i < signature_.count; ++i)
     {
-        if(values[i] == nullptr)
+        if(values_[i] == nullptr && signature_.parameters[i].required)
         {
             PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s' (pos %d)",
-                         signature.function, signature.names[i], i + 1);
+                         signature_.function, signature_.parameters[i].name, i + 1);
             return false;
         }
     }
     return true;
 }
 
-bool int_argument(const Signature& signature, PyObject* const* values, Argument which,
-                  int otherwise, int* out)
+bool Arguments::wrong(Argument which, const char* expected) const noexcept
 {
-    if(none_or_missing(values[which]))
+    PyErr_Format(PyExc_TypeError, "%s() argument '%s' is %R, expected %s", signature_.function,
+                 name(which), get(which), expected);
+    return false;
+}
+
+bool Arguments::read(Argument which, int* out) const noexcept
+{
+    if(!given(which))
     {
-        *out = otherwise;
+        *out = parameter(which).fallback;
         return true;
     }
-    const Ref number(PyNumber_Index(values[which]));
-    const long value = number ? PyLong_AsLong(number.get()) : -1;
-    if(PyErr_Occurred() || value < INT_MIN || value > INT_MAX)
+    int overflow     = 0;
+    const long value = PyLong_AsLongAndOverflow(get(which), &overflow);
+    if(value == -1 && overflow == 0 && PyErr_Occurred() != nullptr)
     {
-        PyErr_Clear();
-        PyErr_Format(PyExc_TypeError, "%s() argument '%s' is %R, expected a 32-bit int",
-                     signature.function, signature.names[which], values[which]);
-        return false;
+        if(PyIndex_Check(get(which)))
+        {
+            return false; // raised by the object's own __index__
+        }
+        PyErr_Clear(); // CPython's, which does not name the argument
+        return wrong(which, "a 32-bit int");
+    }
+    if(overflow != 0 || value < INT_MIN || value > INT_MAX)
+    {
+        return wrong(which, "a 32-bit int");
     }
     *out = static_cast<int>(value);
     return true;
 }
 
-bool bool_argument(PyObject* const* values, Argument which, bool otherwise, bool* out)
+bool Arguments::read(Argument which, bool* out) const noexcept
 {
-    if(none_or_missing(values[which]))
+    PyObject* value = get(which);
+    if(!given(which))
     {
-        *out = otherwise;
+        *out = parameter(which).fallback != 0;
         return true;
     }
-    const int truth = PyObject_IsTrue(values[which]);
+    const int truth = value == Py_True ? 1 : value == Py_False ? 0 : PyObject_IsTrue(value);
     *out            = truth == 1;
     return truth >= 0;
 }
 
-bool text_argument(const Signature& signature, PyObject* const* values, Argument which, char* out,
-                   std::size_t size)
+bool Arguments::read(Argument which, std::string_view* out) const noexcept
 {
-    out[0] = '\0';
-    if(none_or_missing(values[which]))
+    *out = "";
+    if(!given(which))
     {
         return true;
     }
-    if(!PyUnicode_Check(values[which]))
+    if(!PyUnicode_Check(get(which)))
     {
-        PyErr_Format(PyExc_TypeError, "%s() argument '%s' is %R, expected str or None",
-                     signature.function, signature.names[which], values[which]);
-        return false;
+        return wrong(which, "str or None");
     }
-    const Ref bytes(PyUnicode_AsUTF8String(values[which]));
-    const char* text = bytes ? PyBytes_AsString(bytes.get()) : nullptr;
+    Py_ssize_t size  = 0;
+    const char* text = PyUnicode_AsUTF8AndSize(get(which), &size);
     if(text == nullptr)
     {
         return false;
     }
-    // A longer name is no instance's; cut off it stays unknown, which is what it is.
-    std::strncpy(out, text, size - 1);
-    out[size - 1] = '\0';
+    *out = {text, static_cast<std::size_t>(size)};
     return true;
 }
 

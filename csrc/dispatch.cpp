@@ -1,12 +1,10 @@
 #include "dispatch.hpp"
 
-#include <cstring>
-
 namespace aiter_prebuilt {
 
 namespace {
 
-bool reaches(const Instance& instance, int block_m, int inter_dim)
+bool reaches(const Instance& instance, int block_m, int inter_dim) noexcept
 {
     for(std::size_t i = 0; i < instance.reach_count; ++i)
     {
@@ -22,26 +20,38 @@ bool reaches(const Instance& instance, int block_m, int inter_dim)
     return false;
 }
 
-} // namespace
-
-Choice choose(const ModuleTable& module, int stage, const char* kernel_name, int block_m,
-              int inter_dim)
+template <typename Condition>
+const Instance* first(const ModuleTable& module, Condition condition) noexcept
 {
-    const bool named          = kernel_name[0] != '\0';
-    const Instance* heuristic = nullptr;
     for(std::size_t i = 0; i < module.instance_count; ++i)
     {
-        const Instance& instance = module.instances[i];
-        if(named && std::strcmp(instance.name, kernel_name) == 0)
+        if(condition(module.instances[i]))
         {
-            return {&instance, false};
-        }
-        if(heuristic == nullptr && instance.stage == stage && reaches(instance, block_m, inter_dim))
-        {
-            heuristic = &instance;
+            return &module.instances[i];
         }
     }
-    return {heuristic, named};
+    return nullptr;
+}
+
+} // namespace
+
+Choice choose(const ModuleTable& module, int stage, std::string_view kernel_name, int block_m,
+              int inter_dim) noexcept
+{
+    const bool named = !kernel_name.empty();
+    if(named)
+    {
+        const auto bears  = [&](const Instance& each) { return each.name == kernel_name; };
+        const auto* found = first(module, bears);
+        if(found != nullptr)
+        {
+            return {found, false};
+        }
+    }
+    const auto takes = [&](const Instance& each) {
+        return each.stage == stage && reaches(each, block_m, inter_dim);
+    };
+    return {first(module, takes), named};
 }
 
 } // namespace aiter_prebuilt

@@ -1,14 +1,13 @@
 #include "exchange.hpp"
 
 #include <cstddef>
-#include <cstdint>
 
 namespace aiter_prebuilt {
 
 namespace {
 
-// Layouts of DLPack 1.x (dmlc/dlpack, include/dlpack/dlpack.h); within a major version they only
-// grow at the end.
+// Layouts of DLPack 1.x (dmlc/dlpack, include/dlpack/dlpack.h, read at 1.3 as torch 2.13 ships it);
+// within a major version they only grow at the end.
 struct Device
 {
     std::int32_t type;
@@ -34,6 +33,8 @@ struct DlTensor
 };
 static_assert(sizeof(DlTensor) == 48 && offsetof(DlTensor, byte_offset) == 40, "DLPack's layout");
 
+} // namespace
+
 struct ExchangeApi
 {
     std::uint32_t major, minor;
@@ -42,135 +43,116 @@ struct ExchangeApi
     const void* managed_from_object;
     const void* managed_to_object;
     int (*tensor_from_object)(void* object, DlTensor* out);
-    const void* current_stream;
+    int (*current_work_stream)(std::int32_t device_type, std::int32_t device, void** stream);
 };
+static_assert(sizeof(ExchangeApi) == 56 && offsetof(ExchangeApi, current_work_stream) == 48,
+              "DLPack's layout");
+
+namespace {
 
 constexpr std::uint32_t kMajor = 1;
-constexpr std::int32_t kCuda   = 2; // torch's name for the GPU on ROCm, too
+constexpr std::int32_t kCuda   = 2; // how a framework may name the GPU on ROCm, too
 constexpr std::int32_t kRocm   = 10;
+constexpr char kCapsule[]      = "dlpack_exchange_api";
 
-struct NamedType
+Answer ask_type(PyObject* type, const ExchangeApi** out) noexcept
 {
-    DataType type;
-    const char* name;
-};
-
-constexpr NamedType kTypes[] = {
-    {{0, 8, 1}, "int8"},           {{0, 32, 1}, "int32"},          {{1, 8, 1}, "uint8"},
-    {{2, 16, 1}, "float16"},       {{2, 32, 1}, "float32"},        {{4, 16, 1}, "bfloat16"},
-    {{10, 8, 1}, "float8_e4m3fn"}, {{14, 8, 1}, "float8_e8m0fnu"}, {{17, 4, 2}, "float4_e2m1fn_x2"},
-};
-
-// Types are few (Tensor, Parameter) and live as long as their framework; null: it offers nothing.
-struct KnownType
-{
-    PyTypeObject* type;
-    const ExchangeApi* api;
-};
-constexpr int kKnownMax = 8;
-KnownType known[kKnownMax];
-int known_count;
-
-const ExchangeApi* ask_type(PyTypeObject* type)
-{
-    PyObject* capsule =
-        PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "__dlpack_c_exchange_api__");
-    void* pointer = capsule ? PyCapsule_GetPointer(capsule, "dlpack_exchange_api") : nullptr;
-    Py_XDECREF(capsule);
-    PyErr_Clear();
-    const auto* api = static_cast<const ExchangeApi*>(pointer);
-    return api && api->major == kMajor && api->tensor_from_object ? api : nullptr;
+    const Ref capsule(PyObject_GetAttrString(type, "__dlpack_c_exchange_api__"));
+    *out = nullptr;
+    if(!capsule)
+    {
+        return refused_or_error();
+    }
+    if(!PyCapsule_IsValid(capsule.get(), kCapsule))
+    {
+        return Answer::kNo;
+    }
+    const void* pointer = PyCapsule_GetPointer(capsule.get(), kCapsule);
+    const auto* api     = static_cast<const ExchangeApi*>(pointer);
+    if(api->major != kMajor || api->tensor_from_object == nullptr)
+    {
+        return Answer::kNo;
+    }
+    *out = api;
+    return Answer::kYes;
 }
 
-const ExchangeApi* api_of(PyTypeObject* type)
+Answer api_of(State& state, PyObject* type, const ExchangeApi** out) noexcept
 {
-    for(int i = 0; i < known_count; ++i)
+    for(int i = 0; i < state.type_count; ++i)
     {
-        if(known[i].type == type)
+        if(state.types[i].type == type)
         {
-            return known[i].api;
+            *out = state.types[i].api;
+            return *out == nullptr ? Answer::kNo : Answer::kYes;
         }
     }
-    const ExchangeApi* api = ask_type(type);
-    if(known_count < kKnownMax)
+    const Answer answer = ask_type(type, out);
+    if(answer != Answer::kError && state.type_count < State::kTypeMax)
     {
-        Py_INCREF(reinterpret_cast<PyObject*>(type));
-        known[known_count++] = {type, api};
+        state.types[state.type_count++] = {Ref::to(type).release(), *out};
     }
-    return api;
+    return answer;
 }
 
-const char* name_of(const DataType& type)
+// Whether there are elements, and whether rows follow each other without gaps; a dimension of one
+// element may have any stride, and what is empty has no gap.
+void read_layout(const DlTensor& tensor, TensorFacts* out) noexcept
 {
-    for(const NamedType& named : kTypes)
+    std::uint64_t expected = 1; // may wrap for sizes that no memory holds
+    bool gaps              = false;
+    out->empty             = false;
+    for(int i = tensor.ndim - 1; i >= 0; --i)
     {
-        if(named.type.code == type.code && named.type.bits == type.bits &&
-           named.type.lanes == type.lanes)
-        {
-            return named.name;
-        }
+        const auto size = static_cast<std::uint64_t>(tensor.shape[i]);
+        gaps |= tensor.strides != nullptr && size != 1 &&
+                static_cast<std::uint64_t>(tensor.strides[i]) != expected;
+        out->empty |= size == 0;
+        expected *= size;
     }
-    return nullptr;
-}
-
-// Rows follow each other without gaps; a dimension of one element may have any stride.
-bool is_contiguous(const DlTensor& tensor)
-{
-    std::int64_t expected = 1;
-    for(int i = tensor.ndim - 1; tensor.strides != nullptr && i >= 0; --i)
-    {
-        if(tensor.shape[i] != 1 && tensor.strides[i] != expected)
-        {
-            return false;
-        }
-        expected *= tensor.shape[i];
-    }
-    return true;
-}
-
-bool is_empty(const DlTensor& tensor)
-{
-    for(int i = 0; i < tensor.ndim; ++i)
-    {
-        if(tensor.shape[i] == 0)
-        {
-            return true;
-        }
-    }
-    return false;
+    out->contiguous = out->empty || !gaps;
 }
 
 } // namespace
 
-bool read_facts(PyObject* tensor, TensorFacts* out)
+Answer read_facts(State& state, PyObject* tensor, TensorFacts* out) noexcept
 {
-    const ExchangeApi* api = api_of(Py_TYPE(tensor));
-    DlTensor found         = {};
-    if(api == nullptr)
+    const Answer answer = api_of(state, reinterpret_cast<PyObject*>(Py_TYPE(tensor)), &out->api);
+    if(answer != Answer::kYes)
     {
-        return false;
+        return answer;
     }
-    if(api->tensor_from_object(tensor, &found) != 0)
+    DlTensor found;
+    if(out->api->tensor_from_object(tensor, &found) != 0)
     {
-        PyErr_Clear(); // the Python interface will say what is wrong
-        return false;
+        return refused_or_error(); // the Python interface will say what is wrong
     }
-    const bool on_gpu = found.device.type == kCuda || found.device.type == kRocm;
-    const char* dtype = name_of(found.dtype);
-    if(!on_gpu || dtype == nullptr)
+    out->dtype = dtype_of(dlpack_type(found.dtype.code, found.dtype.bits, found.dtype.lanes));
+    if((found.device.type != kCuda && found.device.type != kRocm) || out->dtype == 0)
     {
-        return false;
+        return Answer::kNo;
     }
-    out->data       = static_cast<char*>(found.data) + found.byte_offset;
-    out->device     = found.device.index;
-    out->dtype      = dtype;
-    out->empty      = is_empty(found);
-    out->contiguous = out->empty || is_contiguous(found);
-    out->ndim       = found.ndim;
-    out->first      = found.ndim > 0 ? found.shape[0] : -1;
-    out->second     = found.ndim > 1 ? found.shape[1] : -1;
-    out->last       = found.ndim > 0 ? found.shape[found.ndim - 1] : -1;
-    return true;
+    out->data        = static_cast<char*>(found.data) + found.byte_offset;
+    out->device_type = found.device.type;
+    out->device      = found.device.index;
+    read_layout(found, out);
+    out->first  = found.ndim > 0 ? found.shape[0] : -1;
+    out->second = found.ndim > 1 ? found.shape[1] : -1;
+    out->last   = found.ndim > 0 ? found.shape[found.ndim - 1] : -1;
+    return Answer::kYes;
+}
+
+Answer exchange_stream(const TensorFacts& facts, void** stream) noexcept
+{
+    if(facts.api->current_work_stream == nullptr)
+    {
+        return Answer::kNo;
+    }
+    if(facts.api->current_work_stream(facts.device_type, facts.device, stream) != 0)
+    {
+        return refused_or_error();
+    }
+    return Answer::kYes;
 }
 
 } // namespace aiter_prebuilt

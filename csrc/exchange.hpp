@@ -1,26 +1,34 @@
-// The C exchange API of DLPack 1.x: a tensor's facts in one call, where its type offers it (torch
-// does from 2.10 on).  Everything that it cannot tell is left to the tensor's Python interface.
+// The C exchange API of DLPack 1.x: a tensor's facts and its framework's current stream, a call
+// each, where the tensor's type offers it (torch does from 2.10 on).  Everything that it cannot
+// tell is left to the tensor's Python interface.
 #pragma once
 
-#define Py_LIMITED_API 0x030A0000
-#include <Python.h>
+#include <cstdint>
+
+#include "dtype.hpp"
+#include "python.hpp"
+#include "state.hpp"
 
 namespace aiter_prebuilt {
 
 // What a tensor on a GPU says of itself.
 struct TensorFacts
 {
+    const ExchangeApi* api; // of its type
     void* data;
-    int device;        // index of the GPU
-    const char* dtype; // as torch prints it without "torch."
+    std::int32_t device_type; // DLPack's, as the tensor has it
+    int device;               // index of the GPU
+    Dtypes dtype;
     bool contiguous;
-    int ndim;
-    long long first, second, last; // sizes; those of dimensions that it does not have are -1
     bool empty;
+    long long first, second, last; // sizes; those of dimensions that it does not have are -1
 };
 
-// False, with no Python exception, where the type has no exchange API of a version that is known,
-// the tensor is not on a GPU, or its dtype is not one of ours.
-bool read_facts(PyObject* tensor, TensorFacts* out);
+// kNo where the type has no exchange API of a version that is known, the tensor is not on a GPU, or
+// its dtype is not one of ours.
+Answer read_facts(State& state, PyObject* tensor, TensorFacts* out) noexcept;
+
+// The stream that the tensor's framework works on now, on the tensor's GPU.
+Answer exchange_stream(const TensorFacts& facts, void** stream) noexcept;
 
 } // namespace aiter_prebuilt

@@ -3,6 +3,7 @@
 // none of them and is compiled for the host alone.
 #pragma once
 
+#include <cstddef>
 #include <tuple>
 #include <type_traits>
 
@@ -29,6 +30,30 @@ struct Grid<Gridwise, Argument, std::void_t<decltype(Gridwise::CalculateGridSize
     }
 };
 
+// Why K cannot be split so.  AITER refuses parts of unequal size; parts of less than two tiles it
+// does not look at, and what then happens is for its own build to show.
+template <typename Instance>
+Outcome refusal(const Problem& problem)
+{
+    return problem.k / Instance::kKPerBlock < 2 * problem.split_k || problem.split_k < 1
+               ? Outcome::kNoKernel
+               : Outcome::kNotDivisible;
+}
+
+// The parts of a split K are added to the output.  Since v0.1.12 AITER leaves it to the callee to
+// clear it (CK's invoker does); before, the caller gave zeros, in a tensor of these rows alone.
+template <typename Instance>
+hipError_t clear(const Problem& problem)
+{
+    if constexpr(Instance::kOutputs > 1)
+    {
+        const std::size_t rows  = static_cast<std::size_t>(problem.tokens) * problem.top_k;
+        const std::size_t width = static_cast<std::size_t>(problem.n) * Instance::kOutputs;
+        return hipMemsetAsync(problem.out, 0, rows * width * sizeof(float), problem.stream);
+    }
+    return hipSuccess;
+}
+
 template <typename Instance>
 LaunchResult launch(const Problem& problem, const KernelTable& kernels)
 {
@@ -36,7 +61,7 @@ LaunchResult launch(const Problem& problem, const KernelTable& kernels)
     using Argument = typename Instance::Argument;
     if(Instance::k_batch(problem) == 0)
     {
-        return {Outcome::kNotDivisible, hipSuccess};
+        return {refusal<Instance>(problem), hipSuccess};
     }
     Argument argument = Instance::make_argument(problem);
     if(problem.n % Instance::kNPerBlock != 0 || argument.K % Instance::kKPerBlock != 0 ||
@@ -53,7 +78,11 @@ LaunchResult launch(const Problem& problem, const KernelTable& kernels)
     {
         return {Outcome::kNoKernel, hipSuccess};
     }
-    const auto grid   = Grid<Gridwise, Argument>::size(argument, argument.N * Instance::kOutputs);
+    const auto grid = Grid<Gridwise, Argument>::size(argument, argument.N * Instance::kOutputs);
+    if(const hipError_t error = clear<Instance>(problem); error != hipSuccess)
+    {
+        return {Outcome::kHipError, error};
+    }
     const dim3 blocks = {static_cast<unsigned>(std::get<0>(grid)),
                          static_cast<unsigned>(std::get<1>(grid)),
                          static_cast<unsigned>(std::get<2>(grid))};

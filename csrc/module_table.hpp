@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 
+#include "dtype.hpp"
 #include "problem.hpp"
 
 namespace aiter_prebuilt {
@@ -19,7 +21,7 @@ struct Reach
 
 struct Instance
 {
-    const char* name; // AITER's kernelName
+    std::string_view name; // AITER's kernelName; ends in a zero
     int stage;
     LaunchFunction launch; // null: known to the full module, left out of this one
     const Reach* reaches;
@@ -28,13 +30,12 @@ struct Instance
 
 struct ModuleTable
 {
-    const char* name;
-    // dtype names as torch prints them without "torch."; alternatives separated by '|'.
-    const char* a_dtype;
-    const char* b_dtype;
-    const char* c_dtype;
+    Dtypes a_dtypes;
+    Dtypes b_dtypes;
+    Dtypes c_dtypes;
     int values_per_element; // of K in one element of the activations: 2 for packed fp4, else 1
     int quant;              // AITER's QuantType
+    int quant_too;          // another one that AITER takes the same module for; else the same
     int activation;         // AITER's ActivationType
     int routed_weight_stage;
     bool preshuffled;
@@ -44,7 +45,8 @@ struct ModuleTable
     std::size_t instance_count;
 };
 
-// The generator defines it, once a module.
+// The generator defines these, once a module.
+extern const char kModuleName[];
 extern const ModuleTable kModule;
 
 } // namespace aiter_prebuilt

@@ -15,13 +15,14 @@ struct Problem
     const void* sorted_expert_ids; // int32, one a block of block_m rows
     const void* num_valid_ids;     // int32 [1 or 2]
     const void* sorted_weights;    // fp32 [sorted_size], null where this stage does not multiply
-    void* out;                     // [tokens, top_k, n] in stage 1, [tokens, n] in stage 2
+    // [tokens, top_k, n] in stage 1 (2 n of fp32 where K is split), [tokens, n] in stage 2
+    void* out;
     int tokens;
     int top_k;
     int sorted_size;
     int n;
-    int k; // values, not bytes
-    int split_k;
+    int k;       // values, not bytes
+    int split_k; // parts of K; read where an instance splits
     hipStream_t stream;
 };
 

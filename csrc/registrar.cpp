@@ -2,6 +2,9 @@
 
 #include <hip/hip_runtime_api.h>
 
+#include <memory>
+#include <new>
+
 // The compiler-to-runtime interface of HIP; declared here because no public header does.  Source:
 // clang, lib/CodeGen/CGCUDANV.cpp and LLVM's offload wrapper; ROCm/clr,
 // hipamd/src/hip_platform.cpp.
@@ -28,13 +31,15 @@ struct FatBinaryWrapper
 static_assert(sizeof(FatBinaryWrapper) == 24, "the runtime reads this layout");
 
 // A module holds at most a few hundred kernels; the registration handles live as long as it does.
+// It runs in the dynamic linker, through which no exception may pass.
 class Registration
 {
 public:
-    Registration() : handles_(new void**[aiter_prebuilt_kernel_count])
+    Registration() noexcept
+        : handles_(new(std::nothrow) void**[aiter_prebuilt_kernel_count]),
+          wrappers_(new(std::nothrow) FatBinaryWrapper[aiter_prebuilt_kernel_count])
     {
-        wrappers_ = new FatBinaryWrapper[aiter_prebuilt_kernel_count];
-        for(std::size_t i = 0; i < aiter_prebuilt_kernel_count; ++i)
+        for(std::size_t i = 0; complete() && i < aiter_prebuilt_kernel_count; ++i)
         {
             add(i, aiter_prebuilt_kernels[i]);
         }
@@ -42,19 +47,19 @@ public:
 
     ~Registration()
     {
-        for(std::size_t i = 0; i < aiter_prebuilt_kernel_count; ++i)
+        for(std::size_t i = 0; complete() && i < aiter_prebuilt_kernel_count; ++i)
         {
             __hipUnregisterFatBinary(handles_[i]);
         }
-        delete[] wrappers_;
-        delete[] handles_;
     }
 
     Registration(const Registration&)            = delete;
     Registration& operator=(const Registration&) = delete;
 
+    bool complete() const noexcept { return handles_ != nullptr && wrappers_ != nullptr; }
+
 private:
-    void add(std::size_t i, const EmbeddedKernel& kernel)
+    void add(std::size_t i, const EmbeddedKernel& kernel) noexcept
     {
         wrappers_[i] = {kMagic, kVersion, kernel.bundle, nullptr};
         handles_[i]  = __hipRegisterFatBinary(&wrappers_[i]);
@@ -63,12 +68,18 @@ private:
                               nullptr, nullptr, nullptr);
     }
 
-    void*** handles_;
-    FatBinaryWrapper* wrappers_;
+    std::unique_ptr<void**[]> handles_;
+    std::unique_ptr<FatBinaryWrapper[]> wrappers_;
 };
 
+// One for the file, not for a module object: HIP knows kernels by process.
 const Registration registration;
 
 } // namespace
+
+bool kernels_are_registered() noexcept
+{
+    return registration.complete();
+}
 
 } // namespace aiter_prebuilt

@@ -1,247 +1,213 @@
 #include "tensor.hpp"
 
+#include <climits>
 #include <cstring>
 
 namespace aiter_prebuilt {
 
 namespace {
 
-PyObject* name_data_ptr;
-PyObject* name_dtype;
-PyObject* name_get_device;
-PyObject* name_is_contiguous;
-PyObject* name_size;
-PyObject* name_numel;
-PyObject* raw_stream; // torch._C._cuda_getCurrentRawStream, looked up on first use
-
-// dtype objects live as long as torch does; the few that were seen are kept with their verdict so
-// that a call compares pointers instead of printing names.
-struct SeenDtype
+// A method's answer as a number; false with a Python exception.
+bool ask_number(PyObject* tensor, PyObject* method, long long* out) noexcept
 {
-    PyObject* dtype;
-    const char* rule;
-};
-constexpr int kSeenMax = 64;
-SeenDtype seen[kSeenMax];
-int seen_count;
-
-PyObject* call(PyObject* object, PyObject* method)
-{
-    return PyObject_CallMethodObjArgs(object, method, nullptr);
+    const Ref answer(PyObject_CallMethodObjArgs(tensor, method, nullptr));
+    *out = answer ? PyLong_AsLongLong(answer.get()) : -1;
+    return *out != -1 || PyErr_Occurred() == nullptr;
 }
 
-// Whether `name` is one of the '|'-separated alternatives.
-bool matches(const char* alternatives, const char* name)
+// A method's answer as a truth; false with a Python exception.
+bool ask_truth(PyObject* tensor, PyObject* method, bool* out) noexcept
 {
-    const std::size_t length = std::strlen(name);
-    for(const char* at = alternatives; at != nullptr;)
-    {
-        const char* end          = std::strchr(at, '|');
-        const std::size_t amount = end ? static_cast<std::size_t>(end - at) : std::strlen(at);
-        if(amount == length && std::strncmp(at, name, length) == 0)
-        {
-            return true;
-        }
-        at = end ? end + 1 : nullptr;
-    }
-    return false;
+    const Ref answer(PyObject_CallMethodObjArgs(tensor, method, nullptr));
+    const int truth = answer ? PyObject_IsTrue(answer.get()) : -1;
+    *out            = truth == 1;
+    return truth >= 0;
 }
 
-// Prints a dtype's name without "torch." into `text`; false with a Python exception.
-bool dtype_name(PyObject* dtype, char* text, std::size_t size)
+bool ask_address(PyObject* tensor, PyObject* method, void** out) noexcept
 {
-    const Ref printed(PyObject_Str(dtype));
-    const Ref bytes(printed ? PyUnicode_AsUTF8String(printed.get()) : nullptr);
-    const char* full = bytes ? PyBytes_AsString(bytes.get()) : nullptr;
-    if(full == nullptr)
-    {
-        return false;
-    }
-    const char* bare = std::strncmp(full, "torch.", 6) == 0 ? full + 6 : full;
-    std::strncpy(text, bare, size - 1);
-    text[size - 1] = '\0';
-    return true;
+    const Ref answer(PyObject_CallMethodObjArgs(tensor, method, nullptr));
+    *out = answer ? PyLong_AsVoidPtr(answer.get()) : nullptr;
+    return *out != nullptr || PyErr_Occurred() == nullptr;
 }
 
-bool check_name(const char* found, const TensorRule& rule)
+bool check_dtype(const char* found, Dtypes dtype, const TensorRule& rule) noexcept
 {
-    if(matches(rule.dtypes, found))
+    if(rule.dtypes == 0 || (rule.dtypes & dtype) != 0)
     {
         return true;
     }
-    PyErr_Format(PyExc_TypeError, "%s has dtype %s, expected %s", rule.name, found, rule.dtypes);
+    char expected[128];
+    print_dtypes(rule.dtypes, expected, sizeof expected);
+    PyErr_Format(PyExc_TypeError, "%s has dtype %s, expected %s", rule.name, found, expected);
     return false;
 }
 
-bool check_dtype(PyObject* tensor, const TensorRule& rule)
+bool check_contiguous(bool contiguous, const TensorRule& rule) noexcept
 {
-    const Ref dtype(PyObject_GetAttr(tensor, name_dtype));
-    if(!dtype)
-    {
-        return false;
-    }
-    for(int i = 0; i < seen_count; ++i)
-    {
-        if(seen[i].dtype == dtype.get() && seen[i].rule == rule.dtypes)
-        {
-            return true;
-        }
-    }
-    char found[64];
-    if(!dtype_name(dtype.get(), found, sizeof found))
-    {
-        return false;
-    }
-    if(!check_name(found, rule))
-    {
-        return false;
-    }
-    if(seen_count < kSeenMax)
-    {
-        Py_INCREF(dtype.get());
-        seen[seen_count++] = {dtype.get(), rule.dtypes};
-    }
-    return true;
-}
-
-// 1 true, 0 false, -1 with a Python exception.
-int truth_of(PyObject* tensor, PyObject* method)
-{
-    const Ref answer(call(tensor, method));
-    return answer ? PyObject_IsTrue(answer.get()) : -1;
-}
-
-bool check_contiguous(int contiguous, const TensorRule& rule)
-{
-    if(contiguous == 0)
+    if(!contiguous)
     {
         PyErr_Format(PyExc_ValueError, "%s is not contiguous; pass %s.contiguous()", rule.name,
                      rule.name);
     }
-    return contiguous == 1;
+    return contiguous;
 }
 
-bool check_pointer(int has_elements, const TensorRule& rule, Tensor* out)
+bool check_pointer(const Tensor& tensor, const TensorRule& rule) noexcept
 {
-    out->empty = has_elements == 0;
-    if(out->data == nullptr && has_elements == 1)
+    const bool good = tensor.data != nullptr || tensor.empty;
+    if(!good)
     {
         PyErr_Format(PyExc_ValueError, "%s has elements but a null data pointer", rule.name);
     }
-    return !PyErr_Occurred();
+    return good;
 }
 
-bool check_device(int found, const TensorRule& rule, int expected)
+bool check_device(long long found, const TensorRule& rule, int expected) noexcept
 {
-    if(found != expected)
+    const bool good = expected == kAnyGpu || found == expected;
+    if(!good)
     {
-        PyErr_Format(PyExc_ValueError, "%s is on GPU %d, expected GPU %d, where out is", rule.name,
-                     found, expected);
+        PyErr_Format(PyExc_ValueError, "%s is on GPU %lld, expected GPU %d, where out is",
+                     rule.name, found, expected);
     }
-    return found == expected;
+    return good;
 }
 
-bool read_pointer(PyObject* tensor, const TensorRule& rule, Tensor* out)
-{
-    const Ref pointer(call(tensor, name_data_ptr));
-    if(!pointer)
-    {
-        return false;
-    }
-    out->data = PyLong_AsVoidPtr(pointer.get());
-    if(out->data != nullptr || PyErr_Occurred())
-    {
-        return !PyErr_Occurred();
-    }
-    return check_pointer(truth_of(tensor, name_numel), rule, out);
-}
-
-// The way through the exchange API: the same checks in the same order.
-bool read_known(const TensorRule& rule, int device, Tensor* out)
+// The way through the exchange API.
+bool read_known(const TensorRule& rule, int device, Tensor* out) noexcept
 {
     const TensorFacts& facts = out->facts;
     out->data                = facts.data;
-    return check_device(facts.device, rule, device) &&
-           (rule.dtypes == nullptr || check_name(facts.dtype, rule)) &&
-           check_contiguous(facts.contiguous, rule) && check_pointer(!facts.empty, rule, out);
-}
-
-// The way through the Python interface.
-bool read_asked(PyObject* object, const TensorRule& rule, int device, Tensor* out)
-{
-    const int own_device = device_of(object, rule.name);
-    return own_device >= 0 && check_device(own_device, rule, device) &&
-           (rule.dtypes == nullptr || check_dtype(object, rule)) &&
-           check_contiguous(truth_of(object, name_is_contiguous), rule) &&
-           read_pointer(object, rule, out);
-}
-
-bool find_raw_stream()
-{
-    const Ref module(PyImport_ImportModule("torch._C"));
-    raw_stream =
-        module ? PyObject_GetAttrString(module.get(), "_cuda_getCurrentRawStream") : nullptr;
-    return raw_stream != nullptr;
-}
-
-} // namespace
-
-bool init_tensor_names()
-{
-    struct Name
+    out->device              = facts.device;
+    out->empty               = facts.empty;
+    if(rule.dtypes != 0 && (rule.dtypes & facts.dtype) == 0)
     {
-        PyObject** object;
-        const char* text;
-    };
-    const Name names[] = {
-        {&name_data_ptr, "data_ptr"},
-        {&name_dtype, "dtype"},
-        {&name_get_device, "get_device"},
-        {&name_is_contiguous, "is_contiguous"},
-        {&name_size, "size"},
-        {&name_numel, "numel"},
-    };
-    for(const Name& name : names)
-    {
-        if(*name.object == nullptr)
-        {
-            *name.object = PyUnicode_InternFromString(name.text);
-        }
-        if(*name.object == nullptr)
-        {
-            return false;
-        }
+        char found[32];
+        print_dtypes(facts.dtype, found, sizeof found);
+        return check_device(facts.device, rule, device) && check_dtype(found, facts.dtype, rule);
     }
-    return true;
+    return check_device(facts.device, rule, device) && check_contiguous(facts.contiguous, rule) &&
+           check_pointer(*out, rule);
 }
 
-int device_of(PyObject* tensor, const char* name)
+bool ask_device(const State& state, const TensorRule& rule, int expected, Tensor* out) noexcept
 {
-    TensorFacts facts;
-    if(read_facts(tensor, &facts))
-    {
-        return facts.device;
-    }
-    const Ref answer(call(tensor, name_get_device));
-    if(!answer)
+    const Ref method(PyObject_GetAttr(out->object, state.names[kGetDevice]));
+    if(!method)
     {
         if(PyErr_ExceptionMatches(PyExc_AttributeError))
         {
             PyErr_Clear();
-            const Ref type(PyObject_Str(reinterpret_cast<PyObject*>(Py_TYPE(tensor))));
-            PyErr_Format(PyExc_TypeError, "%s is %S, expected torch.Tensor", name, type.get());
+            PyErr_Format(PyExc_TypeError, "%s is %S, expected torch.Tensor", rule.name,
+                         reinterpret_cast<PyObject*>(Py_TYPE(out->object)));
         }
-        return -1;
+        return false;
     }
-    const long index = PyLong_AsLong(answer.get());
-    if(index < 0 && !PyErr_Occurred())
+    const Ref answer(PyObject_CallNoArgs(method.get()));
+    const long long found = answer ? PyLong_AsLongLong(answer.get()) : -1;
+    if(found == -1 && PyErr_Occurred() != nullptr)
     {
-        PyErr_Format(PyExc_ValueError, "%s is not on a GPU (get_device() is %ld)", name, index);
+        return false;
     }
-    return PyErr_Occurred() ? -1 : static_cast<int>(index);
+    if(found < 0 || found > INT_MAX)
+    {
+        PyErr_Format(PyExc_ValueError, "%s is not on a GPU (get_device() is %lld)", rule.name,
+                     found);
+        return false;
+    }
+    out->device = static_cast<int>(found);
+    return check_device(found, rule, expected);
 }
 
-bool read_tensor(PyObject* object, const TensorRule& rule, int device, Tensor* out)
+bool ask_dtype(State& state, const TensorRule& rule, PyObject* tensor) noexcept
+{
+    if(rule.dtypes == 0)
+    {
+        return true;
+    }
+    const Ref dtype(PyObject_GetAttr(tensor, state.names[kDtype]));
+    for(int i = 0; dtype && i < state.dtype_count; ++i)
+    {
+        if(state.dtypes[i].object == dtype.get() && (state.dtypes[i].dtype & rule.dtypes) != 0)
+        {
+            return true;
+        }
+    }
+    const Ref printed(dtype ? PyObject_Str(dtype.get()) : nullptr);
+    const char* full = printed ? PyUnicode_AsUTF8AndSize(printed.get(), nullptr) : nullptr;
+    if(full == nullptr)
+    {
+        return false;
+    }
+    const char* bare   = std::strncmp(full, "torch.", 6) == 0 ? full + 6 : full;
+    const Dtypes found = dtype_named(bare);
+    if(!check_dtype(bare, found, rule))
+    {
+        return false;
+    }
+    if(state.dtype_count < State::kDtypeMax)
+    {
+        state.dtypes[state.dtype_count++] = {Ref::to(dtype.get()).release(), found};
+    }
+    return true;
+}
+
+bool ask_contiguous(const State& state, const TensorRule& rule, PyObject* tensor) noexcept
+{
+    bool contiguous = false;
+    return ask_truth(tensor, state.names[kIsContiguous], &contiguous) &&
+           check_contiguous(contiguous, rule);
+}
+
+bool ask_pointer(const State& state, const TensorRule& rule, Tensor* out) noexcept
+{
+    if(!ask_address(out->object, state.names[kDataPtr], &out->data))
+    {
+        return false;
+    }
+    long long elements = 1;
+    if(out->data == nullptr && !ask_number(out->object, state.names[kNumel], &elements))
+    {
+        return false;
+    }
+    out->empty = elements == 0;
+    return check_pointer(*out, rule);
+}
+
+// The way through the Python interface: the same checks in the same order.
+bool read_asked(State& state, const TensorRule& rule, int device, Tensor* out) noexcept
+{
+    return ask_device(state, rule, device, out) && ask_dtype(state, rule, out->object) &&
+           ask_contiguous(state, rule, out->object) && ask_pointer(state, rule, out);
+}
+
+// The fall-back for torch before 2.10, whose tensors have no exchange API: the private function
+// that torch's own generated code asks.
+bool private_stream(State& state, int device, void** stream) noexcept
+{
+    if(state.raw_stream == nullptr)
+    {
+        const Ref module(PyImport_ImportModule("torch._C"));
+        state.raw_stream =
+            module ? PyObject_GetAttrString(module.get(), "_cuda_getCurrentRawStream") : nullptr;
+        if(state.raw_stream == nullptr)
+        {
+            return false;
+        }
+    }
+    const Ref function = Ref::to(state.raw_stream);
+    const Ref index(PyLong_FromLong(device));
+    const Ref value(index ? PyObject_CallFunctionObjArgs(function.get(), index.get(), nullptr)
+                          : nullptr);
+    *stream = value ? PyLong_AsVoidPtr(value.get()) : nullptr;
+    return *stream != nullptr || PyErr_Occurred() == nullptr; // null: the default stream
+}
+
+} // namespace
+
+bool read_tensor(State& state, PyObject* object, const TensorRule& rule, int device,
+                 Tensor* out) noexcept
 {
     if(object == nullptr || object == Py_None)
     {
@@ -251,37 +217,37 @@ bool read_tensor(PyObject* object, const TensorRule& rule, int device, Tensor* o
         }
         return rule.optional;
     }
-    out->object = object;
-    out->known  = read_facts(object, &out->facts);
-    return out->known ? read_known(rule, device, out) : read_asked(object, rule, device, out);
-}
-
-long long size_of(const Tensor& tensor, int dim)
-{
-    const TensorFacts& facts = tensor.facts;
-    const long long size     = dim == 0 ? facts.first : dim == 1 ? facts.second : facts.last;
-    if(tensor.known && size >= 0)
-    {
-        return size;
-    }
-    const Ref index(PyLong_FromLong(dim));
-    const Ref answer(
-        index ? PyObject_CallMethodObjArgs(tensor.object, name_size, index.get(), nullptr)
-              : nullptr);
-    return answer ? PyLong_AsLongLong(answer.get()) : -1;
-}
-
-bool current_stream(int device, void** stream)
-{
-    if(raw_stream == nullptr && !find_raw_stream())
+    const Answer answer = read_facts(state, object, &out->facts);
+    if(answer == Answer::kError)
     {
         return false;
     }
-    const Ref index(PyLong_FromLong(device));
-    const Ref value(index ? PyObject_CallFunctionObjArgs(raw_stream, index.get(), nullptr)
-                          : nullptr);
-    *stream = value ? PyLong_AsVoidPtr(value.get()) : nullptr;
-    return !PyErr_Occurred();
+    out->object = object;
+    out->known  = answer == Answer::kYes;
+    return out->known ? read_known(rule, device, out) : read_asked(state, rule, device, out);
+}
+
+bool size_of(const State& state, const Tensor& tensor, int dim, long long* out) noexcept
+{
+    const TensorFacts& facts = tensor.facts;
+    *out = !tensor.known ? -1 : dim == 0 ? facts.first : dim == 1 ? facts.second : facts.last;
+    if(*out >= 0)
+    {
+        return true;
+    }
+    const Ref index(PyLong_FromLong(dim));
+    const Ref answer(
+        index ? PyObject_CallMethodObjArgs(tensor.object, state.names[kSize], index.get(), nullptr)
+              : nullptr);
+    *out = answer ? PyLong_AsLongLong(answer.get()) : -1;
+    return *out != -1 || PyErr_Occurred() == nullptr;
+}
+
+bool current_stream(State& state, const Tensor& tensor, void** stream) noexcept
+{
+    const Answer answer = tensor.known ? exchange_stream(tensor.facts, stream) : Answer::kNo;
+    return answer == Answer::kYes ||
+           (answer == Answer::kNo && private_stream(state, tensor.device, stream));
 }
 
 } // namespace aiter_prebuilt

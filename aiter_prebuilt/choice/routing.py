@@ -11,6 +11,7 @@ and up), as all recipes have.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Literal
 
@@ -171,6 +172,7 @@ def routes(features: ModuleKey, shape: Shape, tokens: tuple[int, int]) -> Iterat
             yield route(features, shape, padded, rules)
 
 
+@functools.lru_cache(maxsize=4096)
 def heuristic_calls(features: ModuleKey, shape: Shape, tokens: tuple[int, int]) -> tuple[Call, ...]:
     """Return what AITER's heuristic asks of CK2stages for a shape within a range of tokens.
 

@@ -25,8 +25,6 @@ _SUFFIXES = (".cu", ".cuh", ".h", ".py")
 _TUNER = "gemm_moe_tune.py"
 _STUB = r"(?m)^def {}\((?:\n(?![^\s)])|[^\n])*"
 """A function at the left margin, up to the next line that starts there (but for its ``)``)."""
-_ALIASES = {"use_non_temporal_load": "non_temporal_load"}
-"""AITER's stubs and its binding call the 17th parameter differently; both are accepted."""
 
 
 @value_class(frozen=True, kw_only=True)
@@ -77,7 +75,7 @@ def gather(root: Path, meta_dir: str | None) -> AiterFacts:
     return AiterFacts(
         root=str(root),
         csrc=str(meta / "csrc"),
-        version=_version(root / "_version.py"),
+        version=version_of(root),
         signatures=_stubs(root / "ops" / "moe_op.py", problems),
         quant_types=enums.get("QuantType", {}),
         activation_types=enums.get("ActivationType", {}),
@@ -126,7 +124,7 @@ def _parameters(function: ast.FunctionDef) -> tuple[Parameter, ...]:
     pairs += zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
     return tuple(
         Parameter(
-            name=_ALIASES.get(argument.arg, argument.arg),
+            name=argument.arg,
             hint=_hint(argument.annotation),
             default=None if default is None else ast.unparse(default),
         )
@@ -214,7 +212,9 @@ def _meta_folder(root: Path, meta_dir: str | None) -> Path:
     return root.parent
 
 
-def _version(path: Path) -> str | None:
+def version_of(root: Path) -> str | None:
+    """Return the version of the AITER package in the folder ``root``."""
+    path = root / "_version.py"
     try:
         match = re.search(r"__version__\s*=\s*['\"]([^'\"]+)", path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import re
 import sys
 from pathlib import Path
 
 from aiter_prebuilt.host import aiter as contract
-from aiter_prebuilt.host import gpu, hip
+from aiter_prebuilt.host import gpu, hip, torch_build
 from aiter_prebuilt.settings import Settings
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel.manifest import sources_digest
@@ -53,25 +51,9 @@ def gather(
         gpu=gpu.gather(settings.sysfs_root),
         hip=hip.gather(runtime, settings.library_path),
         aiter=installed,
-        torch=torch_version() if harvest else None,
+        torch=torch_build.version() if harvest else None,
         aiter_sources=sources_digest(Path(installed.csrc)) if deep and installed else None,
     )
-
-
-def torch_version() -> str | None:
-    """Return the version of the installed torch from its ``version.py``; it is not imported."""
-    try:
-        spec = importlib.util.find_spec("torch")
-    except (ImportError, ValueError):
-        return None
-    if spec is None or spec.origin is None:
-        return None
-    try:
-        text = (Path(spec.origin).parent / "version.py").read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return None
-    found = re.search(r"__version__\s*=\s*['\"]([^'\"]+)", text)
-    return found[1] if found else None
 
 
 def glibc_version() -> tuple[int, int] | None:

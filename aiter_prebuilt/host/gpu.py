@@ -75,6 +75,45 @@ def _properties(node: Path) -> dict[str, int]:
     return {key: int(value) for key, _, value in pairs if value.strip().isdigit()}
 
 
+def left_visible(
+    targets: tuple[str, ...], asked: Sequence[tuple[str, str]]
+) -> tuple[str, ...] | None:
+    """Return the GPUs that the variables ``asked`` (name and value) leave of the driver's list.
+
+    ROCr's variable picks first, then HIP's picks of the rest (or CUDA's, where HIP's is not set); a
+    number that is no GPU's ends a list.  None where that cannot be told: a UUID, an empty value,
+    GPU_DEVICE_ORDINAL (of which ROCm's documents and its code say different things).
+    """
+    given = dict(asked)
+    own = given.get("HIP_VISIBLE_DEVICES", given.get("CUDA_VISIBLE_DEVICES"))
+    if "GPU_DEVICE_ORDINAL" in given:
+        return None
+    for value in (given.get("ROCR_VISIBLE_DEVICES"), own):
+        picked = targets if value is None else _picked(targets, value)
+        if picked is None:
+            return None
+        targets = picked
+    return targets
+
+
+def _picked(targets: tuple[str, ...], value: str) -> tuple[str, ...] | None:
+    picked: list[str] = []
+    for number in map(_number, value.split(",")):
+        if number is None:
+            return None
+        if not 0 <= number < len(targets):
+            break
+        picked.append(targets[number])
+    return tuple(picked)
+
+
+def _number(word: str) -> int | None:
+    try:
+        return int(word)
+    except ValueError:
+        return None
+
+
 def _from_torch() -> tuple[str, ...]:
     torch: Any = sys.modules.get("torch")
     try:

@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aiter_prebuilt.errors import ElfError
+from aiter_prebuilt.host import torch_build
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel.elf import read_shared_object
 
 _NAME = "libamdhip64"
+_EMULATOR = "rocjitsu"
 _DEFAULT_FOLDERS = (
     "/lib/x86_64-linux-gnu",
     "/usr/lib/x86_64-linux-gnu",
@@ -51,7 +53,7 @@ class HipFacts:
     candidate: HipCopy | None
     """What ``dlopen`` would find by the wanted SONAME where none is mapped."""
     torch_pending: bool
-    """torch is installed and not imported yet: it brings its own copy, so it has to go first."""
+    """A torch for ROCm is installed and not imported yet: it brings its own copy and goes first."""
 
 
 def gather(soname: str, library_path: tuple[str, ...]) -> HipFacts:
@@ -59,6 +61,8 @@ def gather(soname: str, library_path: tuple[str, ...]) -> HipFacts:
     mapped = mapped_copies()
     candidate = None if mapped else find_library(soname, library_path)
     pending = not mapped and "torch" not in sys.modules and is_installed("torch")
+    if pending and torch_build.hip() == "":
+        pending = False  # a build for another GPU maker, or for none
     return HipFacts(mapped=mapped, candidate=candidate, torch_pending=pending)
 
 
@@ -76,6 +80,19 @@ def mapped_copies(maps: Path = Path("/proc/self/maps")) -> tuple[HipCopy, ...]:
         if len(fields) == 6 and _is_runtime(fields[5]):  # noqa: PLR2004  fields of proc(5)
             found.setdefault((fields[3], fields[4]), fields[5].removesuffix(" (deleted)"))
     return tuple(HipCopy(path=path, soname=_soname(path)) for path in found.values())
+
+
+def emulator(maps: Path = Path("/proc/self/maps")) -> str | None:
+    """Return the library that stands for the GPU's driver in this process; None: there is none.
+
+    AMD's simulator (ROCm/rocm-systems, emulation/rocjitsu) interposes on the driver by LD_PRELOAD.
+    """
+    try:
+        text = maps.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    paths = (line.split(None, 5)[-1] for line in text.splitlines())
+    return next((path for path in paths if _EMULATOR in path.rpartition("/")[2]), None)
 
 
 def find_library(soname: str, library_path: tuple[str, ...]) -> HipCopy | None:

@@ -7,6 +7,7 @@ first, so that one look shows everything that is in the way.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from aiter_prebuilt.host.aiter import AiterFacts, Parameter, parse_signature
 from aiter_prebuilt.host.facts import HostFacts
@@ -24,6 +25,8 @@ class Verdict:
 
     reasons: tuple[Reason, ...]
     notes: tuple[Reason, ...]
+    contract: str | None = None
+    """The name of the contract that fits; None where none does, or for a harvested module."""
 
     @property
     def accepted(self) -> bool:
@@ -31,22 +34,26 @@ class Verdict:
         return not self.reasons
 
 
-def match(module: Module, agreed: Contract, host: HostFacts, known: Mapping[str, str]) -> Verdict:
+def match(
+    module: Module, contracts: Mapping[str, Contract], host: HostFacts, known: Mapping[str, str]
+) -> Verdict:
     """Judge ``module`` on ``host``.
 
-    ``agreed`` is what the module assumes of AITER; ``known`` maps fingerprints of AITER's CK2stages
-    sources to the newest release that has them.
+    ``contracts`` are those that the module meets, by name: one of them has to be AITER's.
+    ``known`` maps fingerprints of AITER's CK2stages sources to the newest release that has them.
     """
+    agreed, disagreed = _agree(contracts, host.aiter)
     reasons = [
         *_python(module, host),
         *_glibc(module, host),
         *judge_gpu(module.gfx_targets, host.gpu),
         *judge_hip(module.needed, host.hip),
-        *judge_contract(agreed, host.aiter),
+        *disagreed,
     ]
     if module.harvest is not None:
         return Verdict(reasons=(*reasons, *_harvest(module.harvest, host)), notes=())
-    return Verdict(reasons=tuple(reasons), notes=tuple(_notes(host.aiter, known)))
+    notes = tuple(_notes(host.aiter, known))
+    return Verdict(reasons=tuple(reasons), notes=notes, contract=agreed)
 
 
 def _harvest(bound: Harvest, host: HostFacts) -> Iterator[Reason]:
@@ -144,16 +151,28 @@ def _glibc(module: Module, host: HostFacts) -> Iterator[Reason]:
         yield Reason(code="glibc", message=f"host has {found}, needed {module.glibc_floor}")
 
 
-def judge_contract(agreed: Contract, found: AiterFacts | None) -> Iterator[Reason]:
-    """AITER's stubs and enums have to be those that the modules were made for."""
+def _agree(
+    contracts: Mapping[str, Contract], found: AiterFacts | None
+) -> tuple[str | None, list[Reason]]:
+    """The first contract that is AITER's; where none is, how AITER differs from each."""
     if found is None:
-        yield Reason(code="aiter-missing", message="no aiter package is installed")
-        return
+        return None, [Reason(code="aiter-missing", message="no aiter package is installed")]
     if found.problems:
-        yield Reason(code="aiter-unreadable", message="; ".join(found.problems))
-        return
+        return None, [Reason(code="aiter-unreadable", message="; ".join(found.problems))]
+    every: list[Reason] = []
+    for name, contract in contracts.items():
+        here = list(differences(contract, found))
+        if not here:
+            return name, []
+        suffix = f" (contract {name})" if len(contracts) > 1 else ""
+        every += [Reason(code=r.code, message=r.message + suffix) for r in here]
+    return None, every
+
+
+def differences(agreed: Contract, found: AiterFacts) -> Iterator[Reason]:
+    """How AITER's stubs and enums differ from what a contract says."""
     for name, line in agreed.signatures.items():
-        difference = _difference(line, found.signatures.get(name))
+        difference = _difference(line, agreed.aliases, found.signatures.get(name))
         if difference:
             yield Reason(code="aiter-signature", message=f"{name} of {found.root}: {difference}")
     for label, wanted, values in (
@@ -167,7 +186,7 @@ def judge_contract(agreed: Contract, found: AiterFacts | None) -> Iterator[Reaso
                 yield Reason(code="aiter-enum", message=f"{message}, the module has {value}")
 
 
-def _difference(line: str, found: tuple[Parameter, ...] | None) -> str:
+def _difference(line: str, aliases: Mapping[str, str], found: tuple[Parameter, ...] | None) -> str:
     if found is None:
         return "is not defined"
     try:
@@ -177,7 +196,8 @@ def _difference(line: str, found: tuple[Parameter, ...] | None) -> str:
     if len(wanted) != len(found):
         return f"has {len(found)} parameters, the module {len(wanted)}"
     for position, (mine, theirs) in enumerate(zip(wanted, found, strict=True), start=1):
-        if mine != theirs:
+        names = {aliases.get(parameter.name, parameter.name) for parameter in (mine, theirs)}
+        if len(names) > 1 or replace(theirs, name=mine.name) != mine:
             return f"parameter {position} is {_show(theirs)}, the module has {_show(mine)}"
     return ""
 

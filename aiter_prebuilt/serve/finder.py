@@ -97,7 +97,7 @@ def judge(
             found_here = host.gather(asked, runtime, harvest=key[1])
             hosts[key] = found_here if gpu is None else replace(found_here, gpu=gpu)
         facts = hosts[key]
-        verdict = match(entry.module, entry.contract, facts, known)
+        verdict = match(entry.module, entry.contracts, facts, known)
         found = list(verdict.reasons)
         if entry.module.name in _gone:
             found.append(_gone[entry.module.name])
@@ -110,7 +110,9 @@ def judge(
         if found:
             reasons += found
         else:
-            offers.append(Offer(entry=entry, facts=facts, checked=checked, notes=verdict.notes))
+            agreed = {n: c for n, c in entry.contracts.items() if n == verdict.contract}
+            kept = entry.meeting(agreed)
+            offers.append(Offer(entry=kept, facts=facts, checked=checked, notes=verdict.notes))
     return tuple(offers), reasons
 
 

@@ -1,6 +1,7 @@
-"""Calls that a reduced module does not cover: to the full module, to AITER's build, or an error.
+"""Calls that a served module refuses: to another module, to AITER's build, or back to the module.
 
-The module's C++ side calls a :class:`Guard` only for such a call, so covered calls pay nothing.
+The module's C++ side (``csrc/call.cpp``) calls a :class:`Guard` only for such a call, so covered
+calls pay nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from aiter_prebuilt.errors import UncoveredShapeError
 from aiter_prebuilt.host.aiter import parse_signature
@@ -19,13 +20,24 @@ from aiter_prebuilt.reason import Reason
 from aiter_prebuilt.serve import jit, record, report
 from aiter_prebuilt.serve.offer import Offer, first_that_loads
 from aiter_prebuilt.settings import Settings
+from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel.store import Entry
 
 Call = Callable[..., Any]
+Kind = Literal["instance", "kernel", "tile", "name", "block_m", "arguments"]
+"""What the module refuses a call for: an instance or a kernel that is left out of it; N or K that
+the instance's tile does not divide; a kernelName, or a block_m, that AITER's whole module has not;
+arguments that are not those of the module's features."""
+_LEFT_OUT = ("instance", "kernel")
 
 
 class Guard:
-    """Where the uncovered calls of one served module go; found once, then kept.
+    """Where the refused calls of one served module go; found once, then kept.
+
+    A call for what is left out of the module goes to another module of the installed wheels, then
+    to AITER's own build.  Any other one AITER's whole module would refuse as well, as far as its
+    sources are known (``aiter_known``): it goes back to the module, whose error names the shape and
+    costs no compile.  An AITER that nobody checked may take it, so it goes to that AITER's build.
 
     ``AITER_PREBUILT_UNCOVERED``: ``full`` takes another module of the installed wheels only,
     ``jit`` AITER's own build only, ``auto`` the first and then the second, ``error`` neither.
@@ -33,47 +45,78 @@ class Guard:
     """
 
     def __init__(
-        self, stock_name: str, entry: Entry, rest: Sequence[Offer], asked: Settings
+        self,
+        stock_name: str,
+        entry: Entry,
+        rest: Sequence[Offer],
+        asked: Settings,
+        *,
+        aiter_known: bool,
     ) -> None:
         self._stock_name, self._entry, self._asked = stock_name, entry, asked
+        self._aiter_known = aiter_known
+        (self._contract,) = entry.contracts.values()  # the one that is the installed AITER's
         self._rest = tuple(rest) if asked.uncovered in ("auto", "full") else ()
         builders = ("jit",) if asked.mode == "strict" else ("auto", "jit")
         self._build = asked.uncovered in builders
         self._lock = threading.Lock()
-        self._target: ModuleType | None = None
+        self._targets: dict[bool, ModuleType] = {}
+        """By whether the refused call is one for what is left out."""
         self._seen: set[tuple[str, str]] = set()
 
     def __call__(
-        self, function: str, reason: str, args: tuple[Any, ...], given: Mapping[str, Any] | None
+        self,
+        function: str,
+        kind: Kind,
+        reason: str,
+        args: tuple[Any, ...],
+        given: Mapping[str, Any] | None,
     ) -> Any:  # noqa: ANN401  whatever the other module returns
-        """Pass the call on; raises UncoveredShapeError where nobody can take it."""
-        kwargs = given or {}  # C passes None where a call has no keywords
-        kind = (function, _TOKENS.sub("", reason))  # a server calls with every number of tokens
-        if kind not in self._seen:
-            self._seen.add(kind)
-            shape = self._describe(function, args, kwargs)
-            record.add(
-                self._stock_name,
-                "uncovered",
-                f"{function} is outside the coverage of {self._entry.module.name}: {reason}; "
-                f"called with {shape}",
-            )
-        target = self._find(function, reason, args, kwargs)
-        call: Call = getattr(target, function)
-        return call(*self._positional(function, args, kwargs))
+        """Pass the call on; NotImplemented where the module's own answer is AITER's.
 
-    def _find(
-        self, function: str, reason: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> ModuleType:
+        Raises UncoveredShapeError where nobody can take it.
+        """
+        if kind not in _LEFT_OUT and self._aiter_known:
+            return NotImplemented
+        # C passes None where a call has no keywords.
+        call = _Refused(
+            function=function,
+            kind=kind,
+            reason=reason.removeprefix(f"{function}(): "),
+            args=self._positional(function, args, given or {}),
+        )
+        self._tell(call)
+        target: Call = getattr(self._find(call), function)
+        return target(*call.args)
+
+    def _tell(self, call: _Refused) -> None:
+        """Log what is refused, once a reason: a server calls with every number of tokens."""
+        seen = (call.function, _TOKENS.sub("", call.reason))
+        if seen in self._seen:
+            return
+        self._seen.add(seen)
+        name = self._entry.module.name
+        what = (
+            f"{call.function} is outside the coverage of {name}"
+            if call.kind in _LEFT_OUT
+            else f"{call.function} is handed on, because {name} refuses what {_UNCHECKED}"
+        )
+        message = f"{what}: {call.reason}; called with {self._describe(call)}"
+        record.add(self._stock_name, "uncovered", message)
+
+    def _find(self, call: _Refused) -> ModuleType:
+        left_out = call.kind in _LEFT_OUT
         with self._lock:  # a second thread waits for the build instead of starting another
-            if self._target is None:
+            target = self._targets.get(left_out)
+            if target is None:
                 problems: list[str] = []
-                self._target = self._other_module(problems) or self._built(
-                    function, args, kwargs, problems
-                )
-                if self._target is None:
-                    raise self._error(function, reason, args, kwargs, problems)
-            return self._target
+                # Our other modules refuse what AITER's whole module does.
+                other = self._other_module(problems) if left_out else None
+                target = other or self._built(call, problems)
+                if target is None:
+                    raise self._error(call, problems)
+                self._targets[left_out] = target
+            return target
 
     def _other_module(self, problems: list[str]) -> ModuleType | None:
         def refuse(offer: Offer, reason: Reason) -> None:
@@ -89,21 +132,17 @@ class Guard:
         return served.module
 
     def _next(self, offer: Offer, rest: Sequence[Offer]) -> Guard:
-        return Guard(self._stock_name, offer.entry, rest, self._asked)
+        return Guard(
+            self._stock_name, offer.entry, rest, self._asked, aiter_known=self._aiter_known
+        )
 
-    def _built(
-        self,
-        function: str,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        problems: list[str],
-    ) -> ModuleType | None:
+    def _built(self, call: _Refused, problems: list[str]) -> ModuleType | None:
         if not self._build:
             problems.append(self._forbidden())
             return None
         began = time.perf_counter()
         try:
-            module = jit.build(self._stock_name, function, self._positional(function, args, kwargs))
+            module = jit.build(self._stock_name, call.function, call.args)
         except jit.JitError as error:
             problems.append(str(error))
             return None
@@ -130,7 +169,8 @@ class Guard:
         if not kwargs:
             return args
         values = list(args)
-        left = {_ALIAS.get(name, name): value for name, value in kwargs.items()}
+        aliases = self._contract.aliases
+        left = {aliases.get(name, name): value for name, value in kwargs.items()}
         for parameter in self._parameters(function)[len(args) :]:
             if parameter.name in left:
                 values.append(left.pop(parameter.name))
@@ -143,29 +183,30 @@ class Guard:
         return tuple(values)
 
     def _parameters(self, function: str) -> tuple[Any, ...]:
-        return parse_signature(self._entry.contract.signatures[function])
+        return parse_signature(self._contract.signatures[function])
 
-    def _describe(self, function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-        names = [parameter.name for parameter in self._parameters(function)]
-        pairs = [*zip(names, args, strict=False), *kwargs.items()]
+    def _describe(self, call: _Refused) -> str:
+        names = [parameter.name for parameter in self._parameters(call.function)]
+        pairs = zip(names, call.args, strict=False)
         return ", ".join(f"{name}={_show(value)}" for name, value in pairs if value is not None)
 
-    def _error(
-        self,
-        function: str,
-        reason: str,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        problems: Sequence[str],
-    ) -> UncoveredShapeError:
+    def _error(self, call: _Refused, problems: Sequence[str]) -> UncoveredShapeError:
+        called = f"({self._describe(call)})"
+        if call.kind in _LEFT_OUT:
+            what = f"does not cover this call {called} and no full module is to be had"
+        else:
+            what = f"refuses this call {called}, {_UNCHECKED}, and it is not to be had"
+        found = "; ".join(problems) or "no wheel has one"
+        name = self._entry.module.name
         return UncoveredShapeError(
-            f"{function}: {reason}; the prebuilt module {self._entry.module.name} does not cover "
-            f"this call ({self._describe(function, args, kwargs)}) and no full module is to be "
-            f"had: {'; '.join(problems) or 'no wheel has one'}. {self._advice()}"
+            f"{call.function}: {call.reason}; the prebuilt module {name} {what}: {found}. "
+            f"{self._advice(call.kind)}"
         )
 
-    def _advice(self) -> str:
+    def _advice(self, kind: Kind) -> str:
         let = "AITER_PREBUILT_UNCOVERED=" + ("jit" if self._asked.mode == "strict" else "auto")
+        if kind not in _LEFT_OUT:
+            return f"Install a wheel that knows this AITER, or set {let} to let AITER compile it"
         if self._entry.module.coverage == "sound":
             return (
                 "No wheel has this kernel, because its numbers are wrong; "
@@ -174,9 +215,20 @@ class Guard:
         return f"Install a wheel with full coverage, or set {let} to let AITER compile it"
 
 
+@value_class(frozen=True, kw_only=True)
+class _Refused:
+    """One call that the module refuses."""
+
+    function: str
+    kind: Kind
+    reason: str
+    args: tuple[Any, ...]
+    """By position, trailing defaults left out."""
+
+
+_UNCHECKED = "this AITER's own build may take (its sources were not checked with this wheel)"
 _TOKENS = re.compile(r"\btokens = \d+")
 _LONGEST = 200  # characters of an argument; a kernel's name has up to 130
-_ALIAS = {"use_non_temporal_load": "non_temporal_load"}
 
 
 def _literal(text: str) -> Any:  # noqa: ANN401  a default value

@@ -31,6 +31,10 @@ class JitError(PrebuiltError):
     """AITER could not build or load the full module; the message says at which step."""
 
 
+_loaded: dict[Path, ModuleType] = {}
+"""A file is loaded once, however many prebuilt modules hand calls on to it."""
+
+
 def build(stock_name: str, function: str, args: tuple[Any, ...]) -> ModuleType:
     """Return AITER's full module, built now where its JIT directory does not hold it yet."""
     core, stubs = sys.modules.get("aiter.jit.core"), sys.modules.get("aiter.ops.moe_op")
@@ -45,7 +49,9 @@ def build(stock_name: str, function: str, args: tuple[Any, ...]) -> ModuleType:
         raise JitError(f"AITER's build of {stock_name} failed: {error!r}") from error
     if made["md_name"] != stock_name:
         raise JitError(f"AITER names {made['md_name']} for this call, expected {stock_name}")
-    return _load(stock_name, target)
+    if target not in _loaded:
+        _loaded[target] = _load(stock_name, target)
+    return _loaded[target]
 
 
 def _arguments(

@@ -77,9 +77,20 @@ class PrebuiltLoader:
         return module
 
     def _guard(self, offer: Offer, rest: Sequence[Offer]) -> Callable[..., object]:
-        from aiter_prebuilt.serve.guard import Guard  # most modules are whole and need none
+        """The module's guard, made (and its code imported) at the first call that needs it."""
+        made: list[Callable[..., object]] = []
 
-        return Guard(self._stock_name, offer.entry, rest, self._asked)
+        def guard(*refused: object) -> object:
+            if not made:
+                from aiter_prebuilt.serve.guard import Guard
+
+                known = offer.aiter_known
+                made.append(
+                    Guard(self._stock_name, offer.entry, rest, self._asked, aiter_known=known)
+                )
+            return made[0](*refused)
+
+        return guard
 
     def _log(self, offer: Offer, seconds: float) -> None:
         for note in offer.notes:

@@ -27,6 +27,11 @@ class Offer:
     """None: its bytes are not checked yet."""
     notes: tuple[Reason, ...]
 
+    @property
+    def aiter_known(self) -> bool:
+        """Whether the module was checked with the sources of the AITER at hand."""
+        return all(note.code != "aiter-unknown" for note in self.notes)
+
 
 class RefusedError(Exception):
     """An offer could not be loaded after all."""
@@ -56,9 +61,9 @@ def load(offer: Offer, asked: Settings) -> ModuleType:
 
 
 def _check_guard(offer: Offer, module: ModuleType) -> None:
-    """A reduced module that cannot hand calls on must not stand under AITER's name."""
-    if offer.entry.module.coverage != "full" and not hasattr(module, "_set_uncovered"):
-        message = f"{offer.entry.path} is reduced and has no _set_uncovered"
+    """A module that cannot hand calls on must not stand under AITER's name; AITER's own may."""
+    if offer.entry.module.harvest is None and not hasattr(module, "_set_uncovered"):
+        message = f"{offer.entry.path} cannot hand calls on: it has no _set_uncovered"
         raise RefusedError(Reason(code="load", message=message))
 
 
@@ -97,8 +102,7 @@ def first_that_loads(
 ) -> Served | None:
     """Load the first offer that can be loaded, None where none can; ``refuse`` is told of others.
 
-    A module that holds less than AITER's own gets ``guard(offer, the offers after it)`` for the
-    calls that it does not cover.
+    A module of ours gets ``guard(offer, the offers after it)`` for the calls that it refuses.
     """
     for position, offer in enumerate(offers):
         try:
@@ -106,7 +110,7 @@ def first_that_loads(
         except RefusedError as error:
             refuse(offer, error.reason)
             continue
-        if offer.entry.module.coverage != "full":
+        if offer.entry.module.harvest is None:
             module._set_uncovered(guard(offer, offers[position + 1 :]))
         return Served(offer=offer, module=module)
     return None

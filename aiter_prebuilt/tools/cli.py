@@ -1,4 +1,4 @@
-"""The console script ``aiter-prebuilt``: list, verify, doctor, explain and seed."""
+"""The console script ``aiter-prebuilt``: list, verify, doctor, explain, seed and selftest."""
 
 from __future__ import annotations
 
@@ -15,14 +15,22 @@ from aiter_prebuilt import settings, target
 from aiter_prebuilt.call import ModuleKey
 from aiter_prebuilt.choice import explain
 from aiter_prebuilt.errors import PrebuiltError
-from aiter_prebuilt.tools import doctor, installed, provenance, seed, show, wheelcheck
+from aiter_prebuilt.tools import (
+    doctor,
+    installed,
+    provenance,
+    seed,
+    selftest,
+    show,
+    wheelcheck,
+)
 from aiter_prebuilt.wheel import store
 from aiter_prebuilt.wheel.manifest import Deployment
 
 JSON_SCHEMA = 3
 """Raised by one whenever a reader of the old JSON output would misread the new one."""
 
-OK, FOUND, USAGE, FAILED = 0, 1, 2, 3
+OK, FOUND, USAGE, FAILED, WRONG = 0, 1, 2, 3, 5
 """Exit codes; ``docs/exit-codes.md`` says what each means for each command."""
 
 _DEFAULTS = {"topk": 8, "experts": 384}
@@ -64,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         ("doctor", _doctor, "say what would be served on this host, and why not", _doctor_options),
         ("explain", _explain, "say which kernel a call takes", _explain_options),
         ("seed", _seed, "place full modules in a JIT directory", _seed_options),
+        ("selftest", _selftest, "run every kernel on this GPU and judge it", selftest.options),
     ):
         command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         command.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -86,7 +95,7 @@ def _verify_options(command: argparse.ArgumentParser) -> None:
 
 
 def _doctor_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--pid", type=int, help="show the HIP runtimes of this running process")
+    command.add_argument("--pid", type=int, help="look at this running process")
     text = "judge an image that is built without a GPU: take the wheel's GPU for there"
     command.add_argument("--image", action="store_true", help=text)
 
@@ -272,6 +281,15 @@ def _seed(parsed: argparse.Namespace) -> int:
     else:
         print(show.steps(steps, wish))
     return FOUND if any(step.action in ("fail", "keep") for step in steps) else OK
+
+
+def _selftest(parsed: argparse.Namespace) -> int:
+    report = selftest.test(selftest.wish_of(parsed), settings.read(), _version())
+    if parsed.json:
+        _print_json(parsed, **report.to_json())
+    else:
+        print(selftest.text(report))
+    return WRONG if "wrong" in report.verdicts else OK if report.proven else FOUND
 
 
 def _print_json(parsed: argparse.Namespace, **fields: Any) -> None:  # noqa: ANN401  JSON values

@@ -107,8 +107,8 @@ def _locked(wish: Wish, *, create: bool) -> Iterator[Path]:
 def _seed_one(wish: Wish, folder: Path, entry: store.Entry) -> Step:
     module = entry.module
     name = f"{module.stock_name}.so"
-    if module.coverage != "full":
-        detail = f"{module.name} is reduced; only full modules may stand in a JIT directory"
+    if module.name != module.stock_name:
+        detail = f"{module.name} does not bear AITER's name, as a file in a JIT directory has to"
         return Step(file=name, action="skip", detail=detail)
     if (folder / "build" / f"lock_{module.stock_name}").exists():
         return Step(file=name, action="keep", detail="AITER is building it (its lock is there)")

@@ -10,11 +10,13 @@ from aiter_prebuilt.choice import explain
 from aiter_prebuilt.choice.dispatch import short_name
 from aiter_prebuilt.host.gpu import counted
 from aiter_prebuilt.tools import doctor as examination
-from aiter_prebuilt.tools import installed, seed, wheelcheck
+from aiter_prebuilt.tools import installed, running, seed, wheelcheck
 from aiter_prebuilt.tools import provenance as provenance_facts
 from aiter_prebuilt.tools.tables import size, table
 from aiter_prebuilt.wheel import store
 
+_OF_COMPILING = ("-", "attribute ", "feature ")
+"""How an entry of ``left_out`` begins that is no kernel: flags, and parts of the compiler's IR."""
 STRICT = (
     "an error where a CK2stages module, or a call of one, would be compiled; AITER's other modules "
     "(CK-Tile, FlyDSL, attention, ...) are not covered: AITER compiles them as before"
@@ -68,17 +70,21 @@ def provenance(entry: provenance_facts.Provenance) -> str:
     """Return the text of ``verify --provenance`` for one wheel."""
     record = entry.record
     state = " with uncommitted changes" if record.source_dirty else ""
-    flags = [left for left in record.left_out if left.what.startswith("-")]
+    compiling = [left for left in record.left_out if left.what.startswith(_OF_COMPILING)]
     rows = [
         ("version", entry.version),
         ("source", f"{record.source_commit}{state}"),
         ("compiler", f"{record.compiler} ({record.toolchain})"),
+        ("code generator", record.code_generator or "the compiler's own"),
         ("composable kernel", record.ck_version),
         ("HIP headers", record.hip_version),
         ("target", record.gfx_target),
         ("device flags", " ".join(record.device_flags)),
-        *(("flag left out", f"{left.what}: {left.reason}") for left in flags),
-        ("kernels left out", f"{len(record.left_out) - len(flags)}, each with its rule in --json"),
+        *(("left out", f"{left.what}: {left.reason}") for left in compiling),
+        (
+            "kernels left out",
+            f"{len(record.left_out) - len(compiling)}, each with its rule in --json",
+        ),
         ("packages", f"{len(record.packages)}, named in the SBOM with their hashes"),
         ("container", record.container or "none"),
         *((f"recipe {name}", digest) for name, digest in sorted(record.recipes.items())),
@@ -126,6 +132,7 @@ def _host_rows(report: examination.Report) -> list[tuple[str, str]]:
     rows = [
         ("Python", f"{host.implementation} {'.'.join(map(str, host.python))}, glibc {glibc}"),
         ("GPU", f"{counted(host.gpu.targets) or 'none'} (source: {host.gpu.source})"),
+        *([("visible devices", report.visible)] if report.visible else []),
         ("torch", report.torch or "not installed"),
         (
             "AITER",
@@ -147,7 +154,20 @@ def _host_rows(report: examination.Report) -> list[tuple[str, str]]:
     rows.append(("settings", f"AITER_PREBUILT={asked['mode']}, uncovered={asked['uncovered']}"))
     if asked["mode"] == "strict":
         rows.append(("strict", STRICT))
-    return rows
+    return [*rows, *_process_rows(report.running)]
+
+
+def _process_rows(found: running.Running | None) -> list[tuple[str, str]]:
+    if found is None:
+        return []
+    version = found.aiter_version or "unknown version"
+    rows = [("its AITER", f"{version} at {found.aiter}" if found.aiter else "not known")]
+    rows += [("its variable", f"{name}={value}") for name, value in found.variables.items()]
+    rows += [("it was served", path) for path in found.served]
+    rows += [("AITER's own in it", path) for path in found.own]
+    if not found.served:
+        rows.append(("it was served", "nothing (yet): it has mapped no file of the wheel"))
+    return [("process", str(found.pid)), *rows]
 
 
 def _future_runtime(report: examination.Report) -> str:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from aiter_prebuilt.call import ModuleKey, Shape, Stage, Tail
 from aiter_prebuilt.values import value_class
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised by one whenever a reader of the old schema would misread the new one."""
 
 MANIFEST_NAME = "manifest.json"
@@ -145,6 +145,8 @@ class Module:
     """CPU seconds that AITER's own TUs of this module took where they were measured."""
     harvest: Harvest | None = None
     """None for a module of this project's own."""
+    contracts: tuple[str, ...] = ()
+    """The manifest's contracts that its code meets, one at least; a harvested module has none."""
 
     @property
     def built(self) -> tuple[Instance, ...]:
@@ -180,6 +182,8 @@ class BuildRecord:
     """Recipe name -> sha256 of its normalised content."""
     container: str | None = None
     """``name@sha256:...`` of the container that it was built in, if any."""
+    code_generator: str | None = None
+    """What made kernels of ``compiler``'s IR; None where the compiler did it all itself."""
 
 
 @value_class(frozen=True, kw_only=True)
@@ -196,12 +200,21 @@ class Deployment:
 
 @value_class(frozen=True, kw_only=True)
 class Contract:
-    """What the modules assume of AITER."""
+    """What a module assumes of AITER, and AITER of it: one generation of releases has one."""
 
     signatures: Mapping[str, str]
     """Function name -> first docstring line."""
     quant_types: Mapping[str, int]
     activation_types: Mapping[str, int]
+    aliases: Mapping[str, str]
+    """Another name of a parameter -> its name in the signatures; AITER uses both."""
+    ending: str = ""
+    """What AITER ends a module's name with where it is not split-K."""
+
+    def name_of(self, module: Module) -> str:
+        """Return the name under which AITER asks for ``module``."""
+        split = module.features is not None and module.features.splitk
+        return module.stock_name if split else module.stock_name + self.ending
 
 
 @value_class(frozen=True, kw_only=True)
@@ -211,7 +224,8 @@ class Manifest:
     schema: int
     version: str
     build: BuildRecord
-    contract: Contract
+    contracts: Mapping[str, Contract]
+    """By the first release of a generation."""
     modules: tuple[Module, ...]
     deployments: tuple[Deployment, ...] = ()
 
@@ -248,10 +262,14 @@ def parse(text: str) -> Manifest:
         raise ManifestError(f"manifest is not JSON: {error}") from error
     found = raw.get("schema") if isinstance(raw, dict) else None
     if found != SCHEMA_VERSION:
-        raise ManifestError(f"manifest schema is {found!r}, this version reads {SCHEMA_VERSION}")
+        raise ManifestError(
+            f"manifest schema is {found!r}, this version reads {SCHEMA_VERSION}: the modules and "
+            "the package are of different releases"
+        )
     manifest: Manifest = _build(Manifest, raw, "manifest")
     for position, module in enumerate(manifest.modules):
         _check_module(module, f"manifest.modules[{position}]")
+        _check_contracts(module, manifest, f"manifest.modules[{position}]")
     for label in ("name", "file", "key"):
         _check_unique(label, [getattr(module, label) for module in manifest.modules])
     return manifest
@@ -271,10 +289,19 @@ def _check_module(module: Module, where: str) -> None:
             raise ManifestError(f"{where}.{label} is {name!r}, expected a module name")
     if module.size < 0:
         raise ManifestError(f"{where}.size is {module.size}, expected a number of bytes")
-    if (module.coverage == "full") != (module.name == module.stock_name):
+    if module.name == module.stock_name and module.coverage != "full":
         raise ManifestError(
             f"{where}.coverage is {module.coverage} with name {module.name!r} for "
             f"{module.stock_name!r}; only a full module bears AITER's name"
+        )
+
+
+def _check_contracts(module: Module, manifest: Manifest, where: str) -> None:
+    unknown = sorted(set(module.contracts) - set(manifest.contracts))
+    if unknown or (module.harvest is None) != bool(module.contracts):
+        raise ManifestError(
+            f"{where}.contracts is {list(module.contracts)}, expected "
+            + ("none" if module.harvest is not None else f"some of {sorted(manifest.contracts)}")
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from aiter_prebuilt.reason import Reason
@@ -28,7 +30,8 @@ class Entry:
 
     folder: Path
     module: Module
-    contract: Contract
+    contracts: Mapping[str, Contract]
+    """Those that the module meets, by name."""
     version: str
     """Of the wheel."""
 
@@ -36,6 +39,10 @@ class Entry:
     def path(self) -> Path:
         """The module's file."""
         return self.folder / self.module.file
+
+    def meeting(self, contracts: Mapping[str, Contract]) -> Entry:
+        """Return the same module with these of its contracts alone."""
+        return replace(self, contracts=contracts)
 
 
 @value_class(frozen=True, kw_only=True)
@@ -96,7 +103,7 @@ def entries(shelves: tuple[Shelf, ...]) -> tuple[Entry, ...]:
         Entry(
             folder=shelf.folder,
             module=module,
-            contract=shelf.manifest.contract,
+            contracts={name: shelf.manifest.contracts[name] for name in module.contracts},
             version=shelf.manifest.version,
         )
         for shelf in shelves
@@ -110,6 +117,17 @@ def candidates(shelves: tuple[Shelf, ...], stock_name: str) -> tuple[Entry, ...]
 
     Reduced ones go first: they are smaller, and what they do not cover goes on to the next.
     """
-    plain = stock_name.removesuffix("_")  # v0.1.10 to v0.1.12 join the name of empty parts, too
-    found = [entry for entry in entries(shelves) if entry.module.stock_name == plain]
+    found = [kept for entry in entries(shelves) if (kept := _asked_for(entry, stock_name))]
     return tuple(sorted(found, key=lambda entry: COVERAGES.index(entry.module.coverage)))
+
+
+def _asked_for(entry: Entry, stock_name: str) -> Entry | None:
+    """The entry with those contracts alone by which AITER has this name for it."""
+    if entry.module.harvest is not None:
+        return entry if entry.module.stock_name == stock_name else None
+    contracts = {
+        name: contract
+        for name, contract in entry.contracts.items()
+        if contract.name_of(entry.module) == stock_name
+    }
+    return entry.meeting(contracts) if contracts else None

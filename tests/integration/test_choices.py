@@ -42,14 +42,14 @@ STUB = """
 #include "binding.hpp"
 #include "dispatch.hpp"
 {launchers}
-namespace aiter_prebuilt {{ PyObject* init_module() {{ return nullptr; }} }}
+namespace aiter_prebuilt {{ PyObject* init_module() noexcept {{ return nullptr; }} }}
 extern "C" __attribute__((visibility("default"))) const char*
 chosen(int stage, const char* name, int block_m, int inter_dim, int* unknown)
 {{
     const aiter_prebuilt::Choice choice =
         aiter_prebuilt::choose(aiter_prebuilt::kModule, stage, name, block_m, inter_dim);
     *unknown = choice.name_unknown;
-    return choice.instance == nullptr ? nullptr : choice.instance->name;
+    return choice.instance == nullptr ? nullptr : choice.instance->name.data();
 }}
 """
 LAUNCHER = (

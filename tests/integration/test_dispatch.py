@@ -14,7 +14,7 @@ from aiter_prebuilt.call import Call as Asked
 from aiter_prebuilt.call import Shape
 from aiter_prebuilt.choice.dispatch import built_kernel, choose, variant_of
 from aiter_prebuilt.wheel.manifest import Instance
-from prebuild.pipeline.manifest import SIGNATURES
+from prebuild.core.contracts import load_contracts
 from prebuild.recording import Call, Recorder
 from prebuild.recording.recorder import LaunchRecord, Recorded
 from tests.integration.calls import MODEL_DIM, SORTED, TOP_K, stage1, stage2, tensor
@@ -74,8 +74,10 @@ def check_launch(launch: LaunchRecord, instance: Instance, *, n: int, k: int, ro
 
 
 def test_signatures_are_the_contracts(record: Any) -> None:
+    agreed = load_contracts()[0]
     docs = record([]).docs
-    assert {name: text.splitlines()[0] for name, text in docs.items()} == SIGNATURES
+    lines = {name: text.splitlines()[0] for name, text in docs.items()}
+    assert lines == agreed.contract.signatures
 
 
 @pytest.mark.parametrize("stage", [1, 2])
@@ -209,8 +211,8 @@ def test_no_token_is_no_launch_and_no_error(record: Any) -> None:
 def test_calls_outside_the_coverage_are_handed_on(record: Any, call: Call, what: str) -> None:
     recorded = record([call])
     if what:
-        name, reason, positional, keywords = recorded.results[0]["returned"]
-        assert (name, positional, keywords) == (call.function, 18, [])
+        name, kind, reason, positional, keywords = recorded.results[0]["returned"]
+        assert (name, kind, positional, keywords) == (call.function, "kernel", 18, [])
         assert what in reason
         assert recorded.launches == ()
     else:

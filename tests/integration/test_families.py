@@ -260,7 +260,10 @@ INTER_DIMS = (128, 192, 256, 384, 512, 1024)
 
 
 def outcome(module: Inspected, stage: Any, call: tuple[int, int, str]) -> tuple[str, str]:
-    """What the planner's choice says of a call: (what happens, which kernel or why)."""
+    """What the planner's choice says of a call: ("launched", kernel), or what it is refused for.
+
+    The second of a refusal is what the module raises, or "" where the heuristic decides.
+    """
     (block_m, inter_dim, name), planned = call, module.planned
     (deployment,) = RECIPES[planned.recipes[0]].deployments(planned.features)
     asked = AitersCall(
@@ -272,17 +275,19 @@ def outcome(module: Inspected, stage: Any, call: tuple[int, int, str]) -> tuple[
         kernel_name=name,
     )
     choice = choose([instance.facts for instance in planned.instances], asked)
+    if choice.name_unknown:
+        return "name", ""
     if choice.instance is None:
-        return "raised", "ValueError"
+        return "block_m", "ValueError"
     (chosen,) = [each for each in planned.instances if each.facts == choice.instance]
     if not chosen.built:
-        return "handed on", "has no instance for"
+        return "instance", "RuntimeError"
     if choice.refusal is not None:
-        return "raised", "RuntimeError"
+        return "tile", "RuntimeError"
     for kernel in chosen.kernels:
         if (kernel.main_loop, kernel.tail) == choice.variant:
             return "launched", module.kernels[kernel.id].symbol
-    return "handed on", "has no kernel for"
+    return "kernel", "RuntimeError"
 
 
 @pytest.mark.parametrize("stage", [1, 2])
@@ -301,29 +306,35 @@ def test_the_grid_of_calls_goes_where_the_planner_says(
         Call(
             function=f"ck_moe_stage{stage}",
             args=tuple(arguments(item, stage, inter_dim=dim, block_m=block_m, kernel=kernel)),
-            uncovered=True,
+            uncovered=uncovered,
         )
         for block_m, dim, kernel in grid
+        for uncovered in (True, False)
     ]
     recorded = recorder.record(
         module.planned.name, module.linked.path, calls, log=tmp_path / "launches"
     )
     launched = iter(recorded.launches)
     seen = set()
-    for call, result in zip(grid, recorded.results, strict=True):
+    results = zip(recorded.results[::2], recorded.results[1::2], strict=True)
+    for call, (guarded, alone) in zip(grid, results, strict=True):
         what, which = outcome(module, stage, call)
         seen.add(what)
-        if what == "raised":
-            assert result["raised"] == which, call
-            continue
-        warned = any("no_such_kernel" in text for text in result["warnings"])
-        assert warned == (call[2] == "no_such_kernel"), call
         if what == "launched":
-            assert (result["returned"], next(launched).symbol) == (None, which), call
+            assert [next(launched).symbol for _ in (guarded, alone)] == [which, which], call
+            continue
+        assert guarded["returned"][:2] == [f"ck_moe_stage{stage}", what], call
+        if which:
+            assert alone["raised"] == which, call
+            continue
+        by_heuristic, symbol = outcome(module, stage, (*call[:2], ""))
+        if by_heuristic == "launched":
+            assert next(launched).symbol == symbol, call
+            assert "no_such_kernel" in alone["warnings"][0], call
         else:
-            assert which in result["returned"][1], call
+            assert alone["raised"] == symbol, call
     assert next(launched, None) is None
-    assert seen >= {"launched", "handed on", "raised"}
+    assert seen >= {"launched", "instance", "block_m", "tile", "name"}
 
 
 @pytest.mark.parametrize("name", RECIPES)

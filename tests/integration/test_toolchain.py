@@ -14,7 +14,7 @@ from elftools.elf.elffile import ELFFile
 from prebuild.core import proc
 from prebuild.core.errors import ToolchainError
 from prebuild.core.settings import Settings, ToolchainChoice
-from prebuild.toolchain import Toolchain, install, load
+from prebuild.toolchain import Toolchain, install, load, rocm
 from prebuild.toolchain.selfcheck import check, compile_kernel, link_module
 
 pytestmark = pytest.mark.toolchain
@@ -154,18 +154,15 @@ def test_compiler_runs_without_help_from_the_environment(debian: Toolchain) -> N
     assert done.stdout.splitlines()[0] == debian.compiler_version
 
 
-def test_rocm_route_with_a_tree_of_rocms_layout(debian: Toolchain, tmp_path: Path) -> None:
-    """The layout is ROCm's, the parts are Debian's; the shell script stands for its host side."""
-    root = tmp_path / "rocm"
+def rocm_tree(debian: Toolchain, root: Path, links: dict[str, Path]) -> Path:
+    """A ROCm's layout with Debian's parts; the shell script stands for its clang's host side."""
     usr = debian.root / "usr"
-    links = {
+    common = {
         "include/hip": usr / "include" / "hip",
-        "include/ck": debian.ck_include / "ck",
         "share/hip": usr / "share" / "hip",
-        "amdgcn/bitcode": usr / "lib/llvm-22/lib/clang/22/amdgcn/bitcode",
         "lib/libamdhip64.so": debian.root / "hip" / "lib" / "libamdhip64.so",
     }
-    for name, target in links.items():
+    for name, target in {**common, **links}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).symlink_to(target)
     script = root / "llvm" / "bin" / "clang++"
@@ -176,6 +173,19 @@ def test_rocm_route_with_a_tree_of_rocms_layout(debian: Toolchain, tmp_path: Pat
         f'#!/bin/sh\nexec "{debian.clangxx}" --sysroot="{sysroot}" --gcc-install-dir="{gcc}" "$@"\n'
     )
     script.chmod(0o755)
+    return root
+
+
+def bitcode(debian: Toolchain) -> Path:
+    return debian.root / "usr/lib/llvm-22/lib/clang/22/amdgcn/bitcode"
+
+
+def test_rocm_route_with_a_tree_of_rocms_layout(debian: Toolchain, tmp_path: Path) -> None:
+    root = rocm_tree(
+        debian,
+        tmp_path / "rocm",
+        {"include/ck": debian.ck_include / "ck", "amdgcn/bitcode": bitcode(debian)},
+    )
     found = load(Settings(cache_dir=tmp_path, rocm_path=root, toolchain=ToolchainChoice.AUTO))
     assert found.kind == "rocm"
     assert found.hip_version == debian.hip_version
@@ -186,3 +196,39 @@ def test_rocm_route_with_a_tree_of_rocms_layout(debian: Toolchain, tmp_path: Pat
     with pytest.raises(ToolchainError) as caught:
         load(forced)
     assert len(caught.value.problems) == 2
+
+
+def test_a_rocm_that_came_by_pip_is_a_toolchain(
+    debian: Toolchain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AMD's wheels: the compiler below lib/, its bitcode inside of it, no composable kernel."""
+    site = tmp_path / "site-packages"
+    root = site / "_rocm_sdk_devel"
+    (root / "lib" / "llvm").mkdir(parents=True)
+    (root / "llvm").symlink_to(Path("lib", "llvm"))
+    rocm_tree(debian, root, {"lib/llvm/amdgcn/bitcode": bitcode(debian)})
+    module = site / "rocm_sdk"
+    module.mkdir()
+    (module / "__init__.py").touch()
+    (module / "__main__.py").write_text(
+        f"import sys\nassert sys.argv[1:] == ['path', '--root'], sys.argv\nprint({str(root)!r})\n"
+    )
+    checkout = tmp_path / "3rdparty" / "composable_kernel"
+    shutil.copytree(debian.ck_include / "ck", checkout / "include" / "ck")
+    helper = tmp_path / "3rdparty" / "ck_helper" / "ck"
+    helper.mkdir(parents=True)
+    (checkout / "include" / "ck" / "config.h").rename(helper / "config.h")
+    monkeypatch.setattr(rocm, "DEFAULT", tmp_path / "no-rocm-of-the-machine")
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    rocm._of_pip.cache_clear()
+    try:
+        alone = Settings(cache_dir=tmp_path, toolchain=ToolchainChoice.ROCM)
+        with pytest.raises(ToolchainError, match="PREBUILD_CK_INCLUDE"):
+            load(alone)
+        found = load(Settings(cache_dir=tmp_path, ck_include=checkout / "include"))
+    finally:
+        rocm._of_pip.cache_clear()
+    assert (found.kind, found.root) == ("rocm", root)
+    assert str(tmp_path) not in found.identity
+    check(found)

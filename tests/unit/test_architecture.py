@@ -11,12 +11,13 @@ ROOT = Path(__file__).parents[2]
 RUNTIME = ROOT / "aiter_prebuilt"
 BUILD = ROOT / "packaging" / "prebuild"
 
-RUNTIME_ROOMS = ("wheel", "host", "choice", "serve", "tools")
+RUNTIME_ROOMS = ("wheel", "host", "choice", "serve", "selftest", "tools")
 """A room imports itself, the modules at the top, and rooms to its left."""
 FOUNDATIONS = ("core", "recipe", "families", "toolchain", "gfx950", "recording")
 STAGES = ("plan", "generate", "compile", "link", "inspect", "verify", "wheel")
 COMPOSERS = ("report", "tuned", "harvest", "pipeline", "aiter", "repro", "bench", "release", "cli")
 SHARED_LEAVES = (
+    "errors",
     "target",
     "kinds",
     "call",
@@ -25,6 +26,7 @@ SHARED_LEAVES = (
     "host.match",
     "host.parts",
     "wheel.manifest",
+    "wheel.bundle",
     "choice.dispatch",
     "choice.heuristic",
     "choice.routing",
@@ -139,6 +141,7 @@ def test_the_environment_is_read_in_few_places() -> None:
             readers.append(name(path))
     assert readers == [
         "aiter_prebuilt/settings.py",
+        "packaging/prebuild/compile/device.py",
         "packaging/prebuild/compile/measure.py",
         "packaging/prebuild/core/proc.py",
         "packaging/prebuild/core/settings.py",
@@ -147,7 +150,7 @@ def test_the_environment_is_read_in_few_places() -> None:
 
 def test_one_door_for_subprocesses() -> None:
     users = [name(path) for path in sources(BUILD) if "subprocess" in tops(path)]
-    # measure.py is a program of its own, which ninja starts around each compile.
+    # measure.py and device.py are programs of their own, which ninja starts.
     assert users == ["packaging/prebuild/core/proc.py"]
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 from aiter_prebuilt.call import STAGES, ModuleKey
 from aiter_prebuilt.generations import Book, Generation, Known, Release, identify
-from aiter_prebuilt.host.match import judge_contract
+from aiter_prebuilt.host.aiter import AiterFacts
+from aiter_prebuilt.host.match import differences
 from prebuild.aiter.repository import Tagged
 from prebuild.aiter.tree import AiterError, Tree
+from prebuild.core.contracts import load_contracts
 from prebuild.core.model import Family
 from prebuild.families import load_families
-from prebuild.pipeline.manifest import contract
 from prebuild.plan import rules
 
 
@@ -43,7 +44,7 @@ class Verdict:
 def judge(tree: Tree, book: Book) -> Verdict:
     """Return whose rules a tree has, whether its kernels are known, and what it would be served."""
     known = identify(tree.parts, book)
-    problems = tuple(reason.message for reason in judge_contract(contract(), tree.facts))
+    problems = tree.facts.problems or _disagreed(tree.facts)
     kinds = tuple(_kinds())
     return Verdict(
         tree=tree,
@@ -56,6 +57,15 @@ def judge(tree: Tree, book: Book) -> Verdict:
         ),
         example=kinds[0][0],
     )
+
+
+def _disagreed(facts: AiterFacts) -> tuple[str, ...]:
+    """Where the stubs and enums are those of no contract, the differences from the nearest one."""
+    every = [
+        tuple(reason.message for reason in differences(generation.contract, facts))
+        for generation in load_contracts()
+    ]
+    return min(every, key=len)
 
 
 def is_known(found: Tagged, book: Book) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
+from prebuild.compile.commands import device_compiler
 from prebuild.compile.flags import Flags
 from prebuild.core import identity
 from prebuild.core.errors import PrebuildError
@@ -85,7 +86,7 @@ def command(
         part for path in (torch.include if torch else ()) for part in ("-isystem", str(path))
     ]
     return [
-        str(toolchain.clangxx),
+        *(device_compiler(toolchain) if device_only else [str(toolchain.clangxx)]),
         *toolchain.hip_flags,
         *("-x", "hip", *only),
         *flags.device,

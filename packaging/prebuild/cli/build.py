@@ -17,6 +17,7 @@ from prebuild.core.settings import Settings
 from prebuild.pipeline import build as pipeline
 from prebuild.pipeline.elsewhere import elsewhere
 from prebuild.plan.make import make_plan
+from prebuild.toolchain import ck_abilities
 
 WorkDir = Annotated[Path | None, typer.Option("--work", help="Build folder (default: build/).")]
 
@@ -34,7 +35,7 @@ def build(
     ] = None,
 ) -> None:
     """Compile, link and inspect the modules of recipes."""
-    made = make_plan(chosen_recipes(recipes, tp, block_m, coverage))
+    made = make_plan(chosen_recipes(recipes, tp, block_m, coverage), ck_abilities(Settings.here()))
     prepared, settings = _prepared(made, work)
     if cache is not None:
         prepared, settings = elsewhere(prepared, settings, cache.absolute())
@@ -59,7 +60,7 @@ def shard_command(
 ) -> None:
     """Compile one part of a plan's units into the object cache (a CI matrix joins them)."""
     index, count = _part(part)
-    made = make_plan(chosen_recipes(recipes, tp, block_m, coverage))
+    made = make_plan(chosen_recipes(recipes, tp, block_m, coverage), ck_abilities(Settings.here()))
     prepared, settings = _prepared(made, work)
     units = shard(prepared.units, prepared.book, count)[index]
     for unit in units:

@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from prebuild.core.project import Project
+from prebuild.core.settings import Settings
 from prebuild.plan.make import make_plan
 from prebuild.plan.show import plan_as_json, plan_as_text
 from prebuild.recipe.recipes import Coverage, Recipe, json_schema
+from prebuild.toolchain import ck_abilities
 from prebuild.wheel.config import configured_recipes, parse_config
 
 RecipeNames = Annotated[list[str], typer.Argument(help="Names or files; all recipes if none.")]
@@ -34,7 +36,7 @@ def plan(
     explain: Annotated[bool, typer.Option(help="Say why each thing is in or out.")] = False,
 ) -> None:
     """Print modules, instances and kernels; nothing is built."""
-    made = make_plan(chosen_recipes(recipes, tp, block_m, coverage))
+    made = make_plan(chosen_recipes(recipes, tp, block_m, coverage), ck_abilities(Settings.here()))
     if as_json:
         typer.echo(json.dumps(plan_as_json(made), indent=1))
     else:
@@ -53,7 +55,7 @@ def generate(
     from prebuild.generate.sources import generate as generate_sources
 
     project = Project.here()
-    made = make_plan(chosen_recipes(recipes, tp, block_m, coverage))
+    made = make_plan(chosen_recipes(recipes, tp, block_m, coverage), ck_abilities(Settings.here()))
     sources = generate_sources(made, project.templates)
     written = fileset.write(sources, out)
     typer.echo(f"{len(sources)} files below {out} ({len(written)} written, the rest unchanged)")

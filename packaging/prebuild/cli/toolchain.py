@@ -129,6 +129,7 @@ def describe(toolchain: Toolchain) -> dict[str, Any]:
         "root": str(toolchain.root),
         "identity": toolchain.identity,
         "compiler_version": toolchain.compiler_version,
+        "code_generator": toolchain.codegen.version if toolchain.codegen else None,
         "hip_version": toolchain.hip_version,
         "ck_version": toolchain.ck_version,
         "clangxx": str(toolchain.clangxx),

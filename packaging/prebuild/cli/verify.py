@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from prebuild.core.settings import Settings
-from prebuild.pipeline.kernels import run
+from prebuild.pipeline.kernels import mnemonics, run
 
 SCHEMA_VERSION = 1
 
@@ -26,9 +26,15 @@ def verify_kernels(
     ] = Path("verify-failures"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Run what the cache knows, too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
+    only_list: Annotated[
+        bool, typer.Option("--mnemonics", help="Run nothing: print which instructions occur.")
+    ] = False,
 ) -> None:
     """Run the machine code of every kernel on a CPU and compare with an exact reference."""
     settings = Settings.here()
+    if only_list:
+        typer.echo(mnemonics(path, settings=settings, objdump=objdump), nl=False)
+        return
     verdicts = run(
         path,
         settings=settings,

@@ -45,7 +45,8 @@ def wheel(
         known = ", ".join(path.stem for path in find_recipes([], project.recipes))
         message = "name recipes, or --all for all of them (make: RECIPE=NAME, or make wheels):"
         raise NothingChosenError(message, [f"the recipes are {known}"])
-    make_plan(chosen_recipes(recipes, tp, block_m, coverage))  # every problem before any work
+    # Every problem before any work; what the composable kernel can is not known yet.
+    make_plan(chosen_recipes(recipes, tp, block_m, coverage))
     settings = _settings(recipes, tp, block_m, coverage, launcher, verify)
     parse_config(settings)
     toolchain.install()

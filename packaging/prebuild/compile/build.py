@@ -18,6 +18,7 @@ from pathlib import Path
 import ninja
 from ninja.ninja_syntax import Writer, escape
 
+from prebuild.compile.commands import device_compiler
 from prebuild.compile.compiler_cache import Launcher, find_launcher
 from prebuild.compile.costs import Cost, CostBook, longest_first
 from prebuild.compile.memory import available_bytes, job_count
@@ -111,6 +112,8 @@ def command(
     """Return the whole command of a unit's edge."""
     variables = {**COMPILER_ENV, **toolchain.env, **(launcher.env if launcher else {})}
     compiler = [*compiler_command(unit, toolchain), "-o", str(unit.object)]
+    if unit.kind == "kernel" and toolchain.codegen is not None:
+        launcher = None  # it knows compilers only
     return [
         *("env", *(("-C", str(launcher.folder)) if launcher else ())),
         *(f"{name}={value}" for name, value in variables.items()),
@@ -123,8 +126,9 @@ def compiler_command(unit: Unit, toolchain: Toolchain) -> list[str]:
     """Return the compiler's own command, without output file and wrappers."""
     found = toolchain.hip_flags if unit.kind != "host" else toolchain.host_flags
     python = [part for path in toolchain.python_include for part in ("-isystem", str(path))]
+    kernel = unit.kind == "kernel"
     return [
-        str(toolchain.clangxx),
+        *(device_compiler(toolchain) if kernel else [str(toolchain.clangxx)]),
         *found,
         *unit.flags,
         *(f"-I{path}" for path in unit.include),

@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 
 from aiter_prebuilt import target
 from aiter_prebuilt.wheel.manifest import LeftOut
-from prebuild.core import proc
-from prebuild.core.errors import CommandError
+from prebuild.compile.commands import device_compiler, kernel_identity, who_compiles
+from prebuild.core import identity, proc
+from prebuild.core.errors import CommandError, ToolchainError
 from prebuild.toolchain import Toolchain
 
 
@@ -33,7 +34,9 @@ def resolve_flags(toolchain: Toolchain, cache_dir: Path) -> Flags:
     The probe's outcome is kept in ``cache_dir`` under the toolchain's identity.
     """
     table = tomllib.loads(files(__package__).joinpath("flags.toml").read_text())
-    record = cache_dir / "probes" / f"{toolchain.identity[:16]}.json"
+    codegen = kernel_identity(toolchain)
+    suffix = f"-{identity.short_hash(codegen)}" if codegen else ""
+    record = cache_dir / "probes" / f"{toolchain.identity[:16]}{suffix}.json"
     rejected = _read(record, table["probed"])
     if rejected is None:
         rejected = _probe_all(toolchain, table["probed"])
@@ -62,6 +65,8 @@ def _read(record: Path, probed: list[list[str]]) -> dict[str, str] | None:
 
 def _probe_all(toolchain: Toolchain, probed: list[list[str]]) -> dict[str, str]:
     """All at once first: one run where nothing is unknown."""
+    if broken := _probe(toolchain, []):
+        raise ToolchainError("the compiler cannot compile an empty kernel:", [broken])
     if _probe(toolchain, [flag for group in probed for flag in group]) is None:
         return {}
     reasons = {" ".join(group): _probe(toolchain, group) for group in probed}
@@ -74,11 +79,12 @@ def _probe(toolchain: Toolchain, group: list[str]) -> str | None:
         source = Path(scratch) / "probe.cu"
         source.write_text('extern "C" __attribute__((global)) void probe() {}\n')
         command: list[str | Path] = [
-            toolchain.clangxx,
+            *device_compiler(toolchain),
             *toolchain.hip_flags,
-            *("-x", "hip", "--cuda-device-only", "-nogpuinc", "-Werror"),
+            *("-x", "hip", "--cuda-device-only", "--no-gpu-bundle-output", "-nogpuinc"),
             *(
                 target.load().offload_arch,
+                "-Werror",
                 "-O1",
                 *group,
                 "-c",
@@ -91,5 +97,5 @@ def _probe(toolchain: Toolchain, group: list[str]) -> str | None:
             proc.run(command)
         except CommandError as error:
             lines = [line for line in error.output.splitlines() if line.strip()]
-            return f"{toolchain.compiler_version}: {lines[0] if lines else 'rejected'}"
+            return f"{who_compiles(toolchain)}: {lines[0] if lines else 'rejected'}"
     return None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from aiter_prebuilt import target
+from prebuild.compile.commands import kernel_identity
 from prebuild.compile.flags import Flags
 from prebuild.core import identity
 from prebuild.core.model import Plan, PlannedInstance, PlannedModule
@@ -23,14 +24,6 @@ from prebuild.toolchain import Toolchain
 
 Kind = Literal["kernel", "launcher", "host"]
 _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
-BINDING_SOURCES = (
-    "arguments.cpp",
-    "binding.cpp",
-    "dispatch.cpp",
-    "exchange.cpp",
-    "registrar.cpp",
-    "tensor.cpp",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +77,9 @@ class _Maker:
             "toolchain": self.toolchain.identity,
             "sources": closure(source, include),
         }
+        codegen = kernel_identity(self.toolchain) if kind == "kernel" else None
+        if codegen is not None:
+            content["codegen"] = codegen
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         suffix = "co" if kind == "kernel" else "o"
         return Unit(
@@ -116,7 +112,7 @@ def plan_units(
     maker = _Maker(
         csrc=csrc, generated=generated, objects=objects, toolchain=toolchain, flags=flags
     )
-    binding = tuple(maker.make("host", csrc / name, ()) for name in BINDING_SOURCES)
+    binding = tuple(maker.make("host", source, ()) for source in sorted(csrc.glob("*.cpp")))
     return tuple(_module_units(maker, module, binding) for module in plan.modules)
 
 

@@ -53,15 +53,25 @@ def launch_symbol(instance: str) -> str:
     return f"aiter_prebuilt_launch_{short_hash(instance)}"
 
 
-def module_key(stock_name: str, kernels: Iterable[str], *, coverage: Coverage) -> str:
-    """Return the sha256 that tells modules apart: same key, same kernels under the same name."""
+def module_key(
+    stock_name: str, kernels: Iterable[str], *, coverage: Coverage, contract: str = ""
+) -> str:
+    """Return the sha256 that tells modules apart: same key, same kernels under the same name.
+
+    ``contract`` names the one whose callers a second module with these kernels is for.
+    """
     content = {"stock": stock_name, "full": coverage == "full", "kernels": sorted(kernels)}
+    content |= {"contract": contract} if contract else {}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def module_name(stock_name: str, key: str, *, coverage: Coverage) -> str:
-    """Return a module's own name; one that holds less than AITER's carries its key in it."""
-    return stock_name if coverage == "full" else f"{stock_name}__{coverage}_{key[:8]}"
+def module_name(stock_name: str, key: str, *, coverage: Coverage, contract: str = "") -> str:
+    """Return a module's own name: AITER's for a full one, else one that carries its key.
+
+    Of two full modules for different contracts the second one carries its key, too.
+    """
+    own = coverage == "full" and not contract
+    return stock_name if own else f"{stock_name}__{coverage}_{key[:8]}"
 
 
 def short_hash(text: str) -> str:

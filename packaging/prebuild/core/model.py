@@ -8,6 +8,7 @@ from typing import Literal
 
 from aiter_prebuilt.call import ModuleKey, Stage, Tail, Variant
 from aiter_prebuilt.wheel.manifest import Coverage, Instance, Reach
+from prebuild.core.contracts import Generation
 
 OnDone = Callable[[int, int, str], None]
 """Told of each finished step of long work: (finished, total, what it was)."""
@@ -63,6 +64,8 @@ class Unavailable:
     feature: str
     """Name of a field of ``ModuleKey``."""
     value: str | bool
+    unless: str
+    """The ability that a newer one has (:func:`prebuild.toolchain.ck.abilities`)."""
     rule: str
     reason: str
 
@@ -170,6 +173,8 @@ class PlannedModule:
     family: Family
     instances: tuple[PlannedInstance, ...]
     recipes: tuple[str, ...]
+    contracts: tuple[Generation, ...]
+    """Those that its code meets; it is generated from the first."""
 
     @property
     def built(self) -> tuple[PlannedInstance, ...]:

@@ -4,9 +4,12 @@
 ``PREBUILD_CACHE_DIR``    where the toolchain and the object cache live
                           (default ``$XDG_CACHE_HOME/aiter-prebuilt``, ``~/.cache/aiter-prebuilt``)
 ``PREBUILD_TOOLCHAIN``    ``auto`` (default), ``rocm`` or ``debian``
+``PREBUILD_CODEGEN``      ``clang`` (default): passes and code generation are the compiler's own;
+                          ``amd``: those of AMD's LLVM of a ROCm release, behind Debian's clang
 ``PREBUILD_DEBIAN_MIRROR``  Debian mirrors, separated by blanks, tried in turn
                           (default: those of the machine's own apt configuration)
-``ROCM_PATH``             the ROCm installation to look at (default ``/opt/rocm``)
+``ROCM_PATH``             the ROCm installation to look at (default: ``/opt/rocm``, else one that
+                          pip put into the build's own Python environment)
 ``PREBUILD_CK_INCLUDE``   the ``include`` folder of a composable kernel checkout, to use instead of
                           the toolchain's own headers
 ``PREBUILD_CONTAINER``    ``name@sha256:...`` of the container that the build runs in; goes into the
@@ -33,6 +36,19 @@ class ToolchainChoice(StrEnum):
     DEBIAN = "debian"
 
 
+class CodegenChoice(StrEnum):
+    """Whose passes and code generator make the kernels: the compiler's own, or AMD's LLVM."""
+
+    CLANG = "clang"
+    AMD = "amd"
+
+
+_CHOICES: Mapping[str, type[StrEnum]] = {
+    "PREBUILD_TOOLCHAIN": ToolchainChoice,
+    "PREBUILD_CODEGEN": CodegenChoice,
+}
+
+
 class SettingsError(ProblemsError):
     """An environment variable holds a value that means nothing."""
 
@@ -45,8 +61,9 @@ class Settings:
 
     cache_dir: Path
     toolchain: ToolchainChoice = ToolchainChoice.AUTO
+    codegen: CodegenChoice = CodegenChoice.CLANG
     debian_mirrors: tuple[str, ...] = ()
-    rocm_path: Path = Path("/opt/rocm")
+    rocm_path: Path | None = None
     ck_include: Path | None = None
     container: str | None = None
 
@@ -61,11 +78,11 @@ class Settings:
 
         Raises :class:`SettingsError` with every wrong variable.
         """
-        problems: list[str] = []
-        choice = environ.get("PREBUILD_TOOLCHAIN") or ToolchainChoice.AUTO.value
-        allowed = [member.value for member in ToolchainChoice]
-        if choice not in allowed:
-            problems.append(f"PREBUILD_TOOLCHAIN is {choice!r}; allowed: {', '.join(allowed)}")
+        problems = [
+            f"{variable} is {environ[variable]!r}; allowed: {', '.join(choices)}"
+            for variable, choices in _CHOICES.items()
+            if environ.get(variable) and environ[variable] not in list(choices)
+        ]
         mirrors = tuple((environ.get("PREBUILD_DEBIAN_MIRROR") or "").split())
         problems += [
             f"PREBUILD_DEBIAN_MIRROR holds {mirror!r}; expected is a URI (https://...)"
@@ -76,9 +93,10 @@ class Settings:
             raise SettingsError("the environment holds values that mean nothing:", problems)
         return cls(
             cache_dir=_cache_dir(environ),
-            toolchain=ToolchainChoice(choice),
+            toolchain=ToolchainChoice(environ.get("PREBUILD_TOOLCHAIN") or ToolchainChoice.AUTO),
+            codegen=CodegenChoice(environ.get("PREBUILD_CODEGEN") or CodegenChoice.CLANG),
             debian_mirrors=tuple(mirror.rstrip("/") for mirror in mirrors),
-            rocm_path=Path(environ.get("ROCM_PATH") or "/opt/rocm").absolute(),
+            rocm_path=_optional_path(environ.get("ROCM_PATH")),
             ck_include=_optional_path(environ.get("PREBUILD_CK_INCLUDE")),
             container=environ.get("PREBUILD_CONTAINER") or None,
         )

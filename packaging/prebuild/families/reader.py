@@ -70,6 +70,7 @@ class _K(_Strict):
 class _Unavailable(_Strict):
     feature: Literal["c_dtype", "quant", "activation", "preshuffle", "splitk"]
     value: str | bool
+    unless: str
     rule: str
     reason: str
 

@@ -10,14 +10,15 @@ Layout of a module's folder::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from aiter_prebuilt.kinds import ACTIVATIONS, QUANTISATIONS, dtypes
+from aiter_prebuilt.kinds import ACTIVATIONS, dtypes
 from prebuild.core import identity
+from prebuild.core.contracts import Generation
 from prebuild.core.model import Plan, PlannedInstance, PlannedKernel, PlannedModule
 
 
@@ -57,16 +58,29 @@ def _render(env: Environment, template: str, context: Mapping[str, Any]) -> str:
 
 
 def _module_context(module: PlannedModule) -> dict[str, Any]:
-    features = module.features
+    features, contract = module.features, module.contracts[0]
     return {
         "module": module,
         "features": features,
         "launch": {i.name: identity.launch_symbol(i.name) for i in module.built},
-        "torch_dtypes": {each.name: "|".join(each.accepted) for each in dtypes().values()},
-        "quant": QUANTISATIONS[features.quant].number,
-        "activation": ACTIVATIONS[features.activation].number,
+        "contract": contract,
+        "dtypes": {each.name: _dtype_set(each.accepted) for each in dtypes().values()},
+        "quants": _quants(features.quant, contract),
+        "activation": contract.activations[features.activation],
         "scales": features.quant != "no",
     }
+
+
+def _dtype_set(names: Sequence[str]) -> str:
+    """A set of dtypes as csrc/dtype.hpp has them."""
+    return " | ".join(f"dtype::{name}" for name in names)
+
+
+def _quants(quant: str, contract: Generation) -> list[int]:
+    """The QuantTypes that AITER takes a module for: per_128x128 has the module of per_1x128."""
+    shared = ("per_1x128", "per_128x128")
+    names = shared if quant in shared else (quant,)
+    return [contract.quants[name] for name in names]
 
 
 def _instance_context(instance: PlannedInstance) -> dict[str, Any]:

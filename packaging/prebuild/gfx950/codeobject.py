@@ -51,6 +51,10 @@ class Descriptor:
     preload_length: int
     """Kernarg dwords that the dispatch writes into user SGPRs."""
     preload_offset: int
+    rounding: int = 0
+    """FLOAT_ROUND_MODE of f32 and of f16, f64, two bits each: 0 is nearest even."""
+    dx10_clamp: bool = True
+    ieee: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +132,9 @@ def _descriptor(name: str, address: int, size: int, segments: tuple[Segment, ...
         accum_offset=((rsrc3 & 0x3F) + 1) * 4,
         denormals_f32=(rsrc1 >> 16) & 3,
         denormals_f16_f64=(rsrc1 >> 18) & 3,
+        rounding=(rsrc1 >> 12) & 15,
+        dx10_clamp=bool(rsrc1 >> 21 & 1),
+        ieee=bool(rsrc1 >> 23 & 1),
         user_sgprs=(rsrc2 >> 1) & 0x1F,
         properties=properties,
         workgroup_ids=(bool(rsrc2 >> 7 & 1), bool(rsrc2 >> 8 & 1), bool(rsrc2 >> 9 & 1)),

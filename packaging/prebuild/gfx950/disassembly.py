@@ -17,6 +17,7 @@ _LINE = re.compile(r"^\t(?P<text>\S.*?)\s*// (?P<address>[0-9A-F]+): (?P<code>[0
 _SYMBOL = re.compile(r"^(?P<address>[0-9a-f]+) <(?P<name>.*)>:$")
 _REGISTER = re.compile(r"^(?P<file>[vas])(?:(?P<one>\d+)|\[(?P<low>\d+):(?P<high>\d+)\])$")
 _MODIFIER = re.compile(r"^(?P<key>[a-z_0-9]+)(?::(?P<value>.+))?$")
+_FORM = re.compile(r"_(e32|e64|sdwa|dpp)$")
 
 SPECIAL = {
     "flat_scratch_lo": (102, 1),
@@ -57,6 +58,10 @@ class Instruction:
     """One decoded instruction."""
 
     mnemonic: str
+    """As the assembler writes it: ``name``, and ``form`` where the instruction has several."""
+    name: str
+    form: str
+    """Encoding suffix: e32, e64, sdwa, dpp, or empty."""
     operands: tuple[Operand, ...]
     modifiers: Mapping[str, str]
     """Key -> value, the value empty for a flag such as ``lds`` or ``clamp``."""
@@ -111,8 +116,11 @@ def parse_line(text: str, address: int = 0, code: list[str] | None = None) -> In
         operands.append(parse_operand(words[0]))
         modifiers.update(_modifier(word) for word in words[1:])
     words32 = tuple(int(word, 16) for word in code or [])
+    form = _FORM.search(mnemonic)
     return Instruction(
         mnemonic=mnemonic,
+        name=mnemonic[: form.start()] if form else mnemonic,
+        form=form[1] if form else "",
         operands=tuple(operands),
         modifiers=modifiers,
         address=address,

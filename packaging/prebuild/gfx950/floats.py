@@ -21,13 +21,19 @@ def flush(data: F32) -> F32:
 
 
 def fma32(left: F32, right: F32, addend: F32) -> F32:
-    """Return ``left * right + addend`` rounded once.
+    """Return ``left * right + addend`` rounded once."""
+    return fma64(left, right, addend).astype(np.float32)
+
+
+def fma64(left: F32, right: F32, addend: F32) -> F64:
+    """Return ``left * right + addend`` so that rounding it to float32 rounds once.
 
     The product of two floats is exact in float64.  The sum is rounded to odd there (Boldo and
-    Melquiond), so that the second rounding, to float32, is as if the first had not been.
+    Melquiond), so that the second rounding, to float32, is as if the first had not been; a power
+    of two may come in between.
     """
     product: F64 = np.asarray(left).astype(np.float64) * np.asarray(right).astype(np.float64)
-    return round_odd_sum(product, np.asarray(addend).astype(np.float64)).astype(np.float32)
+    return round_odd_sum(product, np.asarray(addend).astype(np.float64))
 
 
 def round_odd_sum(left: F64, right: F64) -> F64:

@@ -137,7 +137,7 @@ class Machine:
     def _start(self, group: Group, number: int, lds: Lds, lanes: int) -> Wave:
         descriptor = self.program.descriptor
         wave = Wave(number, self.memory, lds, descriptor.scratch_bytes)
-        wave.denorm32, wave.denorm16 = descriptor.denormals_f32, descriptor.denormals_f16_f64
+        wave.denorm32 = descriptor.denormals_f32
         wave.set_exec(ALL >> (WAVE - lanes))
         wave.code_base = self.base
         wave.index_of = dict(self.program.index_of)

@@ -62,8 +62,7 @@ class Wave:
         self.scc, self.scc_undefined = 0, True
         self.scratch: U32 = np.full((-(-scratch_bytes // 4), WAVE), 0xA5A5A5A5, np.uint32)
         self.scratch_undefined: list[int] = [ALL_BYTES] * len(self.scratch)
-        self.denorm32, self.denorm16 = 0, 3
-        self.round_mode = 0
+        self.denorm32 = 0
         self.vm: deque[Flight] = deque()
         self.lgkm: deque[Flight] = deque()
         self.vm_pending: dict[int, int] = {}

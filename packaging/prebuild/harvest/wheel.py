@@ -16,7 +16,6 @@ from aiter_prebuilt.wheel.manifest import (
     MANIFEST_NAME,
     SCHEMA_VERSION,
     BuildRecord,
-    Contract,
     Manifest,
     dump,
 )
@@ -77,7 +76,7 @@ def _manifest(modules: Sequence[Harvested], version: str) -> Manifest:
         version=version,
         build=record,
         # The modules are bound to AITER's very sources, which say more than signatures.
-        contract=Contract(signatures={}, quant_types={}, activation_types={}),
+        contracts={},
         modules=tuple(module.module for module in modules),
     )
 

@@ -10,6 +10,9 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 from elftools.elf.sections import SymbolTableSection
 
+from aiter_prebuilt.errors import BinaryError
+from aiter_prebuilt.wheel.bundle import named_targets
+
 
 @dataclass(frozen=True, kw_only=True)
 class ElfFacts:
@@ -73,14 +76,8 @@ def _texts(tags: list[DynamicTag], kind: str) -> tuple[str, ...]:
 
 
 def _targets(fatbin: bytes) -> tuple[str, ...]:
-    marker = b"amdgcn-amd-amdhsa--"
-    found = set()
-    at = fatbin.find(marker)
-    while at >= 0:
-        start = at + len(marker)
-        end = start
-        while end < len(fatbin) and chr(fatbin[end]).isalnum():
-            end += 1
-        found.add(fatbin[start:end].decode())
-        at = fatbin.find(marker, end)
-    return tuple(sorted(found))
+    """What any bundle has code for; nothing where that cannot be read."""
+    try:
+        return tuple(sorted(named_targets(fatbin)))
+    except BinaryError:
+        return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Required, TypedDict, Unpack
@@ -11,10 +12,20 @@ from prebuild.core.settings import Settings
 from prebuild.recording import Recorder, build_runtime
 from prebuild.toolchain import load as load_toolchain
 from prebuild.verify import report
-from prebuild.verify.errors import VerificationError
+from prebuild.verify.census import as_toml, census
+from prebuild.verify.errors import UnknownKernelError, VerificationError
 from prebuild.verify.source import collect, opened
 from prebuild.verify.verdict import Verdict
 from prebuild.verify.verify import verify
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """What came of the kernels of a file."""
+
+    verdicts: tuple[Verdict, ...]
+    unknown: tuple[str, ...]
+    """Symbols of kernels that were not run: no problem is known for them."""
 
 
 class Options(TypedDict, total=False):
@@ -28,14 +39,14 @@ class Options(TypedDict, total=False):
 
 
 def run(path: Path, *, failures: Path | None = None, **options: Unpack[Options]) -> list[Verdict]:
-    """Verify the kernels below ``path`` and stop where one is wrong.
+    """Verify the kernels below ``path`` and stop where one is wrong or could not be run.
 
-    Raises :class:`VerificationError` with every kernel that is wrong, after a file for each has
-    been written to ``failures``.
+    Raises :class:`VerificationError` with every such kernel, after a file for each that is wrong
+    has been written to ``failures``.
     """
-    verdicts = examine(path, **options)
-    _raise_if_wrong(verdicts, failures or Path("verify-failures"))
-    return verdicts
+    examined = examine(path, **options)
+    _raise_if_wrong(examined, failures or Path("verify-failures"))
+    return list(examined.verdicts)
 
 
 def examine(
@@ -46,8 +57,8 @@ def examine(
     jobs: int | None = None,
     only: str = "",
     fresh: bool = False,
-) -> list[Verdict]:
-    """Run the kernels below ``path`` whose name holds ``only``, print and return the verdicts.
+) -> Examined:
+    """Run the kernels below ``path`` whose name holds ``only``; print and return what came of it.
 
     With ``objdump`` given no toolchain is needed, and launches are derived, not recorded.
     """
@@ -74,21 +85,30 @@ def examine(
         f" {figures.instructions:,} instructions of {figures.opcodes} kinds,"
         f" {figures.elements:,} elements, largest error {figures.max_error:.3f} of its bound"
     )
-    if found.unknown:
+    # A symbol without facts has no name of ours: ``only`` is looked for in the symbol.
+    unknown = tuple(symbol for symbol in found.unknown if only in symbol)
+    if unknown:
         console.err.print(
-            f"[yellow]{len(found.unknown)} kernels were not run: no problem is known for them[/]"
+            f"[red]{len(unknown)} kernels were not run: no problem is known for them[/]"
         )
-    return verdicts
+    return Examined(verdicts=tuple(verdicts), unknown=unknown)
 
 
-def _raise_if_wrong(verdicts: list[Verdict], directory: Path) -> None:
-    written = report.write_failures(verdicts, directory)
-    if written:
-        wrong = [verdict for verdict in verdicts if not verdict.ok]
-        raise VerificationError(
-            "kernels whose numbers are wrong:",
-            [
-                f"{verdict.kernel}: {verdict.failure.splitlines()[0]} ({path})"
-                for verdict, path in zip(wrong, written, strict=True)
-            ],
-        )
+def mnemonics(path: Path, *, settings: Settings, objdump: Path | None = None) -> str:
+    """Return which instructions occur in the kernels below ``path``, as TOML; nothing is run."""
+    tool = objdump or load_toolchain(settings).tool("llvm-objdump")
+    with opened(path) as place:
+        subjects = collect(place).subjects
+        return as_toml(census(subjects, tool), len(subjects))
+
+
+def _raise_if_wrong(examined: Examined, directory: Path) -> None:
+    written = report.write_failures(examined.verdicts, directory)
+    wrong = [verdict for verdict in examined.verdicts if not verdict.ok]
+    problems = [
+        f"{verdict.kernel}: {verdict.failure.splitlines()[0]} ({path})"
+        for verdict, path in zip(wrong, written, strict=True)
+    ]
+    problems += [str(UnknownKernelError(symbol)) for symbol in examined.unknown]
+    if problems:
+        raise VerificationError("kernels that are wrong or could not be run:", problems)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aiter_prebuilt import target
-from aiter_prebuilt.kinds import ACTIVATIONS, QUANTISATIONS
 from aiter_prebuilt.wheel.manifest import (
     SCHEMA_VERSION,
     BuildRecord,
-    Contract,
     Instance,
     Kernel,
     LeftOut,
@@ -25,28 +23,10 @@ from prebuild.inspect.elf import ElfFacts
 from prebuild.link import LinkedModule
 from prebuild.recipe.recipes import Recipe
 from prebuild.toolchain import Toolchain
+from prebuild.toolchain.model import CodeGenerator
 
 CPYTHON_FLOOR = "3.10"
-"""Of Py_LIMITED_API in csrc/tensor.hpp."""
-
-_HEAD = (
-    "{first}: torch.Tensor, w1: torch.Tensor, w2: torch.Tensor, sorted_token_ids: torch.Tensor, "
-    "sorted_expert_ids: torch.Tensor, num_valid_ids: torch.Tensor, out: torch.Tensor, topk: int, "
-    "kernelName: Optional[str] = None, w{stage}_scale: Optional[torch.Tensor] = None, "
-    "a{stage}_scale: Optional[torch.Tensor] = None, block_m: Optional[int] = 32, "
-    "sorted_weights: Optional[torch.Tensor] = None, quant_type: int = 0, activation: int = 0, "
-    "splitk: {splitk} = 1, use_non_temporal_load: bool = False, dst_type: Optional[str] = None, "
-    "is_shuffled: bool = True"
-)
-SIGNATURES = {
-    "ck_moe_stage1": "ck_moe_stage1("
-    + _HEAD.format(first="hidden_states", stage=1, splitk="Optional[int]")
-    + ") -> None",
-    "ck_moe_stage2": "ck_moe_stage2("
-    + _HEAD.format(first="inter_states", stage=2, splitk="int")
-    + ") -> None",
-}
-"""The first docstring lines of csrc/binding.cpp; a test compares the two."""
+"""Of Py_LIMITED_API in csrc/python.hpp; a test compares the two."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +56,11 @@ def make_manifest(
         schema=SCHEMA_VERSION,
         version=version,
         build=_build_record(plan, toolchain, flags, source, container),
-        contract=contract(),
+        contracts={
+            generation.name: generation.contract
+            for module in modules
+            for generation in module.planned.contracts
+        },
         modules=tuple(_module(module) for module in modules),
         deployments=tuple(
             deployment
@@ -84,15 +68,6 @@ def make_manifest(
             for features in recipe.features()
             for deployment in recipe.deployments(features)
         ),
-    )
-
-
-def contract() -> Contract:
-    """Return what every module assumes of AITER."""
-    return Contract(
-        signatures=SIGNATURES,
-        quant_types={each.aiter: each.number for each in QUANTISATIONS.values()},
-        activation_types={each.aiter: each.number for each in ACTIVATIONS.values()},
     )
 
 
@@ -107,13 +82,23 @@ def _build_record(
         ck_version=toolchain.ck_version,
         gfx_target=target.load().gfx,
         device_flags=flags.device,
-        left_out=(*flags.left_out, *left_out),
+        left_out=(*flags.left_out, *_dropped(toolchain.codegen), *left_out),
         packages=tuple(f"{package.name}={package.version}" for package in toolchain.packages),
         source_commit=source.commit,
         source_dirty=source.dirty,
         recipes=plan.recipes,
         container=container,
+        code_generator=toolchain.codegen.version if toolchain.codegen else None,
     )
+
+
+def _dropped(codegen: CodeGenerator | None) -> Iterator[LeftOut]:
+    """What of clang's IR the code generator does not get to see, wherever it stands."""
+    if codegen is not None:
+        kinds = (("attribute", codegen.dropped_attributes), ("feature", codegen.dropped_features))
+        for kind, dropped in kinds:
+            for name, reason in sorted(dropped.items()):
+                yield LeftOut(what=f"{kind} {name}", reason=reason)
 
 
 def _module(module: Inspected) -> Module:
@@ -133,6 +118,7 @@ def _module(module: Inspected) -> Module:
         needed=elf.needed,
         recipes=planned.recipes,
         instances=tuple(_instance(instance, module.kernels) for instance in planned.instances),
+        contracts=tuple(generation.name for generation in planned.contracts),
     )
 
 

@@ -15,7 +15,7 @@ from prebuild.pipeline import build as pipeline
 from prebuild.pipeline.kernels import examine, run
 from prebuild.pipeline.manifest import make_manifest
 from prebuild.plan.make import make_plan
-from prebuild.toolchain import Toolchain
+from prebuild.toolchain import Toolchain, ck_abilities
 from prebuild.verify.verdict import into_manifest
 from prebuild.wheel.config import WheelConfig, configured_recipes
 from prebuild.wheel.judges import audit_abi3, check_files, check_size, repair
@@ -42,7 +42,7 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
     """Build what ``config`` asks for and lay it out below ``build/stage``."""
     project, settings = Project.here(), Settings.here()
     recipes = configured_recipes(config, project)
-    plan = make_plan(recipes)
+    plan = make_plan(recipes, ck_abilities(settings))
     prepared = pipeline.prepare(plan, project=project, settings=settings, work=project.build)
     with console.progress("compiling") as on_done:
         built = pipeline.build(
@@ -95,10 +95,13 @@ def verify_staged(
 ) -> Manifest:
     """Run every kernel of the staged modules; returns the manifest with the verdicts in it.
 
-    Raises ``VerificationError`` where a kernel is wrong and ``stop`` is set.
+    Raises ``VerificationError`` where a kernel is wrong or could not be run and ``stop`` is set.
     """
-    run_all = run if stop else examine
-    return into_manifest(manifest, run_all(staged.directory / "modules", settings=settings))
+    modules = staged.directory / "modules"
+    verdicts = (
+        run(modules, settings=settings) if stop else examine(modules, settings=settings).verdicts
+    )
+    return into_manifest(manifest, verdicts)
 
 
 def finish_wheel(packed: Path, directory: Path, prepared: PreparedWheel) -> Path:

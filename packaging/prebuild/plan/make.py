@@ -15,6 +15,7 @@ from aiter_prebuilt.call import STAGES, Call, ModuleKey, Stage, Variant
 from aiter_prebuilt.choice.dispatch import Choice, choose
 from aiter_prebuilt.wheel.manifest import Coverage, Deployment, Instance
 from prebuild.core import identity
+from prebuild.core.contracts import Generation, load_contracts
 from prebuild.core.errors import ProblemsError
 from prebuild.core.model import (
     Exclusion,
@@ -65,8 +66,14 @@ class _ModuleNeeds:
     """Name -> (deployment, problem) that AITER's heuristic brings to it and CK's tiles refuse."""
 
 
-def make_plan(recipes: Sequence[Recipe]) -> Plan:
-    """Return the plan for these recipes.
+def make_plan(
+    recipes: Sequence[Recipe],
+    ck: frozenset[str] = frozenset(),
+    contracts: Sequence[Generation] | None = None,
+) -> Plan:
+    """Return the plan for these recipes; ``ck`` is what the composable kernel at hand can.
+
+    It is for callers of all ``contracts`` (None: all there are).
 
     What AITER has and the composable kernel at hand has not becomes an exclusion, and so does a
     module of which no call takes a kernel.
@@ -84,7 +91,7 @@ def make_plan(recipes: Sequence[Recipe]) -> Plan:
             if table is None:
                 problems.append(_no_family(recipe, features))
                 continue
-            missing = rules.unavailable(table.family, features, features.stock_name)
+            missing = rules.unavailable(table.family, features, features.stock_name, ck)
             if missing:
                 unavailable[features] = missing
                 continue
@@ -94,7 +101,12 @@ def make_plan(recipes: Sequence[Recipe]) -> Plan:
             problems += _collect(recipe, features, module)
     if problems:
         raise PlanError("no plan can be made:", problems)
-    every = tuple(_module(features, needs) for features, needs in modules.items())
+    bindings = _bindings(load_contracts() if contracts is None else contracts)
+    every = tuple(
+        _module(features, needs, agreed, first=agreed is bindings[0])
+        for features, needs in modules.items()
+        for agreed in bindings
+    )
     planned = tuple(module for module in every if module.built)
     empty = [rules.no_kernel(module.stock_name) for module in every if not module.built]
     if empty and not planned:
@@ -193,9 +205,26 @@ def _note(deployment: Deployment, taken: Sequence[_Taken], module: _ModuleNeeds)
             module.refused[name].append((text, refusal.text))
             refused.append(refusal.text)
         elif variant is not None:
-            module.needs[name] += [_Need(variant=variant, why=f"{text}: {w}") for w in each.whys]
+            module.needs[name] += [
+                _Need(variant=needed, why=f"{text}: {why}")
+                for needed in _variants(deployment, each.instance, variant, module.table)
+                for why in each.whys
+            ]
     usable = any(each.choice.variant is not None for each in taken)
     return problems if usable else problems + refused
+
+
+def _variants(
+    deployment: Deployment, instance: Instance, chosen: Variant, table: Table
+) -> tuple[Variant, ...]:
+    """The kernels of a taken instance that are needed: all where K is split.
+
+    A part of K decides then, and how many parts there are depends on tokens, compute units and
+    AITER_KSPLIT.
+    """
+    if deployment.features.splitk and instance.stage == 1:
+        return table.family.variants(table.facts(instance).tile)
+    return (chosen,)
 
 
 def _is_named(table: Table, instance: Instance, named: NamedKernel) -> bool:
@@ -211,14 +240,29 @@ def _unknown_names(recipe: Recipe, table: Table) -> list[str]:
     ]
 
 
-def _module(features: ModuleKey, needs: _ModuleNeeds) -> PlannedModule:
+def _bindings(contracts: Sequence[Generation]) -> list[tuple[Generation, ...]]:
+    """Contracts that the same code meets, together: each group gets modules of its own."""
+    groups: list[list[Generation]] = []
+    for contract in contracts:
+        same = next((group for group in groups if group[0].same_binding(contract)), None)
+        if same is None:
+            groups.append([contract])
+        else:
+            same.append(contract)
+    return [tuple(group) for group in groups]
+
+
+def _module(
+    features: ModuleKey, needs: _ModuleNeeds, contracts: tuple[Generation, ...], *, first: bool
+) -> PlannedModule:
     instances = tuple(_instance(features, needs, facts) for facts in needs.table.instances)
     stock = features.stock_name
     kernels = [kernel.id for instance in instances for kernel in instance.kernels]
     coverage = _coverage(needs)
-    key = identity.module_key(stock, kernels, coverage=coverage)
+    contract = "" if first else contracts[0].name
+    key = identity.module_key(stock, kernels, coverage=coverage, contract=contract)
     return PlannedModule(
-        name=identity.module_name(stock, key, coverage=coverage),
+        name=identity.module_name(stock, key, coverage=coverage, contract=contract),
         stock_name=stock,
         key=key,
         coverage=coverage,
@@ -226,6 +270,7 @@ def _module(features: ModuleKey, needs: _ModuleNeeds) -> PlannedModule:
         family=needs.table.family,
         instances=instances,
         recipes=tuple(sorted({recipe.name for recipe in needs.recipes})),
+        contracts=contracts,
     )
 
 

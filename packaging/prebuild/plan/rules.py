@@ -30,10 +30,15 @@ def heuristic_calls(recipe: Recipe, deployment: Deployment, stage: Stage) -> lis
     )
 
 
-def unavailable(family: Family, features: ModuleKey, module: str) -> Exclusion | None:
-    """Why the composable kernel at hand cannot build a module of AITER's, None where it can."""
+def unavailable(
+    family: Family, features: ModuleKey, module: str, ck: frozenset[str] = frozenset()
+) -> Exclusion | None:
+    """Why the composable kernel at hand cannot build a module of AITER's, None where it can.
+
+    ``ck`` is what that one can beyond ROCm 7.2's (:func:`prebuild.toolchain.ck.abilities`).
+    """
     for entry in family.unavailable:
-        if getattr(features, entry.feature) == entry.value:
+        if getattr(features, entry.feature) == entry.value and entry.unless not in ck:
             return Exclusion(what=module, rule=entry.rule, reason=entry.reason)
     return None
 

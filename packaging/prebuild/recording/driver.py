@@ -75,14 +75,14 @@ class DlTensor(ctypes.Structure):
 
 
 class ExchangeApi(ctypes.Structure):
-    """DLPackExchangeAPI: the version, then function pointers of which ours is the fourth."""
+    """DLPackExchangeAPI: the version, then function pointers of which ours are the last two."""
 
     _fields_ = (
         ("major", ctypes.c_uint32),
         ("minor", ctypes.c_uint32),
         ("unused", ctypes.c_void_p * 4),
         ("tensor_from_object", ctypes.c_void_p),
-        ("current_stream", ctypes.c_void_p),
+        ("current_work_stream", ctypes.c_void_p),
     )
 
 
@@ -97,6 +97,8 @@ CODES = {
     "float4_e2m1fn_x2": (17, 4, 2),
 }
 ROCM, CPU = 10, 1
+STREAM = 0x5000
+"""The current stream of GPU 0; that of GPU N is N greater."""
 
 
 def fill(tensor: Any, out: Any) -> int:  # noqa: ANN401
@@ -118,16 +120,35 @@ def fill(tensor: Any, out: Any) -> int:  # noqa: ANN401
 
 
 FILL = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.POINTER(DlTensor))(fill)
-API = ExchangeApi(1, 3, (ctypes.c_void_p * 4)(), ctypes.cast(FILL, ctypes.c_void_p), None)
+
+
+def stream_of(device_type: int, device: int, out: Any) -> int:  # noqa: ANN401
+    """``current_work_stream``: 0, or -1 where the device is not ours."""
+    out[0] = STREAM + device
+    return 0 if device_type == ROCM else -1
+
+
+STREAM_OF = ctypes.PYFUNCTYPE(
+    ctypes.c_int, ctypes.c_int32, ctypes.c_int32, ctypes.POINTER(ctypes.c_void_p)
+)(stream_of)
+API = ExchangeApi(
+    1,
+    3,
+    (ctypes.c_void_p * 4)(),
+    ctypes.cast(FILL, ctypes.c_void_p),
+    ctypes.cast(STREAM_OF, ctypes.c_void_p),
+)
 capsule = ctypes.pythonapi.PyCapsule_New
 capsule.restype = ctypes.py_object
 capsule.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+CAPSULE_NAME = b"dlpack_exchange_api"
+"""Has to outlive the capsule, which keeps a pointer to it."""
 
 
 class ExchangeTensor(Tensor):
     """A tensor whose type offers DLPack's C exchange API, as torch's does from 2.10 on."""
 
-    __dlpack_c_exchange_api__ = capsule(ctypes.addressof(API), b"dlpack_exchange_api", None)
+    __dlpack_c_exchange_api__ = capsule(ctypes.addressof(API), CAPSULE_NAME, None)
 
     def __init__(self, *, shape: list[int], dtype: str, pointer: int, device: int) -> None:
         super().__init__(shape=shape, dtype=dtype, pointer=pointer, device=device)
@@ -174,7 +195,7 @@ def run(module: types.ModuleType, call: dict[str, Any]) -> dict[str, Any]:
     """Make one call; what it returned, raised or warned of."""
     if call.get("uncovered"):
         module._set_uncovered(
-            lambda name, reason, args, kwargs: [name, reason, len(args), sorted(kwargs)]
+            lambda name, kind, reason, args, kwargs: [name, kind, reason, len(args), sorted(kwargs)]
         )
     else:
         module._set_uncovered(None)
@@ -192,7 +213,8 @@ def run(module: types.ModuleType, call: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Load the module, make the calls."""
     name, path = sys.argv[1:3]
-    install_torch(stream=0x5000)
+    if "exchange" not in sys.argv[3:]:  # else there is no torch that the binding could ask
+        install_torch(stream=STREAM)
     loader = importlib.machinery.ExtensionFileLoader(name, path)
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None  # noqa: S101

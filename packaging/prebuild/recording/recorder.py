@@ -24,7 +24,7 @@ class Call:
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     uncovered: bool = False
-    """Whether a handler for uncovered calls is set; it returns [function, reason, ...]."""
+    """Whether a handler for refused calls is set; it returns [function, kind, reason, ...]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,8 @@ class LaunchRecord:
     device: int
     arguments: bytes
     """The kernel's by-value argument struct, as many bytes as were asked for."""
+    cleared: tuple[int, int, int] | None = None
+    """(address, bytes, value) of a ``hipMemsetAsync`` since the launch before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,8 @@ def build_runtime(toolchain: Toolchain, directory: Path) -> Path:
         *("-x", "c", "-O1", "-shared", "-fPIC", f"-Wl,-soname,{SONAME}"),
         *(f"-Wl,--version-script,{_HERE / 'exports.map'}", "-o", str(output)),
     ]
-    proc.run([toolchain.clangxx, *toolchain.host_flags, *flags, _HERE / "runtime.c"])
+    sources = sorted(_HERE.glob("*.c"))
+    proc.run([toolchain.clangxx, *toolchain.host_flags, *flags, *sources])
     return directory
 
 
@@ -118,6 +121,7 @@ def _launch(raw: Mapping[str, Any]) -> LaunchRecord:
         stream=raw["stream"],
         device=raw["device"],
         arguments=bytes.fromhex(raw["arguments"]),
+        cleared=tuple(raw["cleared"]) if raw["cleared"][1] else None,
     )
 
 

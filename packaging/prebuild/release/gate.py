@@ -72,6 +72,7 @@ def _judge(wheel: Path, root: Path, runtimes: Sequence[Path]) -> Judged:
     problems = [
         *_bill(root),
         *_strangers(root, manifest),
+        *(problem for module in manifest.modules for problem in unproven(module)),
         *(problem for module in manifest.modules for problem in _bytes(module, package)),
         *(problem for file, fact in facts.items() for problem in shape(file, fact)),
         *(problem for file, found in bound.items() for problem in unbound(file, found)),
@@ -119,6 +120,18 @@ def shape(file: str, facts: ElfFacts) -> Iterator[str]:
         yield f"{file}: GPU targets are {list(facts.bundle_targets)}, expected {gfx} alone"
     if HIP_RUNTIME not in facts.needed:
         yield f"{file}: does not name {HIP_RUNTIME}, so a process may serve it another HIP"
+
+
+def unproven(module: Module) -> Iterator[str]:
+    """Kernels without a verdict: nobody has run them (``verify=off``), or they were wrong."""
+    for instance in module.instances:
+        for kernel in instance.kernels:
+            if kernel.verified is None:
+                loop = "main" if kernel.main_loop else "nomain"
+                yield (
+                    f"{module.file}: {instance.name}.{loop}_{kernel.tail} has no verdict of"
+                    " verify-kernels; build with -C verify=stop"
+                )
 
 
 def unbound(file: str, symbols: Iterable[Bound]) -> Iterator[str]:

@@ -25,6 +25,7 @@ from prebuild.core.settings import Settings
 from prebuild.pipeline import build as pipeline
 from prebuild.plan.make import make_plan
 from prebuild.release import container
+from prebuild.toolchain import ck_abilities
 from prebuild.wheel.config import configured_recipes, parse_config
 
 
@@ -118,7 +119,7 @@ def seed_objects(units: Sequence[Unit], book: CostBook, target: Path, leave_out:
 
 def _units(checkout: Path, settings: Settings, config: Mapping[str, str]) -> pipeline.Prepared:
     project = Project(root=checkout)
-    plan = make_plan(configured_recipes(parse_config(config), project))
+    plan = make_plan(configured_recipes(parse_config(config), project), ck_abilities(settings))
     return pipeline.prepare(plan, project=project, settings=settings, work=checkout / "build")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Manifest, parse
+from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Manifest, Module, parse
 from prebuild.core import proc
 from prebuild.core.errors import CommandError, ProblemsError
 from prebuild.core.wheelfile import check_wheel
@@ -94,7 +94,7 @@ def try_installed(python: Path, toolchain: Toolchain) -> Smoked:
         for module in manifest.modules:
             log = Path(scratch) / "launches"
             seen = recorder.record(module.name, package / module.file, (), log=log)
-            problems += _signatures(module.name, seen.docs, manifest)
+            problems += _signatures(module.name, module, seen.docs, manifest)
         problems += with_real_runtime(package, manifest, toolchain)
     version = _ask(python, "import platform; print(platform.python_version())")
     if problems:
@@ -118,7 +118,9 @@ def with_real_runtime(package: Path, manifest: Manifest, toolchain: Toolchain) -
             package / module.file,
         ]
         answer = json.loads(proc.run(command, stdin=b"[]"))
-        problems += _signatures(f"{module.name} with the real HIP", answer["docs"], manifest)
+        problems += _signatures(
+            f"{module.name} with the real HIP", module, answer["docs"], manifest
+        )
     return problems
 
 
@@ -141,10 +143,13 @@ def _hook(python: Path) -> list[str]:
     return problems
 
 
-def _signatures(name: str, docs: Mapping[str, str], manifest: Manifest) -> list[str]:
+def _signatures(
+    name: str, module: Module, docs: Mapping[str, str], manifest: Manifest
+) -> list[str]:
     return [
         f"{name}: {function} says {docs.get(function)!r}, the manifest {expected!r}"
-        for function, expected in manifest.contract.signatures.items()
+        for contract in module.contracts
+        for function, expected in manifest.contracts[contract].signatures.items()
         if (docs.get(function) or "").split("\n", 1)[0] != expected
     ]
 

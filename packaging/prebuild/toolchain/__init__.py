@@ -7,6 +7,6 @@ progress)`` sets one up first where that is needed.  Both live in ``prebuild.too
 from __future__ import annotations
 
 from prebuild.toolchain.model import Toolchain
-from prebuild.toolchain.setup import install, load
+from prebuild.toolchain.setup import ck_abilities, install, load
 
-__all__ = ["Toolchain", "install", "load"]
+__all__ = ["Toolchain", "ck_abilities", "install", "load"]

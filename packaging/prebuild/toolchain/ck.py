@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from pathlib import Path
 
 from prebuild.core import proc
@@ -15,12 +16,38 @@ from prebuild.core.errors import CommandError, ToolchainError
 from prebuild.toolchain.headers import CK_HEADER
 from prebuild.toolchain.model import Toolchain
 
+_CONFIG = Path("ck/config.h")
+_GPU = Path("ck/tensor_operation/gpu")
+_ABILITIES = {
+    "split-k": ((_GPU / "device/impl/device_moe_gemm_blockscale.hpp", r"^\s*bool\s+IsSplitK\b"),),
+    # AITER passes 3 for swiglu; a kernel without that branch would store the gate alone.
+    "swiglu": (
+        (_GPU / "grid/gridwise_gemm_xdl_cshuffle_common.hpp", r"^\s*swiglu_oai_and_mul\s*=\s*3\b"),
+        (_GPU / "grid/gridwise_moe_gemm.hpp", r"\bActivation::swiglu_oai_and_mul\b"),
+    ),
+}
+"""Ability -> headers, and what has to stand in each."""
+
+
+def abilities(include: Path) -> frozenset[str]:
+    """What the composable kernel in ``include`` can beyond that of ROCm 7.2, by its headers."""
+    return frozenset(
+        name
+        for name, marks in _ABILITIES.items()
+        if all(_has(include / header, pattern) for header, pattern in marks)
+    )
+
+
+def _has(header: Path, pattern: str) -> bool:
+    return header.is_file() and bool(re.search(pattern, header.read_text(), re.MULTILINE))
+
 
 def with_ck(toolchain: Toolchain, include: Path) -> Toolchain:
     """``toolchain`` with the composable kernel in ``include`` (the folder above ``ck/``).
 
-    A checkout lacks the headers that CK's own build generates (``ck/config.h``); those come from
-    the toolchain's.  Raises :class:`ToolchainError` where it holds no such headers.
+    A checkout lacks the header that CK's own build generates; it comes from the toolchain's, or
+    where that has no composable kernel from AITER, which keeps one beside the checkout that it
+    pins.  Raises :class:`ToolchainError` where it holds no such headers.
     """
     if not (include / CK_HEADER).is_file():
         raise ToolchainError(
@@ -28,9 +55,13 @@ def with_ck(toolchain: Toolchain, include: Path) -> Toolchain:
             "is expected, of a version with the MX MoE device operations):",
             [f"{include / CK_HEADER} does not exist"],
         )
-    content = _hash(include / "ck")
+    generated = _generated(toolchain, include)
+    content = "".join(_hash(folder / "ck") for folder in (include, *generated))
     # -I comes before the -isystem of the toolchain's own headers.
-    flags = (f"-I{include}", f"-ffile-prefix-map={include}=/ck")
+    flags = (
+        *(f"-I{folder}" for folder in (include, *generated)),
+        f"-ffile-prefix-map={include}=/ck",
+    )
     return dataclasses.replace(
         toolchain,
         hip_flags=(*toolchain.hip_flags, *flags),
@@ -40,6 +71,20 @@ def with_ck(toolchain: Toolchain, include: Path) -> Toolchain:
         ck_named=True,
         ck_licence=_licence(include) or toolchain.ck_licence,
         identity=hashlib.sha256(f"{toolchain.identity} ck {content}".encode()).hexdigest(),
+    )
+
+
+def _generated(toolchain: Toolchain, include: Path) -> tuple[Path, ...]:
+    """The folder with ``ck/config.h`` where neither the toolchain nor the checkout has it."""
+    if any((folder / _CONFIG).is_file() for folder in (include, toolchain.ck_include)):
+        return ()
+    helper = include.parent.parent / "ck_helper"
+    if (helper / _CONFIG).is_file():
+        return (helper,)
+    raise ToolchainError(
+        f"{_CONFIG}, which composable kernel's build generates, is nowhere; put it into the "
+        "checkout's include folder, or name the composable kernel in an AITER checkout:",
+        [f"no {folder / _CONFIG}" for folder in (include, toolchain.ck_include, helper)],
     )
 
 

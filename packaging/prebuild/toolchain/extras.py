@@ -16,6 +16,7 @@ from prebuild.core.errors import ToolchainError
 from prebuild.core.settings import Settings, ToolchainChoice
 from prebuild.toolchain.lock import Component, Lock, read_components, read_lock
 from prebuild.toolchain.model import Progress
+from prebuild.toolchain.rocm import root_of
 from prebuild.toolchain.setup import choose
 
 EXTRAS_FILE = Path(__file__).with_name("extras.toml")
@@ -34,9 +35,7 @@ def include_of(settings: Settings, name: str) -> Path:
     """
     component, lock = _read(name)
     rocm = choose(settings) is ToolchainChoice.ROCM
-    folder = (
-        settings.rocm_path / "include" if rocm else _include(_folder(settings, component, lock))
-    )
+    folder = root_of(settings) / "include" if rocm else _include(_folder(settings, component, lock))
     header = folder / _HEADERS[name]
     if not header.is_file():
         todo = (

@@ -21,6 +21,29 @@ class PackageRef:
     name: str
     version: str
     sha256: str
+    origin: Literal["debian", "pypi"] = "debian"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeGenerator:
+    """Another LLVM for the passes and the code generation of kernels, behind the same clang.
+
+    Attributes:
+        version: what it calls itself, and the release that it is of.
+        python: a Python that can load ``library``; standard library only.
+        library: LLVM with the AMDGPU target and LLVM's C API.
+        dropped_attributes: attributes of clang's IR that it does not know, each with the reason
+            why leaving it out changes no meaning; another unknown one is an error.
+        dropped_features: target features of clang's IR, likewise.
+        identity: sha256 over the library and what is dropped; holds no path.
+    """
+
+    version: str
+    python: Path
+    library: Path
+    dropped_attributes: Mapping[str, str] = field(default_factory=dict)
+    dropped_features: Mapping[str, str] = field(default_factory=dict)
+    identity: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +70,9 @@ class Toolchain:
             :meth:`run_command`; empty where the machine's own does.
         python: a Python that can load ``hip_runtime`` in-process, or None.
         packages: provenance.
+        codegen: what takes kernels from IR to machine code, where that is not the compiler itself.
         identity: sha256 over all that determines the compiler's output; holds no path.
+            ``codegen``, which makes kernels alone, has its own.
     """
 
     kind: Literal["debian", "rocm"]
@@ -68,6 +93,7 @@ class Toolchain:
     loader: tuple[str, ...] = ()
     python: Path | None
     packages: tuple[PackageRef, ...] = ()
+    codegen: CodeGenerator | None = None
     identity: str
 
     def tool(self, name: str) -> Path:

@@ -1,22 +1,55 @@
-"""The ROCm route: an installation of the machine, with its own hipcc and CK headers."""
+"""The ROCm route: an installation with its own clang, of the machine or one that pip made.
+
+AMD's wheels (``rocm[devel]`` of ROCm 7.10 and later) have the layout of ``/opt/rocm``, but for the
+device libraries, which lie inside the compiler, and composable kernel's headers, which they leave
+out (ROCm/TheRock issue 6893): those come from a checkout.
+"""
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import importlib.util
+import sys
 import sysconfig
 from pathlib import Path
 
 from prebuild.core import proc
-from prebuild.core.errors import ToolchainError
+from prebuild.core.errors import CommandError, ToolchainError
 from prebuild.core.settings import Settings
 from prebuild.toolchain.headers import CK_HEADER, ck_version, hip_version
 from prebuild.toolchain.model import REPRODUCIBLE_HIP, Toolchain
 
+DEFAULT = Path("/opt/rocm")
+_SDK = "rocm_sdk"
+"""The module of AMD's wheels that knows where they are."""
 _LLVM_BINS = (Path("llvm/bin"), Path("lib/llvm/bin"))
 
 
-def problems(root: Path) -> list[str]:
-    """What ``root`` lacks as a ROCm installation for this project; nothing means usable."""
+def root_of(settings: Settings) -> Path:
+    """The ROCm installation to look at: the user's choice, ``/opt/rocm``, or pip's."""
+    if settings.rocm_path is not None:
+        return settings.rocm_path
+    return DEFAULT if DEFAULT.is_dir() else _of_pip() or DEFAULT
+
+
+@functools.cache
+def _of_pip() -> Path | None:
+    """The ROCm in this Python's own environment; the first question unpacks it."""
+    if importlib.util.find_spec(_SDK) is None:
+        return None
+    try:
+        said = proc.run([sys.executable, "-m", _SDK, "path", "--root"]).decode().splitlines()
+    except CommandError:
+        return None  # rocm without [devel]: it says so itself, and has no compiler
+    return Path(said[-1]) if said else None
+
+
+def problems(root: Path, *, ck: Path | None = None) -> list[str]:
+    """What ``root`` lacks as a ROCm installation for this project; nothing means usable.
+
+    Where ``ck`` names the headers of a composable kernel, ``root`` need have none.
+    """
     if not root.is_dir():
         return [f"{root} is not a folder (ROCM_PATH names another one)"]
     found = []
@@ -26,8 +59,10 @@ def problems(root: Path) -> list[str]:
         found.append(f"no device libraries (ocml.bc) under {root}; package rocm-device-libs")
     if not (root / "include" / "hip" / "hip_runtime.h").exists():
         found.append(f"no {root}/include/hip/hip_runtime.h; package hip-dev")
-    if not (root / "include" / CK_HEADER).exists():
-        found.append(f"no {root}/include/{CK_HEADER}; package composablekernel-dev")
+    if ck is None and not (root / "include" / CK_HEADER).exists():
+        found.append(
+            f"no {root}/include/{CK_HEADER}; package composablekernel-dev, or PREBUILD_CK_INCLUDE"
+        )
     if not (root / "lib" / "libamdhip64.so").exists():
         found.append(f"no {root}/lib/libamdhip64.so; package hip-runtime-amd")
     return found
@@ -35,8 +70,8 @@ def problems(root: Path) -> list[str]:
 
 def load(settings: Settings) -> Toolchain:
     """The ROCm installation of the settings; raises :class:`ToolchainError` with all it lacks."""
-    root = settings.rocm_path
-    if found := problems(root):
+    root = root_of(settings)
+    if found := problems(root, ck=settings.ck_include):
         raise ToolchainError(f"the ROCm installation in {root} is not usable:", found)
     llvm, bitcode = _llvm_bin(root), _bitcode(root)
     if llvm is None or bitcode is None:
@@ -57,7 +92,7 @@ def load(settings: Settings) -> Toolchain:
         host_flags=(*flags, "-isystem", f"{root}/include", "-fuse-ld=lld", f"-L{root}/lib"),
         llvm_bin=llvm,
         ck_include=root / "include",
-        ck_version=ck_version(root / "include"),
+        ck_version=_own_ck_version(root),
         ck_licence=_ck_licence(root),
         hip_version=hip_version(root / "include"),
         compiler_version=version.splitlines()[0],
@@ -88,9 +123,16 @@ def _llvm_bin(root: Path) -> Path | None:
 def _bitcode(root: Path) -> Path | None:
     candidates = [root / "amdgcn" / "bitcode"]
     for part in _LLVM_BINS:
+        candidates.append(root / part.parent / "amdgcn" / "bitcode")
         candidates += sorted((root / part.parent / "lib" / "clang").glob("*/lib/amdgcn/bitcode"))
         candidates += sorted((root / part.parent / "lib" / "clang").glob("*/amdgcn/bitcode"))
     return next((folder for folder in candidates if (folder / "ocml.bc").exists()), None)
+
+
+def _own_ck_version(root: Path) -> str:
+    """Of the installation's own headers; ``none`` where a checkout has to take their place."""
+    include = root / "include"
+    return ck_version(include) if (include / CK_HEADER).exists() else "none"
 
 
 def _ck_licence(root: Path) -> Path | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from prebuild.core.errors import ToolchainError
 from prebuild.core.settings import Settings, ToolchainChoice
-from prebuild.toolchain import debian, rocm
-from prebuild.toolchain.ck import with_ck
+from prebuild.toolchain import codegen, debian, rocm
+from prebuild.toolchain.ck import abilities, with_ck
 from prebuild.toolchain.model import Progress, Silent, Toolchain
 
 
@@ -12,7 +13,7 @@ def choose(settings: Settings) -> ToolchainChoice:
     """``rocm`` or ``debian``: what the user forces, else a ROCm installation that has all parts."""
     if settings.toolchain is not ToolchainChoice.AUTO:
         return settings.toolchain
-    usable = not rocm.problems(settings.rocm_path)
+    usable = not rocm.problems(rocm.root_of(settings), ck=settings.ck_include)
     return ToolchainChoice.ROCM if usable else ToolchainChoice.DEBIAN
 
 
@@ -20,7 +21,17 @@ def load(settings: Settings) -> Toolchain:
     """The toolchain, which has to be there; raises :class:`ToolchainError` with what to do."""
     found = rocm.load if choose(settings) is ToolchainChoice.ROCM else debian.load
     toolchain = found(settings)
-    return with_ck(toolchain, settings.ck_include) if settings.ck_include else toolchain
+    if settings.ck_include:
+        toolchain = with_ck(toolchain, settings.ck_include)
+    return codegen.attached(toolchain, settings)
+
+
+def ck_abilities(settings: Settings) -> frozenset[str]:
+    """What the composable kernel of a build can beyond ROCm 7.2's; nothing before an install."""
+    try:
+        return abilities(settings.ck_include or load(settings).ck_include)
+    except ToolchainError:
+        return frozenset()
 
 
 def install(
@@ -28,6 +39,7 @@ def install(
 ) -> Toolchain:
     """Have a toolchain: set Debian's up where it is absent; a ROCm installation is only checked.
 
+    The code generator of the settings is fetched with it.
     What is returned has compiled and linked a small module for gfx950.
     """
     # Here and not above: a build loads a toolchain and installs none.
@@ -39,5 +51,6 @@ def install(
         toolchain = rocm.load(settings)
         say.step(f"checking ROCm in {toolchain.root}")
         check(toolchain)
-        return toolchain
-    return debian_setup.install(settings, say, force=force)
+    else:
+        toolchain = debian_setup.install(settings, say, force=force)
+    return codegen.install(toolchain, settings, say, force=force)

@@ -14,8 +14,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from aiter_prebuilt.call import ModuleKey
-from aiter_prebuilt.kinds import ACTIVATIONS, QUANTISATIONS, dtypes
+from aiter_prebuilt.kinds import dtypes
 from aiter_prebuilt.wheel.manifest import Module
+from prebuild.core.contracts import Generation, find_contract
 from prebuild.gfx950.launch import Launch
 from prebuild.gfx950.memory import Allocation, Memory
 from prebuild.recording import Call, LaunchRecord, Recorder
@@ -39,10 +40,11 @@ def with_launches(
     names = {
         kernel.symbol: instance.name for instance in module.instances for kernel in instance.kernels
     }
+    agreed = find_contract(module.contracts[0])
     asked = [(subject, batch) for subject in subjects for batch in batches(subject.facts)]
     placed = [place(subject.facts, batch) for subject, batch in asked]
     calls = [
-        _call(features, subject.facts, names.get(subject.symbol, ""), problem, where)
+        _call(agreed, features, subject.facts, names.get(subject.symbol, ""), problem, where)
         for (subject, _), (problem, where) in zip(asked, placed, strict=True)
     ]
     made: dict[str, Subject] = {subject.symbol: subject for subject in subjects}
@@ -143,6 +145,7 @@ def _argument_differences(
 
 
 def _call(
+    agreed: Generation,
     features: ModuleKey,
     facts: Facts,
     kernel_name: str,
@@ -156,30 +159,30 @@ def _call(
     packed = elements // 8 if problem.kind is Kind.INT4_ROW else elements
     weight_shape = (*problem.weights.shape[:2], packed)
     weights = _tensor(placed.b, dtypes()[features.b_dtype].torch, weight_shape)
-    args = (
-        _tensor(placed.a, dtypes()[features.a_dtype].torch, (*in_rows, elements)),
-        weights,
-        weights,
-        _tensor(placed.sorted_ids, "int32", routing.sorted_ids.shape),
-        _tensor(placed.sorted_experts, "int32", routing.sorted_experts.shape),
-        _tensor(placed.valid, "int32", (2,)),
-        _tensor(placed.out, dtypes()[features.c_dtype].torch, (*out_rows, batch.gemm.n)),
-        batch.topk,
-        kernel_name,
-        _scale(placed.b_scale, problem.kind),
-        _scale(placed.a_scale, problem.kind),
-        batch.block_m,
-        _tensor(placed.weights, "float32", routing.sorted_weights.shape)
+    given = {
+        "activations": _tensor(placed.a, dtypes()[features.a_dtype].torch, (*in_rows, elements)),
+        "w1": weights,
+        "w2": weights,
+        "sorted_token_ids": _tensor(placed.sorted_ids, "int32", routing.sorted_ids.shape),
+        "sorted_expert_ids": _tensor(placed.sorted_experts, "int32", routing.sorted_experts.shape),
+        "num_valid_ids": _tensor(placed.valid, "int32", (2,)),
+        "out": _tensor(placed.out, dtypes()[features.c_dtype].torch, (*out_rows, batch.gemm.n)),
+        "top_k": batch.topk,
+        "kernel_name": kernel_name,
+        "weight_scale": _scale(placed.b_scale, problem.kind),
+        "activation_scale": _scale(placed.a_scale, problem.kind),
+        "block_m": batch.block_m,
+        "sorted_weights": _tensor(placed.weights, "float32", routing.sorted_weights.shape)
         if facts.routed_weight
         else None,
-        QUANTISATIONS[features.quant].number,
-        ACTIVATIONS[features.activation].number,
-        1,
-        False,
-        None,
-        features.preshuffle,
-    )
-    return Call(function=f"ck_moe_stage{batch.stage}", args=args)
+        "quant_type": agreed.quants[features.quant],
+        "activation": agreed.activations[features.activation],
+        "split_k": 1,
+        "is_shuffled": features.preshuffle,
+    }
+    function = agreed.function(batch.stage)
+    args = tuple(given.get(item.argument, item.value) for item in function.parameters)
+    return Call(function=function.name, args=args)
 
 
 def _tensor(allocation: Allocation, dtype: str, shape: tuple[int, ...]) -> dict[str, object]:

@@ -16,11 +16,12 @@ class UnknownKernelError(PrebuildError):
         self.symbol = symbol
         super().__init__(
             f"no problem is known for kernel {symbol[:200]}; expected one of CK's MoE kernels of"
-            " a family that verify/subject.py reads"
+            " a family that packaging/prebuild/verify/subject.py reads: its facts belong there,"
+            " its operands into verify/problems.py, layouts.py and launches.py"
         )
 
 
 class VerificationError(ProblemsError):
-    """At least one kernel is wrong; one problem each."""
+    """At least one kernel is wrong or could not be run; one problem each."""
 
     exit_code: ClassVar[int] = 8

@@ -117,7 +117,14 @@ def _tools(record: BuildRecord, packages: Iterable[PackageRef]) -> list[Componen
         version=record.compiler,
         type=ComponentType.APPLICATION,
         bom_ref="compiler",
-        properties=[Property(name="aiter-prebuilt:toolchain", value=record.toolchain)],
+        properties=[
+            Property(name="aiter-prebuilt:toolchain", value=record.toolchain),
+            *(
+                [Property(name="aiter-prebuilt:code-generator", value=record.code_generator)]
+                if record.code_generator
+                else []
+            ),
+        ],
     )
     # A package that two components of the toolchain hold stands once.
     unique = {(package.name, package.version): package for package in packages}
@@ -125,7 +132,8 @@ def _tools(record: BuildRecord, packages: Iterable[PackageRef]) -> list[Componen
 
 
 def _package(package: PackageRef) -> Component:
-    purl = PackageURL(type="deb", namespace="debian", name=package.name, version=package.version)
+    kind, namespace = {"debian": ("deb", "debian"), "pypi": ("pypi", None)}[package.origin]
+    purl = PackageURL(type=kind, namespace=namespace, name=package.name, version=package.version)
     return Component(
         name=package.name,
         version=package.version,

@@ -45,7 +45,7 @@ def _digest(modules: Sequence[Module], build: BuildRecord) -> str:
     """Eight hex digits; behind a letter, since PEP 440 drops the leading zeros of a number."""
     content = {
         "modules": sorted(module.key for module in modules),
-        "compiler": build.compiler,
+        "compiler": [build.compiler, build.code_generator],
         "composable kernel": build.ck_version,
         "flags": build.device_flags,
     }

@@ -17,6 +17,10 @@ class Tensor:
         self.dtype, self.shape = dtype, shape
 
 
+BLOCK_M, KERNEL = 128, ""
+"""A statement of a test may change them in ``__main__``."""
+
+
 def call(topk: int) -> object:
     from aiter.ops import moe_op
 
@@ -24,7 +28,7 @@ def call(topk: int) -> object:
     ids = Tensor("i32", 1)
     return moe_op.ck_moe_stage1(
         Tensor("fp4x2", 4, 3584), weight, weight, ids, ids, ids, Tensor("b16", 4, 8, 1024), topk,
-        "", None, None, 128, None, 3,
+        KERNEL, None, None, BLOCK_M, None, 3,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
 import shutil
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+from aiter_prebuilt.host.aiter import fingerprint
 from aiter_prebuilt.wheel import manifest as m
 from tests.integration.runtime import sitemaker as make
 
@@ -75,6 +77,22 @@ class Stage:
         text = target.read_text()
         assert old in text, f"{path} holds no {old!r}"
         target.write_text(text.replace(old, new))
+
+    def call_with(self, *, block_m: int = 128, kernel: str = "") -> None:
+        """Let the driver make its call with these."""
+        self.statements.append(
+            f"import __main__; __main__.BLOCK_M, __main__.KERNEL = {block_m}, {kernel!r}"
+        )
+
+    def know_aiter(self) -> None:
+        """Count the sources of the stand-in among those that the wheel was checked with."""
+        found = fingerprint(self.site / "csrc" / "ck_gemm_moe_2stages_codegen")
+        path = self.package / "data" / "aiter.json"
+        book = json.loads(path.read_text())
+        last = book["releases"][-1]
+        parts = {**last["parts"], "sources": found}
+        book["releases"].append({**last, "tag": "standin", "parts": parts})
+        path.write_text(json.dumps(book))
 
     def manifest(self, change: Callable[[str], str]) -> None:
         path = self.package / m.MANIFEST_NAME
@@ -215,6 +233,13 @@ _served(
     _nothing,
     "aiter-unknown",
 )
+_case(
+    "unknown-aiter-refused",
+    "the same, and the module has not the call's kernelName or block_m, or its tile does not "
+    "divide N or K",
+    "uncovered",
+    lambda stage: stage.call_with(block_m=16),
+)
 _served("torch-first", "torch is installed and not imported yet, with its own runtime", torch)
 _served("read-only", "site-packages is read-only", _read_only)
 _case(
@@ -284,7 +309,9 @@ _case(
     "manifest-schema",
     "the manifest is of an unknown schema version",
     "manifest-invalid",
-    lambda stage: stage.manifest(lambda text: text.replace('"schema": 1', '"schema": 99')),
+    lambda stage: stage.manifest(
+        lambda text: text.replace(f'"schema": {m.SCHEMA_VERSION}', '"schema": 99')
+    ),
 )
 _case(
     "manifest-escape",

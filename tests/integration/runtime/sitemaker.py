@@ -124,6 +124,7 @@ def describe(path: Path, folder: Path, name: str, **changes: object) -> m.Module
         "needed": ("libamdhip64.so.7", "libc.so.6"),
         "recipes": ("fixture",),
         "instances": instances(reduced=reduced),
+        "contracts": ("one",),
     }
     return m.Module(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -195,11 +196,16 @@ def write_manifest(folder: Path, *modules: m.Module) -> None:
     )
     agreed = m.Contract(
         signatures=SIGNATURES,
+        aliases={"non_temporal_load": "use_non_temporal_load"},
         quant_types={"No": 0, "per_1x32": 3},
         activation_types={"Silu": 0, "Gelu": 1},
     )
     whole = m.Manifest(
-        schema=m.SCHEMA_VERSION, version="0.1.0", build=record, contract=agreed, modules=modules
+        schema=m.SCHEMA_VERSION,
+        version="0.1.0",
+        build=record,
+        contracts={"one": agreed},
+        modules=modules,
     )
     (folder / m.MANIFEST_NAME).write_text(m.dump(whole))
 

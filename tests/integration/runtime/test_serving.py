@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from aiter_prebuilt.wheel import manifest as m
 from tests.integration.runtime import sitemaker as make
 from tests.integration.runtime.conftest import DRIVER, command
 from tests.integration.runtime.faults import Stage
@@ -227,6 +229,42 @@ def test_the_provider_gives_what_the_finder_gives(stage: Stage) -> None:
     assert provided() == f"True {make.REDUCED} None"
     stage.rebuild(extra=("-DFAIL_EXEC",))
     assert provided() == "True None None"  # nothing is provided: AITER would build
+
+
+def _add_a_second_contract(stage: Stage) -> None:
+    """A second module, for an AITER whose block_m has another default."""
+    copy = Path(shutil.copy(stage.parts.full, stage.package / "modules"))
+    path = stage.package / m.MANIFEST_NAME
+    whole = m.parse(path.read_text())
+    lines = whole.contracts["one"].signatures
+    later = dataclasses.replace(
+        whole.contracts["one"],
+        signatures={name: line.replace("= 32", "= 64") for name, line in lines.items()},
+    )
+    second = make.describe(copy, stage.package, make.STOCK, contracts=("two",))
+    both = dataclasses.replace(
+        whole, contracts={**whole.contracts, "two": later}, modules=(*whole.modules, second)
+    )
+    path.write_text(m.dump(both))
+
+
+@pytest.mark.parametrize(("default", "module"), [(32, make.REDUCED), (64, make.STOCK)])
+def test_of_two_contracts_in_a_wheel_aiters_own_is_served(
+    stage: Stage, run: Run, default: int, module: str
+) -> None:
+    _add_a_second_contract(stage)
+    parameter = "block_m: int | None = "
+    stage.edit("aiter/ops/moe_op.py", f"{parameter}32", f"{parameter}{default}")
+    assert run()["answer"].startswith(f"prebuilt:{module}:")
+
+
+def test_of_two_contracts_none_is_aiters_and_both_say_why(stage: Stage, run: Run) -> None:
+    _add_a_second_contract(stage)
+    stage.edit("aiter/ops/moe_op.py", "block_m: int | None = 32", "block_m: int | None = 128")
+    result = run()
+    assert result["answer"].startswith("jit:")
+    for default in (32, 64):
+        assert f"the module has block_m: Optional[int] = {default}" in result["stderr"]
 
 
 def test_an_image_is_judged_without_a_gpu(stage: Stage, tmp_path: Path) -> None:

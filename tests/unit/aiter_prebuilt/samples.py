@@ -80,6 +80,7 @@ def module(**changes: Any) -> m.Module:
         "needed": ("libamdhip64.so.7", "libc.so.6"),
         "recipes": ("kimi",),
         "instances": (instance(),),
+        "contracts": ("one",),
     }
     return m.Module(**{**values, **changes})
 
@@ -89,6 +90,7 @@ def contract(**changes: Any) -> m.Contract:
         "signatures": {"ck_moe_stage1": SIGNATURE},
         "quant_types": {"per_1x32": 3},
         "activation_types": {"Silu": 0},
+        "aliases": {"non_temporal_load": "use_non_temporal_load"},
     }
     return m.Contract(**{**values, **changes})
 
@@ -111,7 +113,7 @@ def manifest(*modules: m.Module, **changes: Any) -> m.Manifest:
         "schema": m.SCHEMA_VERSION,
         "version": "0.1.0",
         "build": record,
-        "contract": contract(),
+        "contracts": {"one": contract()},
         "modules": modules or (module(),),
     }
     return m.Manifest(**{**values, **changes})
@@ -152,5 +154,8 @@ def host(**changes: Any) -> HostFacts:
 
 def entry(found: m.Module | None = None) -> Entry:
     return Entry(
-        folder=Path("site"), module=found or module(), contract=contract(), version="1.2.3"
+        folder=Path("site"),
+        module=found or module(),
+        contracts={"one": contract()},
+        version="1.2.3",
     )

@@ -67,3 +67,9 @@ def test_what_people_write_for_on_and_off(word: str, mode: str) -> None:
     found = settings.read({"AITER_PREBUILT": word})
     assert found.mode == mode
     assert found.problems == ()
+
+
+def test_what_hides_gpus_is_read_in_the_order_in_which_it_counts() -> None:
+    env = {"HIP_VISIBLE_DEVICES": " 0,1 ", "ROCR_VISIBLE_DEVICES": "2", "HOME": "/root"}
+    found = settings.visible(env)
+    assert found == (("ROCR_VISIBLE_DEVICES", "2"), ("HIP_VISIBLE_DEVICES", "0,1"))

@@ -15,6 +15,7 @@ from prebuild.generate.sources import generate
 from prebuild.plan.make import make_plan
 from prebuild.recipe.recipes import Recipe, find_recipes, load_recipes, narrow
 from prebuild.toolchain import Toolchain
+from prebuild.toolchain.model import CodeGenerator
 
 PROJECT = Project.here()
 STOCK = "module_moe_ck2stages_fp4x2_fp4x2_preshuffle_on_b16_silu_per_1x32_mulWeightStage2"
@@ -57,7 +58,7 @@ FLAGS = Flags(device=("-O3",), host=("-O2",), left_out=())
 SOURCE = SourceState(commit="0" * 40, dirty=False, epoch=315532800)
 
 
-def toolchain(root: Path, identity: str = "one") -> Toolchain:
+def toolchain(root: Path, identity: str = "one", codegen: CodeGenerator | None = None) -> Toolchain:
     return Toolchain(
         kind="debian",
         root=root,
@@ -73,18 +74,26 @@ def toolchain(root: Path, identity: str = "one") -> Toolchain:
         python_include=(),
         hip_runtime=None,
         python=None,
+        codegen=codegen,
         identity=identity,
     )
 
 
-def units(root: Path, plan: Plan, *, identity: str = "one", flags: Flags = FLAGS) -> list[Unit]:
+def units(
+    root: Path,
+    plan: Plan,
+    *,
+    identity: str = "one",
+    flags: Flags = FLAGS,
+    codegen: CodeGenerator | None = None,
+) -> list[Unit]:
     fileset.write(generate(plan, PROJECT.templates), root / "src")
     modules = plan_units(
         plan,
         csrc=PROJECT.csrc,
         generated=root / "src",
         objects=root / "objects",
-        toolchain=toolchain(root, identity),
+        toolchain=toolchain(root, identity, codegen),
         flags=flags,
     )
     return [unit for module in modules for unit in (*module.kernels.values(), *module.hosts)]

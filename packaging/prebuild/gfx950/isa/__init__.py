@@ -6,6 +6,8 @@ from prebuild.gfx950.isa import (
     compare,
     control,
     convert,
+    crosslane,
+    division,
     integer,
     lds,
     matrix,
@@ -22,7 +24,8 @@ from prebuild.gfx950.isa.registry import Operation, build, known
 __all__ = ["Operation", "build", "known"]
 
 _MODULES = (
-    compare, control, convert, integer, lds, matrix, packed, salu, scratch, single, smem,
-    vmem, wide,
+    compare, control, convert, crosslane, division,
+    integer, lds, matrix, packed, salu, scratch, single,
+    smem, vmem, wide,
 )  # fmt: skip
 """Importing a module enters its instructions into the table."""

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from prebuild.gfx950.arrays import Any32, Lanes, every_lane, mask_of
-from prebuild.gfx950.disassembly import EXEC, Instruction
-from prebuild.gfx950.isa.registry import Run, base_name, instruction
-from prebuild.gfx950.isa.sources import float32_of, lane_shadow, lanes64, permuted, plain32
+from prebuild.gfx950.disassembly import Instruction, Operand
+from prebuild.gfx950.isa.registry import Run, Traits, family
+from prebuild.gfx950.isa.shapes import Read, moved_shadow, sources_of
+from prebuild.gfx950.isa.sources import lanes32, lanes64, lanes_f32, set_scalar64
 from prebuild.gfx950.wave import Wave
 
 Test = Callable[[Any32, Any32], Lanes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """How sources are read, and what is asked of them."""
+
+    read: Read
+    test: Test
+
+
+def _as(read: Read, dtype: type[np.generic]) -> Read:
+    """Return a reader whose values are seen as another type of the same width."""
+
+    def make(found: Instruction, operand: Operand, position: int) -> Callable[[Wave], Any32]:
+        raw = read(found, operand, position)
+        return lambda wave: np.asarray(raw(wave)).view(dtype)
+
+    return make
 
 
 def _ordered(left: Any32, right: Any32) -> Lanes:
@@ -25,10 +45,7 @@ _TESTS: dict[str, Test] = {
     "le": lambda a, b: a <= b,
     "gt": lambda a, b: a > b,
     "ge": lambda a, b: a >= b,
-}
-_INTEGER_TESTS: dict[str, Test] = {**_TESTS, "ne": lambda a, b: a != b}
-_FLOAT_TESTS: dict[str, Test] = {
-    **_TESTS,
+    "ne": lambda a, b: a != b,
     "lg": lambda a, b: (a < b) | (a > b),
     "o": _ordered,
     "u": lambda a, b: ~_ordered(a, b),
@@ -41,45 +58,35 @@ _FLOAT_TESTS: dict[str, Test] = {
 }
 
 
-def _reader(found: Instruction, position: int, kind: str) -> Callable[[Wave], Any32]:
-    operand = found.operands[position + 1]
-    if kind == "f32":
-        return float32_of(found, operand, position)
-    if kind in ("i64", "u64"):
-        wide = lanes64(found, operand)
-        if kind == "i64":
-            return wide
-        return lambda wave: np.asarray(wide(wave)).view(np.uint64)
-    raw = permuted(found, position, plain32(found, operand))
-    if kind == "u32":
-        return raw
-    if kind == "i32":
-        return lambda wave: raw(wave).view(np.int32)
-    narrow = np.int16 if kind == "i16" else np.uint16
-    return lambda wave: raw(wave).astype(np.uint16).view(narrow)
+def _table(kind: str, read: Read, verbs: str) -> dict[str, Comparison]:
+    """Return the comparisons ``verbs`` of one kind of source."""
+    return {
+        f"v_cmp_{verb}_{kind}": Comparison(read=read, test=_TESTS[verb]) for verb in verbs.split()
+    }
 
 
-def _build(found: Instruction) -> Run:
-    name = base_name(found.mnemonic)[0]
-    _, verb, test_name, kind = name.split("_")
-    table = _FLOAT_TESTS if kind.startswith("f") else _INTEGER_TESTS
-    test = table[test_name]
-    target = found.operands[0]
-    if target.kind != "s" or target.count != 2:
-        raise found.unsupported(f"comparison into {target.text}")
-    left, right = _reader(found, 0, kind), _reader(found, 1, kind)
-    shadow = lane_shadow(found.operands[1:3])
-    index = EXEC if verb == "cmpx" else target.index
+_NARROW = {
+    **_table("f32", lanes_f32, "lt eq le gt lg ge o u nge nlg ngt nle neq nlt"),
+    **_table("u32", lanes32, "lt eq le gt ge ne"),
+    **_table("i32", _as(lanes32, np.int32), "lt eq le gt ge ne"),
+}
+_WIDE = {
+    **_table("i64", lanes64, "lt eq le gt ge ne"),
+    **_table("u64", _as(lanes64, np.uint64), "lt eq le gt ge ne"),
+}
+
+
+@family(_NARROW, traits=Traits(moves=True))
+@family(_WIDE)
+def _compare(found: Instruction, comparison: Comparison) -> Run:
+    """Write the verdict of each lane into a pair of SGPRs."""
+    put = set_scalar64(found, found.operands[0])
+    sources = sources_of(found, 2)
+    left, right = (comparison.read(found, operand, at) for at, operand in enumerate(sources))
+    test, shadow = comparison.test, moved_shadow(found, sources)
 
     def run(wave: Wave) -> None:
-        bits = every_lane(test(left(wave), right(wave)))
-        wave.set_pair(index, mask_of(bits) & wave.exec, shadow(wave) & wave.exec)
+        bits = mask_of(every_lane(test(left(wave), right(wave))))
+        put(wave, bits & wave.exec, shadow(wave) & wave.exec)
 
     return run
-
-
-for _kind in ("i32", "u32", "i64", "u64", "i16", "u16"):
-    for _name in _INTEGER_TESTS:
-        instruction(f"v_cmp_{_name}_{_kind}", f"v_cmpx_{_name}_{_kind}")(_build)
-for _name in _FLOAT_TESTS:
-    instruction(f"v_cmp_{_name}_f32", f"v_cmpx_{_name}_f32")(_build)

@@ -8,16 +8,18 @@ from collections.abc import Callable
 from prebuild.gfx950.arrays import ALL
 from prebuild.gfx950.disassembly import VCC, Instruction
 from prebuild.gfx950.errors import UndefinedValue
-from prebuild.gfx950.isa.registry import BARRIER, END, Run, instruction
+from prebuild.gfx950.isa.registry import BARRIER, END, Run, Traits, family, instruction
+from prebuild.gfx950.isa.shapes import sources_of
+from prebuild.gfx950.isa.sources import set_scalar64
 from prebuild.gfx950.wave import Wave
 
+_KEEP16 = 3 << 6
 _MODE = re.compile(r"hwreg\(HW_REG_MODE(?:, (\d+), (\d+))?\)")
 
 
-@instruction("s_nop", "s_setprio", "s_sleep", "s_set_gpr_idx_off", "buffer_wbl2", "buffer_inv",
-             "s_ttracedata", "s_inst_prefetch", modifiers="sc0 sc1 nt")  # fmt: skip
+@instruction("s_nop", "s_setprio")
 def _nothing(found: Instruction) -> Run:
-    """No effect on values: timing, priority and caches are not modelled."""
+    """No effect on values: timing and priority are not modelled."""
     return lambda wave: None
 
 
@@ -33,7 +35,7 @@ def _barrier(found: Instruction) -> Run:
     return lambda wave: BARRIER
 
 
-@instruction("s_waitcnt", modifiers="vmcnt lgkmcnt expcnt")
+@instruction("s_waitcnt", traits=Traits(modifiers="vmcnt lgkmcnt"))
 def _waitcnt(found: Instruction) -> Run:
     """Wait until at most so many instructions of each kind are outstanding."""
     if found.operands:
@@ -62,7 +64,8 @@ def _vcc(wave: Wave) -> bool:
     return wave.get64(VCC) != 0
 
 
-_CONDITIONS: dict[str, Callable[[Wave], bool]] = {
+Condition = Callable[[Wave], bool]
+_CONDITIONS: dict[str, Condition] = {
     "s_branch": lambda wave: True,
     "s_cbranch_scc0": lambda wave: not _scc(wave),
     "s_cbranch_scc1": _scc,
@@ -79,10 +82,9 @@ def branch_target(found: Instruction) -> int:
     return found.address + 4 + 4 * short
 
 
-@instruction(*_CONDITIONS)
-def _branch(found: Instruction) -> Run:
+@family(_CONDITIONS)
+def _branch(found: Instruction, condition: Condition) -> Run:
     """Go elsewhere; the program replaces the address by the index of the instruction there."""
-    condition = _CONDITIONS[found.mnemonic]
     target = branch_target(found)
 
     def run(wave: Wave) -> int | None:
@@ -94,27 +96,32 @@ def _branch(found: Instruction) -> Run:
 @instruction("s_getpc_b64")
 def _getpc(found: Instruction) -> Run:
     """Put the address of the next instruction into a pair."""
-    index, after = found.operands[0].index, found.address + 4
-    return lambda wave: wave.set_pair(index, wave.code_base + after)
+    (target,) = sources_of(found, 1, first=0)
+    put, after = set_scalar64(found, target), found.address + 4
+    return lambda wave: put(wave, wave.code_base + after, 0)
 
 
 @instruction("s_setreg_imm32_b32")
 def _setreg(found: Instruction) -> Run:
-    """Set bits of MODE: rounding in bits 0 to 3, denormals of f32 in 4, 5, of f16, f64 in 6, 7."""
-    match = _MODE.fullmatch(found.operands[0].text)
+    """Set bits of MODE: rounding in bits 0 to 3, denormals of f32 in 4, 5, of f16, f64 in 6, 7.
+
+    Only the denormals of f32 may differ from what the executor assumes.
+    """
+    register, constant = sources_of(found, 2, first=0)
+    match = _MODE.fullmatch(register.text)
     if match is None:
         raise found.unsupported("only MODE can be set")
     offset, size = int(match[1] or 0), int(match[2] or 32)
     mask = ((1 << size) - 1) << offset
-    value = (int(found.operands[1].value) << offset) & mask
+    value = (int(constant.value) << offset) & mask
     if mask & ~0xFF:
         raise found.unsupported("bits of MODE above the denormal controls")
+    if value & 15:
+        raise found.unsupported("a rounding mode other than nearest even")
+    if value & _KEEP16 != mask & _KEEP16:
+        raise found.unsupported("a mode that flushes denormals of f16 and f64")
 
     def run(wave: Wave) -> None:
-        mode = wave.round_mode | wave.denorm32 << 4 | wave.denorm16 << 6
-        mode = (mode & ~mask) | value
-        if mode & 15:
-            raise found.unsupported("a rounding mode other than nearest even")
-        wave.denorm32, wave.denorm16 = mode >> 4 & 3, mode >> 6 & 3
+        wave.denorm32 = ((wave.denorm32 << 4 & ~mask) | value) >> 4 & 3
 
     return run

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from prebuild.gfx950.arrays import ALL, M32, U32, Any32, every_lane, lanes_of, mask_of
+from prebuild.gfx950.arrays import M32, U32, Any32, every_lane, lanes_of, mask_of
 from prebuild.gfx950.disassembly import Instruction, Operand
-from prebuild.gfx950.isa.registry import Run, instruction
+from prebuild.gfx950.isa.registry import Run, Traits, family, instruction
+from prebuild.gfx950.isa.shapes import Vector, moved_shadow, per_lane, sources_of
 from prebuild.gfx950.isa.sources import (
     byte_shadow,
     lane_shadow,
     lanes32,
     plain32,
-    scalar32,
-    shadow32,
+    scalar64,
+    set_scalar64,
     vector_destination,
 )
-from prebuild.gfx950.wave import BYTES, Wave, any_byte
+from prebuild.gfx950.wave import Wave
 
-Function = Callable[..., Any32]
+_MOVES = Traits(moves=True)
 FIVE = np.uint32(31)
 
 
@@ -67,11 +68,11 @@ def _mul_high_signed(left: Any32, right: Any32) -> Any32:
     return (product >> np.int64(32)).astype(np.int32).view(np.uint32)
 
 
-_ONE: dict[str, Function] = {
+_ONE: dict[str, Vector] = {
     "v_not_b32": lambda a: ~a,
     "v_bfrev_b32": _reversed_bits,
 }
-_TWO: dict[str, Function] = {
+_TWO: dict[str, Vector] = {
     "v_add_u32": lambda a, b: a + b,
     "v_sub_u32": lambda a, b: a - b,
     "v_subrev_u32": lambda a, b: b - a,
@@ -91,7 +92,7 @@ _TWO: dict[str, Function] = {
     "v_min_i32": lambda a, b: _unsigned(np.minimum(_signed(a), _signed(b))),
     "v_max_i32": lambda a, b: _unsigned(np.maximum(_signed(a), _signed(b))),
 }
-_THREE: dict[str, Function] = {
+_THREE: dict[str, Vector] = {
     "v_add3_u32": lambda a, b, c: a + b + c,
     "v_or3_b32": lambda a, b, c: a | b | c,
     "v_and_or_b32": lambda a, b, c: (a & b) | c,
@@ -113,64 +114,34 @@ def _aligned(high: Any32, low: Any32, shift: Any32) -> Any32:
     return (both >> np.asarray(shift).astype(np.uint64)).astype(np.uint32)
 
 
-def vector(found: Instruction, function: Function, count: int) -> Run:
-    """Build an instruction that maps ``count`` 32-bit sources to one 32-bit result a lane."""
-    register = vector_destination(found)
-    if len(found.operands) != count + 1:
-        raise found.unsupported(f"expected {count} sources")
-    reads = [lanes32(found, position) for position in range(count)]
-    shadow = moved_shadow(found, found.operands[1:])
-    if count == 1:
-        only = reads[0]
-
-        def run1(wave: Wave) -> None:
-            wave.put(register, function(only(wave)), shadow(wave))
-
-        return run1
-    if count == 2:
-        first, second = reads
-
-        def run2(wave: Wave) -> None:
-            wave.put(register, function(first(wave), second(wave)), shadow(wave))
-
-        return run2
-    left, middle, right = reads
-
-    def run3(wave: Wave) -> None:
-        wave.put(register, function(left(wave), middle(wave), right(wave)), shadow(wave))
-
-    return run3
+@family(_ONE, traits=_MOVES)
+def _one(found: Instruction, function: Vector) -> Run:
+    """Map one source."""
+    return per_lane(found, function, sources_of(found, 1), read=lanes32)
 
 
-def moved_shadow(found: Instruction, operands: tuple[Operand, ...]) -> Callable[[Wave], int]:
-    """Return the shadow of the sources; a lane move spreads it to every lane."""
-    shadow = lane_shadow(operands)
-    if found.mnemonic.endswith("_dpp"):
-        return lambda wave: ALL if shadow(wave) else 0
-    return shadow
+@family(_TWO, traits=_MOVES)
+def _two(found: Instruction, function: Vector) -> Run:
+    """Map two sources."""
+    return per_lane(found, function, sources_of(found, 2), read=lanes32)
 
 
-def _enter(table: dict[str, Function], count: int) -> None:
-    for mnemonic, function in table.items():
-        instruction(mnemonic)(_builder(function, count))
+@family(_THREE)
+def _three(found: Instruction, function: Vector) -> Run:
+    """Map three sources."""
+    return per_lane(found, function, sources_of(found, 3), read=lanes32)
 
 
-def _builder(function: Function, count: int) -> Callable[[Instruction], Run]:
-    return lambda found: vector(found, function, count)
-
-
-_enter(_ONE, 1)
-_enter(_TWO, 2)
-_enter(_THREE, 3)
-
-
-@instruction("v_mov_b32", "v_accvgpr_read_b32", "v_accvgpr_write_b32", "v_accvgpr_mov_b32")
+@instruction(
+    "v_mov_b32", "v_accvgpr_read_b32", "v_accvgpr_write_b32", "v_accvgpr_mov_b32", traits=_MOVES
+)
 def _move(found: Instruction) -> Run:
     """Copy 32 bits; the shadow goes along byte by byte."""
-    if found.mnemonic.endswith(("_dpp", "_sdwa")):
-        return vector(found, lambda a: a, 1)
+    (source,) = sources_of(found, 1)
+    if found.form in ("sdwa", "dpp"):
+        return per_lane(found, lambda a: a, (source,), read=lanes32)
     register = vector_destination(found)
-    read, shadow = lanes32(found, 0), byte_shadow(found.operands[1])
+    read, shadow = lanes32(found, source, 0), byte_shadow(source)
 
     def run(wave: Wave) -> None:
         wave.put(register, read(wave), 0)
@@ -197,7 +168,7 @@ def _perm(found: Instruction) -> Run:
             result |= picked << np.uint64(8 * byte)
         return result.astype(np.uint32)
 
-    return vector(found, permute, 3)
+    return per_lane(found, permute, sources_of(found, 3), read=lanes32)
 
 
 def _reject_perm(found: Instruction, choice: Any32) -> None:
@@ -207,7 +178,7 @@ def _reject_perm(found: Instruction, choice: Any32) -> None:
         raise found.unsupported("v_perm_b32 selector above 12 is not modelled")
 
 
-@instruction("v_bitop3_b32", modifiers="bitop3")
+@instruction("v_bitop3_b32", traits=Traits(modifiers="bitop3"))
 def _bitop3(found: Instruction) -> Run:
     """Apply the truth table: bit ``4*a + 2*b + c`` of it is the result."""
     table = int(found.modifiers.get("bitop3", "0"), 0)
@@ -221,20 +192,19 @@ def _bitop3(found: Instruction) -> Run:
                 result = result | (term & (c if row & 1 else ~c))
         return result
 
-    return vector(found, apply, 3)
+    return per_lane(found, apply, sources_of(found, 3), read=lanes32)
 
 
-@instruction("v_cndmask_b32")
+@instruction("v_cndmask_b32", traits=_MOVES)
 def _cndmask(found: Instruction) -> Run:
     """Choose source 1 where the mask has the lane's bit, else source 0."""
     register = vector_destination(found)
-    false, true = lanes32(found, 0), lanes32(found, 1)
-    mask = found.operands[3]
+    *sources, mask = sources_of(found, 3)
+    false, true = (lanes32(found, operand, at) for at, operand in enumerate(sources))
     index = mask.index
     if mask.kind != "s" or mask.count != 2:
-        raise found.unsupported("v_cndmask_b32 without a mask register")
-    false_shadow = lane_shadow(found.operands[1:2])
-    true_shadow = lane_shadow(found.operands[2:3])
+        raise found.unsupported(f"mask {mask.text}, expected a pair of SGPRs")
+    false_shadow, true_shadow = (moved_shadow(found, [operand]) for operand in sources)
 
     def run(wave: Wave) -> None:
         bits = wave.get64(index)
@@ -245,91 +215,51 @@ def _cndmask(found: Instruction) -> Run:
     return run
 
 
-@instruction("v_readfirstlane_b32")
-def _readfirstlane(found: Instruction) -> Run:
-    """Copy the first active lane (lane 0 where none is) to an SGPR."""
-    target, source = found.operands
-    if target.kind != "s" or source.kind != "v":
-        raise found.unsupported("v_readfirstlane_b32 needs an SGPR and a VGPR")
-    register, index = target.index, source.index
-
-    def run(wave: Wave) -> None:
-        lane = int(wave.active[0]) if wave.active.size else 0
-        wave.s[register] = int(wave.rows[index][lane])
-        wave.su[register] = M32 if any_byte(wave.vu[index]) >> lane & 1 else 0
-
-    return run
+_CARRY: dict[str, Vector] = {
+    "v_add_co_u32": lambda a, b: a + b,
+    "v_sub_co_u32": lambda a, b: a - b,
+    "v_subrev_co_u32": lambda a, b: b - a,
+}
+_CHAIN: dict[str, Vector] = {
+    "v_addc_co_u32": lambda a, b, carry: a + b + carry,
+    "v_subb_co_u32": lambda a, b, carry: a - b - carry,
+}
 
 
-@instruction("v_readlane_b32")
-def _readlane(found: Instruction) -> Run:
-    """Copy one lane, whether it is active or not, to an SGPR."""
-    target, source, select = found.operands
-    lane_of = scalar32(found, select)
-    register, index = target.index, source.index
-
-    def run(wave: Wave) -> None:
-        lane = lane_of(wave) & 63
-        wave.s[register] = int(wave.rows[index][lane])
-        wave.su[register] = M32 if any_byte(wave.vu[index]) >> lane & 1 else 0
-
-    return run
+@family(_CARRY)
+def _carry(found: Instruction, function: Vector) -> Run:
+    """Add or subtract; the carry of each lane goes to a pair of SGPRs."""
+    return _with_carry(found, function, sources_of(found, 2, first=2), ())
 
 
-@instruction("v_writelane_b32")
-def _writelane(found: Instruction) -> Run:
-    """Write one lane of a VGPR, whether it is active or not."""
+@family(_CHAIN)
+def _chain(found: Instruction, function: Vector) -> Run:
+    """Add or subtract with the carry of each lane from another pair of SGPRs."""
+    *sources, carry = sources_of(found, 3, first=2)
+    read = scalar64(found, carry)
+    return _with_carry(
+        found, function, (*sources, carry), (lambda wave: lanes_of(read(wave)).astype(np.int64),)
+    )
+
+
+def _with_carry(
+    found: Instruction,
+    function: Vector,
+    sources: Sequence[Operand],
+    carries: Sequence[Callable[[Wave], Any32]],
+) -> Run:
     register = vector_destination(found)
-    value, lane_of = scalar32(found, found.operands[1]), scalar32(found, found.operands[2])
-    shadow = shadow32(found.operands[1])
+    put_carry = set_scalar64(found, found.operands[1])
+    reads = [plain32(found, operand) for operand in sources[:2]]
+    shadow = lane_shadow(sources)
 
     def run(wave: Wave) -> None:
-        lane = lane_of(wave) & 63
-        wave.rows[register][lane] = value(wave)
-        undefined = BYTES << lane if shadow(wave) else 0
-        wave.vu[register] = (wave.vu[register] & ~(BYTES << lane)) | undefined
-
-    return run
-
-
-@instruction("v_mbcnt_lo_u32_b32", "v_mbcnt_hi_u32_b32")
-def _mbcnt(found: Instruction) -> Run:
-    """Count the mask's bits below the lane's own, in this half of the wave, and add source 1."""
-    high = "_hi_" in found.mnemonic
-    lane = np.arange(64)
-    own = lane - 32 if high else lane
-    below = np.array([(1 << min(max(place, 0), 32)) - 1 for place in own.tolist()], np.uint64)
-
-    def count(mask: Any32, base: Any32) -> Any32:
-        bits = every_lane(mask.astype(np.uint64)) & below
-        ones = np.array([int(value).bit_count() for value in bits.tolist()], np.uint32)
-        return ones + base
-
-    return vector(found, count, 2)
-
-
-@instruction("v_add_co_u32", "v_sub_co_u32", "v_subrev_co_u32", "v_addc_co_u32", "v_subb_co_u32")
-def _carry(found: Instruction) -> Run:
-    """Add or subtract with the carry of each lane in a pair of SGPRs."""
-    register = vector_destination(found)
-    carry = found.operands[1].index
-    left, right = (plain32(found, operand) for operand in found.operands[2:4])
-    chained = len(found.operands) > 4
-    carry_in = found.operands[4].index if chained else 0
-    shadow = lane_shadow(found.operands[2:])
-    sign = -1 if "sub" in found.mnemonic else 1
-    swap = "subrev" in found.mnemonic
-
-    def run(wave: Wave) -> None:
-        first, second = left(wave), right(wave)
-        if swap:
-            first, second = second, first
-        extra = lanes_of(wave.get64(carry_in)).astype(np.int64) if chained else np.int64(0)
-        total = first.astype(np.int64) + sign * (second.astype(np.int64) + extra)
+        values = [read(wave).astype(np.int64) for read in reads]
+        total = function(*values, *[carry(wave) for carry in carries])
         undefined = shadow(wave)
         out = mask_of(every_lane((total < 0) | (total > M32)))
         wave.put(register, _low(total), undefined)
-        wave.set_pair(carry, out & wave.exec, undefined & wave.exec)
+        put_carry(wave, out & wave.exec, undefined & wave.exec)
 
     return run
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from prebuild.gfx950.arrays import I64, M32, U32, WAVE, Any32, lanes_of, mask_of
 from prebuild.gfx950.disassembly import Instruction, Operand
 from prebuild.gfx950.errors import MemoryFault, UndefinedValue
-from prebuild.gfx950.isa.registry import Run, ids, instruction
-from prebuild.gfx950.isa.sources import lane_shadow
+from prebuild.gfx950.isa.registry import Run, Traits, family, ids
+from prebuild.gfx950.isa.shapes import sources_of
+from prebuild.gfx950.isa.sources import lane_shadow, vector_destination, vector_source
 from prebuild.gfx950.wave import ALL_BYTES, Flight, Wave, any_byte
 
 _BITS = {"b32": 1, "b64": 2, "b96": 3, "b128": 4}
@@ -81,35 +82,47 @@ def _addresses(wave: Wave, operand: Operand, offset: int, width: int) -> I64:
     return addresses >> 2
 
 
-def _offsets(found: Instruction, dwords: int) -> list[int]:
-    """Return the byte offset of each element that the instruction moves."""
-    if "2" not in found.mnemonic.split("_")[1]:
-        return [int(found.modifiers.get("offset", "0"))]
-    stride = 4 * dwords * (64 if "st64" in found.mnemonic else 1)
-    return [stride * int(found.modifiers.get(name, "0")) for name in ("offset0", "offset1")]
+@dataclass(frozen=True, kw_only=True)
+class _Access:
+    """What one LDS instruction moves: elements of so many dwords."""
+
+    dwords: int
+    offsets: tuple[str, ...] = ("offset",)
+    """The modifier that holds the offset of each element."""
+    unit: int = 1
+    """Bytes of one step of an offset."""
+
+    def places(self, found: Instruction) -> list[int]:
+        """Return the byte offset of each element."""
+        return [self.unit * int(found.modifiers.get(name, "0")) for name in self.offsets]
 
 
-def _width(found: Instruction) -> int:
-    match = re.search(r"_(b\d+)$", found.mnemonic)
-    if match is None or match[1] not in _BITS:
-        raise found.unsupported("width of an LDS instruction")
-    return _BITS[match[1]]
+def _accesses(verb: str, *, one: str, two: str, far: str) -> dict[str, _Access]:
+    """Return the table of ``verb``: one element, two, or two with offsets in steps of 64."""
+    table = {f"ds_{verb}_{kind}": _Access(dwords=_BITS[kind]) for kind in one.split()}
+    for kinds, suffix, stride in ((two, "2", 1), (far, "2st64", 64)):
+        for kind in kinds.split():
+            table[f"ds_{verb}{suffix}_{kind}"] = _Access(
+                dwords=_BITS[kind], offsets=("offset0", "offset1"), unit=4 * _BITS[kind] * stride
+            )
+    return table
 
 
-@instruction(
-    *(f"ds_read_{kind}" for kind in _BITS),
-    *(f"ds_{verb}_{kind}" for verb in ("read2", "read2st64") for kind in ("b32", "b64")),
-    modifiers="offset offset0 offset1",
-    queue="lgkm",
-)
-def _read(found: Instruction) -> Run:
+_OFFSETS = "offset offset0 offset1"
+
+
+_READS = _accesses("read", one="b32 b64 b96 b128", two="b32 b64", far="b32 b64")
+_WRITES = _accesses("write", one="b32 b64 b96 b128", two="b32 b64", far="b32 b64")
+
+
+@family(_READS, traits=Traits(modifiers=_OFFSETS, queue="lgkm"))
+def _read(found: Instruction, access: _Access) -> Run:
     """Read one or two elements a lane."""
-    target, address = found.operands
-    dwords = _width(found)
-    offsets = _offsets(found, dwords)
+    dwords, offsets = access.dwords, access.places(found)
+    vector_destination(found, dwords * len(offsets))
+    target = found.operands[0]
+    (address,) = (vector_source(found, operand) for operand in sources_of(found, 1))
     registers = tuple(ids(target))
-    if target.count != dwords * len(offsets):
-        raise found.unsupported(f"LDS destination {target.text}")
     steps = np.arange(dwords)[:, None]
 
     def run(wave: Wave) -> None:
@@ -128,18 +141,14 @@ def _read(found: Instruction) -> Run:
     return run
 
 
-@instruction(
-    *(f"ds_write_{kind}" for kind in _BITS),
-    *(f"ds_{verb}_{kind}" for verb in ("write2", "write2st64") for kind in ("b32", "b64")),
-    modifiers="offset offset0 offset1",
-)
-def _write(found: Instruction) -> Run:
+@family(_WRITES, traits=Traits(modifiers=_OFFSETS))
+def _write(found: Instruction, access: _Access) -> Run:
     """Write one or two elements a lane."""
-    address, sources = found.operands[0], found.operands[1:]
-    dwords = _width(found)
-    offsets = _offsets(found, dwords)
-    if any(source.kind != "v" or source.count != dwords for source in sources):
-        raise found.unsupported("LDS source")
+    dwords, offsets = access.dwords, access.places(found)
+    address, *sources = sources_of(found, 1 + len(offsets), first=0)
+    vector_source(found, address)
+    for source in sources:
+        vector_source(found, source, dwords)
     steps = np.arange(dwords)[:, None]
 
     def run(wave: Wave) -> None:
@@ -155,23 +164,37 @@ def _write(found: Instruction) -> Run:
     return run
 
 
-@instruction("ds_bpermute_b32", "ds_permute_b32", modifiers="offset", queue="lgkm")
-def _permute(found: Instruction) -> Run:
+Move = Callable[[U32, I64, I64], U32]
+"""Data of all lanes, the lane that each names, and the lanes that are on -> what each gets."""
+
+
+def _pull(data: U32, lane: I64, active: I64) -> U32:
+    return data[lane]
+
+
+def _push(data: U32, lane: I64, active: I64) -> U32:
+    moved = np.zeros(WAVE, np.uint32)
+    moved[lane[active]] = data[active]
+    return moved
+
+
+@family(
+    {"ds_bpermute_b32": _pull, "ds_permute_b32": _push},
+    traits=Traits(modifiers="offset", queue="lgkm"),
+)
+def _permute(found: Instruction, move: Move) -> Run:
     """Move dwords between lanes: pull (bpermute) from, or push (permute) to, address/4 mod 64."""
-    target, address, source = found.operands
+    vector_destination(found)
+    target = found.operands[0]
+    address, source = (vector_source(found, operand) for operand in sources_of(found, 2))
     offset = int(found.modifiers.get("offset", "0"))
     registers = tuple(ids(target))
-    pull = "bpermute" in found.mnemonic
     shadow = lane_shadow((address, source))
 
     def run(wave: Wave) -> None:
         lane = ((wave.rows[address.index].astype(np.int64) + offset) >> 2) & (WAVE - 1)
         data = np.where(wave.lanes, wave.rows[source.index], np.uint32(0))
-        if pull:
-            moved = data[lane]
-        else:
-            moved = np.zeros(WAVE, np.uint32)
-            moved[lane[wave.active]] = data[wave.active]
+        moved = move(data, lane, wave.active)
         marks = [ALL_BYTES if shadow(wave) & wave.exec else 0]
         wave.issue_lgkm(Flight(registers, arrival(wave, target, moved[None, :], marks)))
 

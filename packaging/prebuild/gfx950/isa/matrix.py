@@ -17,7 +17,6 @@ of a kernel allows any order in float32.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,8 +26,9 @@ from prebuild.gfx950 import formats
 from prebuild.gfx950.arrays import ALL, F64, WAVE, Any32, every_lane
 from prebuild.gfx950.disassembly import Instruction, Operand
 from prebuild.gfx950.floats import bf16_value
-from prebuild.gfx950.isa.registry import Run, instruction
-from prebuild.gfx950.isa.sources import bits32, plain32
+from prebuild.gfx950.isa.registry import Run, Traits, family
+from prebuild.gfx950.isa.shapes import sources_of
+from prebuild.gfx950.isa.sources import bits32, plain32, vector_destination, vector_source
 from prebuild.gfx950.wave import BYTES, Wave, any_byte
 
 Decode = Callable[[Any32], F64]
@@ -68,7 +68,6 @@ _DENSE: dict[str, Decode] = {
     "bf16": _bf16,
     "f16": _f16,
     "fp8": lambda raw: formats.E4M3[raw],
-    "bf8": lambda raw: formats.E5M2[raw],
 }
 
 
@@ -178,11 +177,9 @@ def _read_c(found: Instruction, operand: Operand, shape: Shape) -> Callable[[Wav
 
 
 def _multiply(found: Instruction, shape: Shape, left: Side, right: Side) -> Run:
-    target, addend = found.operands[0], found.operands[3]
-    if target.kind != "v" or target.count != shape.registers:
-        raise found.unsupported(f"destination {target.text}")
+    low, addend = vector_destination(found, shape.registers), found.operands[3]
     read_c = _read_c(found, addend, shape)
-    low, high = target.index, target.index + shape.registers
+    high = low + shape.registers
     from_c = addend.index if addend.kind == "v" else -1
 
     def run(wave: Wave) -> None:
@@ -200,8 +197,7 @@ def _multiply(found: Instruction, shape: Shape, left: Side, right: Side) -> Run:
 
 
 def _side(found: Instruction, operand: Operand, form: Format, shape: Shape) -> Side:
-    if operand.kind != "v" or operand.count != form.registers:
-        raise found.unsupported(f"operand {operand.text}, expected {form.registers} registers")
+    vector_source(found, operand, form.registers)
     low, high = operand.index, operand.index + form.registers
     return Side(operand=operand, read=lambda wave: operand_matrix(wave.v[low:high], form, shape))
 
@@ -224,52 +220,74 @@ def _opsel(found: Instruction, name: str, which: int) -> int:
     return int(text.strip("[]").split(",")[which])
 
 
-def _shape_of(found: Instruction) -> Shape:
-    match = re.search(r"_(\d+)x\1x(\d+)_?", found.mnemonic)
-    if match is None:
-        raise found.unsupported("shape of the matrix instruction")
-    return Shape(side=int(match[1]), depth=int(match[2]))
+_MFMA = {
+    "v_mfma_f32_16x16x128_f8f6f4": Shape(side=16, depth=128),
+    "v_mfma_f32_32x32x64_f8f6f4": Shape(side=32, depth=64),
+}
+_MFMA_SCALED = {
+    "v_mfma_scale_f32_16x16x128_f8f6f4": Shape(side=16, depth=128),
+    "v_mfma_scale_f32_32x32x64_f8f6f4": Shape(side=32, depth=64),
+}
 
 
-@instruction(
-    "v_mfma_scale_f32_16x16x128_f8f6f4",
-    "v_mfma_scale_f32_32x32x64_f8f6f4",
-    "v_mfma_f32_16x16x128_f8f6f4",
-    "v_mfma_f32_32x32x64_f8f6f4",
-    modifiers="cbsz blgp op_sel op_sel_hi",
-)
-def _f8f6f4(found: Instruction) -> Run:
-    """Multiply in any mix of the small formats: cbsz names A's, blgp B's; scales where given."""
-    shape = _shape_of(found)
-    forms = [_F8F6F4.get(found.modifiers.get(name, "0")) for name in ("cbsz", "blgp")]
+def _f8f6f4_sides(found: Instruction, shape: Shape) -> list[Side]:
+    """Return A and B in any mix of the small formats: cbsz names A's, blgp B's."""
     sides = []
-    for which, form in enumerate(forms):
+    for which, name in enumerate(("cbsz", "blgp")):
+        form = _F8F6F4.get(found.modifiers.get(name, "0"))
         if form is None:
             raise found.unsupported("format of a matrix operand")
-        operand = found.operands[1 + which]
-        side = _side(found, operand, form, shape)
-        if "_scale_" in found.mnemonic:
-            side = _scaled(found, which, side, shape)
-        sides.append(side)
-    return _multiply(found, shape, sides[0], sides[1])
-
-
-@instruction(
-    *(
-        f"v_mfma_f32_{shape}_{kinds}"
-        for shape in ("16x16x16", "16x16x32", "32x32x8", "32x32x16")
-        for kinds in ("bf16", "f16", "fp8_fp8", "fp8_bf8", "bf8_fp8", "bf8_bf8")
-    )
-)
-def _dense(found: Instruction) -> Run:
-    """Multiply bf16, f16 or 8-bit floats."""
-    shape = _shape_of(found)
-    kinds = found.mnemonic.split(f"{shape.side}x{shape.depth}_")[1].split("_")
-    count = shape.side * shape.depth // WAVE
-    sides = []
-    for which in range(2):
-        kind = kinds[which] if len(kinds) == 2 else kinds[0]
-        width = 1 if kind in ("fp8", "bf8") else 2
-        form = Format(registers=count * width // 4, decode=_DENSE[kind])
         sides.append(_side(found, found.operands[1 + which], form, shape))
-    return _multiply(found, shape, sides[0], sides[1])
+    return sides
+
+
+@family(_MFMA, traits=Traits(modifiers="cbsz blgp"))
+def _f8f6f4(found: Instruction, shape: Shape) -> Run:
+    """Multiply small formats without scales."""
+    sources_of(found, 3)
+    return _multiply(found, shape, *_f8f6f4_sides(found, shape))
+
+
+@family(_MFMA_SCALED, traits=Traits(modifiers="cbsz blgp op_sel op_sel_hi"))
+def _f8f6f4_scaled(found: Instruction, shape: Shape) -> Run:
+    """Multiply small formats with scales."""
+    sources_of(found, 5)
+    sides = [
+        _scaled(found, which, side, shape) for which, side in enumerate(_f8f6f4_sides(found, shape))
+    ]
+    return _multiply(found, shape, *sides)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense:
+    """Shape and element type of an instruction on bf16, f16 or fp8."""
+
+    shape: Shape
+    kind: str
+
+    @property
+    def form(self) -> Format:
+        """Return how an operand lies in its registers."""
+        width = 1 if self.kind == "fp8" else 2
+        count = self.shape.side * self.shape.depth // WAVE
+        return Format(registers=count * width // 4, decode=_DENSE[self.kind])
+
+
+def _dense_table() -> dict[str, Dense]:
+    table = {}
+    for side, depth in ((16, 16), (16, 32), (32, 8), (32, 16)):
+        for kind in ("bf16", "f16"):
+            shape = Shape(side=side, depth=depth)
+            table[f"v_mfma_f32_{side}x{side}x{depth}_{kind}"] = Dense(shape=shape, kind=kind)
+    for side, depth in ((16, 32), (32, 16)):
+        shape = Shape(side=side, depth=depth)
+        table[f"v_mfma_f32_{side}x{side}x{depth}_fp8_fp8"] = Dense(shape=shape, kind="fp8")
+    return table
+
+
+@family(_dense_table())
+def _dense(found: Instruction, dense: Dense) -> Run:
+    """Multiply bf16, f16 or fp8."""
+    a, b, _ = sources_of(found, 3)
+    sides = [_side(found, operand, dense.form, dense.shape) for operand in (a, b)]
+    return _multiply(found, dense.shape, *sides)

@@ -1,23 +1,32 @@
-"""The table of instructions: mnemonic -> builder of the closure that runs it."""
+"""The table of instructions: name -> builder of the closure that runs it.
+
+A builder never reads a mnemonic: what tells the instructions of one family apart is the entry of a
+table that :func:`family` hands over.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
-from prebuild.gfx950.disassembly import M0, VCC, Instruction, Operand
-from prebuild.gfx950.errors import UnsupportedInstruction
+from prebuild.gfx950.disassembly import M0, Instruction, Operand
+from prebuild.gfx950.isa.places import file_of, place_of
 from prebuild.gfx950.wave import VGPR_ID, Wave
 
+T = TypeVar("T")
 Run = Callable[[Wave], int | None]
 """Runs one instruction; returns the index of the next one where that is not the following one."""
 Builder = Callable[[Instruction], Run]
+FamilyBuilder = Callable[[Instruction, T], Run]
 
 BARRIER, END = -1, -2
 """Returned by a run closure where the wave stops at a barrier, or ends."""
 
-_SUFFIXES = ("_e32", "_e64", "_sdwa", "_dpp", "_e64_dpp")
-_IMPLICIT_VCC = ("v_div_fmas_f32",)
+_SDWA = frozenset({"dst_sel", "dst_unused", "src0_sel", "src1_sel"})
+_DPP = frozenset({"quad_perm", "row_shl", "row_shr", "row_ror", "row_newbcast", "row_mirror",
+                  "row_half_mirror", "row_mask", "bank_mask", "bound_ctrl"})  # fmt: skip
+_OF_FORM = {"sdwa": _SDWA, "dpp": _DPP}
 
 
 @dataclass(slots=True)
@@ -32,81 +41,101 @@ class Operation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What the table says of an instruction beside its builder."""
+
+    modifiers: str = ""
+    """Those whose meaning the builder knows, with blanks between them; any other is an error."""
+    queue: str = ""
+    """``vm`` or ``lgkm`` where the first operand is written when that counter says so."""
+    reads: tuple[int, ...] = ()
+    """Scalar registers that are read without being named."""
+    moves: bool = False
+    """Whether the builder knows SDWA selects and DPP permutations of its sources."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Entry:
     builder: Builder
-    modifiers: frozenset[str]
-    queue: str
+    traits: Traits
+    file: str
 
 
+_PLAIN = Traits()
 _TABLE: dict[str, _Entry] = {}
 
 
-def instruction(
-    *mnemonics: str, modifiers: str = "", queue: str = ""
-) -> Callable[[Builder], Builder]:
-    """Enter a builder for ``mnemonics`` (without encoding suffix).
-
-    ``modifiers`` names those whose meaning the builder knows; any other is an error.  ``queue`` is
-    ``vm`` or ``lgkm`` where the first operand is written when that counter says so.
-    """
+def instruction(*names: str, traits: Traits = _PLAIN) -> Callable[[Builder], Builder]:
+    """Enter a builder for instructions (without encoding suffix) that mean the same."""
 
     def enter(builder: Builder) -> Builder:
-        for mnemonic in mnemonics:
-            _TABLE[mnemonic] = _Entry(
-                builder=builder, modifiers=frozenset(modifiers.split()), queue=queue
-            )
+        for name in names:
+            _enter(name, builder, traits, builder.__module__)
         return builder
 
     return enter
 
 
+def family(
+    table: Mapping[str, T], *, traits: Traits = _PLAIN
+) -> Callable[[FamilyBuilder[T]], FamilyBuilder[T]]:
+    """Enter a builder for every name of ``table``; it gets the instruction and the name's entry."""
+
+    def enter(builder: FamilyBuilder[T]) -> FamilyBuilder[T]:
+        for name, entry in table.items():
+            _enter(name, _bound(builder, entry), traits, builder.__module__)
+        return builder
+
+    return enter
+
+
+def _bound(builder: FamilyBuilder[T], entry: T) -> Builder:
+    return lambda found: builder(found, entry)
+
+
+def _enter(name: str, builder: Builder, traits: Traits, module: str) -> None:
+    if name in _TABLE:
+        raise ValueError(f"{name} is entered twice: in {_TABLE[name].file} and {module}")
+    _TABLE[name] = _Entry(builder=builder, traits=traits, file=file_of(module))
+
+
 def known() -> frozenset[str]:
-    """Return every mnemonic that has semantics."""
+    """Return the name of every instruction that has semantics."""
     return frozenset(_TABLE)
 
 
-def base_name(mnemonic: str) -> tuple[str, str]:
-    """Split ``v_add_u32_e32`` into ``v_add_u32`` and ``e32`` (empty where there is none)."""
-    for suffix in sorted(_SUFFIXES, key=len, reverse=True):
-        if mnemonic.endswith(suffix):
-            return mnemonic[: -len(suffix)], suffix[1:]
-    return mnemonic, ""
-
-
 def build(found: Instruction) -> Operation:
-    """Return the operation, or raise :class:`UnsupportedInstruction` naming what is not known."""
-    name, form = base_name(found.mnemonic)
-    entry = _TABLE.get(name)
+    """Return the operation.
+
+    Raises :class:`prebuild.gfx950.errors.UnsupportedInstruction` that names what is not known, and
+    the file where it belongs.
+    """
+    entry = _TABLE.get(found.name)
     if entry is None:
-        raise found.unsupported(f"no semantics for {name}")
-    allowed = entry.modifiers | _of_form(form)
+        raise found.unsupported(
+            f"no semantics for {found.name}, which belongs in {place_of(found.name)}"
+        )
+    traits = entry.traits
+    if found.form in _OF_FORM and not traits.moves:
+        raise found.unsupported(
+            f"{entry.file} does not model the {found.form} form of {found.name}"
+        )
+    allowed = set(traits.modifiers.split()) | _OF_FORM.get(found.form, frozenset())
     unknown = sorted(set(found.modifiers) - allowed)
     if unknown:
-        raise found.unsupported(f"modifiers {', '.join(unknown)} of {name} are not modelled")
-    touched = frozenset(_registers(found))
-    loads = entry.queue and found.operands and "lds" not in found.modifiers
+        names = ", ".join(unknown)
+        raise found.unsupported(f"{entry.file} does not model modifiers {names} of {found.name}")
+    touched = _registers(found, traits)
+    loads = traits.queue and found.operands and "lds" not in found.modifiers
     own = frozenset(ids(found.operands[0])) if loads else frozenset()
     sources = frozenset(i for operand in found.operands[1:] for i in ids(operand))
     ordered = touched - (own - sources)
     return Operation(
         run=entry.builder(found),
         instruction=found,
-        touch_vm=ordered if entry.queue == "vm" else touched,
-        touch_lgkm=ordered if entry.queue == "lgkm" else touched,
+        touch_vm=ordered if traits.queue == "vm" else touched,
+        touch_lgkm=ordered if traits.queue == "lgkm" else touched,
     )
-
-
-def refuse(found: Instruction) -> Run:
-    """Return a closure that raises: code that is never reached may be unknown."""
-    try:
-        return build(found).run
-    except UnsupportedInstruction as error:
-        message = error.message
-
-    def run(wave: Wave) -> int | None:
-        raise UnsupportedInstruction(message)
-
-    return run
 
 
 def ids(operand: Operand) -> range:
@@ -118,20 +147,9 @@ def ids(operand: Operand) -> range:
     return range(0)
 
 
-def _registers(found: Instruction) -> list[int]:
-    touched = [i for operand in found.operands for i in ids(operand)]
-    if base_name(found.mnemonic)[0] in _IMPLICIT_VCC:
-        touched += [VCC, VCC + 1]
-    if "lds" in found.modifiers or "_load_lds_" in found.mnemonic:
-        touched.append(M0)
-    return touched
-
-
-def _of_form(form: str) -> frozenset[str]:
-    if form == "sdwa":
-        return frozenset({"dst_sel", "dst_unused", "src0_sel", "src1_sel"})
-    if form.endswith("dpp"):
-        return frozenset({"quad_perm", "row_shl", "row_shr", "row_ror", "row_newbcast",
-                          "row_mirror", "row_half_mirror", "row_bcast", "wave_shr",
-                          "row_mask", "bank_mask", "bound_ctrl"})  # fmt: skip
-    return frozenset()
+def _registers(found: Instruction, traits: Traits) -> frozenset[int]:
+    touched = {i for operand in found.operands for i in ids(operand)}
+    touched.update(traits.reads)
+    if "lds" in found.modifiers:
+        touched.add(M0)
+    return frozenset(touched)

@@ -10,8 +10,9 @@ from prebuild.gfx950.arrays import I64, M32, WAVE
 from prebuild.gfx950.disassembly import Instruction, Operand
 from prebuild.gfx950.errors import MemoryFault
 from prebuild.gfx950.isa.lds import arrival
-from prebuild.gfx950.isa.registry import Run, ids, instruction
-from prebuild.gfx950.isa.sources import scalar32
+from prebuild.gfx950.isa.registry import Run, Traits, family, ids
+from prebuild.gfx950.isa.shapes import sources_of
+from prebuild.gfx950.isa.sources import scalar32, vector_destination, vector_source
 from prebuild.gfx950.isa.vmem import DWORDS, offset_of, require
 from prebuild.gfx950.wave import Flight, Wave
 
@@ -46,12 +47,15 @@ def _inside(wave: Wave, index: I64 | int, dwords: int) -> None:
         )
 
 
-@instruction(*(f"scratch_load_{width}" for width in DWORDS), modifiers="offset", queue="vm")
-def _scratch_load(found: Instruction) -> Run:
+@family(
+    {f"scratch_load_{width}": dwords for width, dwords in DWORDS.items()},
+    traits=Traits(modifiers="offset", queue="vm"),
+)
+def _scratch_load(found: Instruction, dwords: int) -> Run:
     """Load dwords of the lane's own scratch."""
-    dwords = DWORDS[found.mnemonic.rsplit("_", 1)[1]]
+    vector_destination(found, dwords)
     target = found.operands[0]
-    where = _scratch_where(found, found.operands[1], found.operands[2])
+    where = _scratch_where(found, *sources_of(found, 2))
     registers = tuple(ids(target))
 
     def run(wave: Wave) -> None:
@@ -66,11 +70,14 @@ def _scratch_load(found: Instruction) -> Run:
     return run
 
 
-@instruction(*(f"scratch_store_{width}" for width in DWORDS), modifiers="offset")
-def _scratch_store(found: Instruction) -> Run:
+@family(
+    {f"scratch_store_{width}": dwords for width, dwords in DWORDS.items()},
+    traits=Traits(modifiers="offset"),
+)
+def _scratch_store(found: Instruction, dwords: int) -> Run:
     """Store dwords to the lane's own scratch."""
-    dwords = DWORDS[found.mnemonic.rsplit("_", 1)[1]]
-    address, data, base = found.operands
+    address, data, base = sources_of(found, 3, first=0)
+    vector_source(found, data, dwords)
     where = _scratch_where(found, address, base)
 
     def run(wave: Wave) -> None:

@@ -7,17 +7,22 @@ import numpy as np
 from prebuild.gfx950.arrays import M32
 from prebuild.gfx950.disassembly import EXEC, Instruction
 from prebuild.gfx950.errors import UndefinedValue
-from prebuild.gfx950.isa.registry import Run, ids, instruction
+from prebuild.gfx950.isa.registry import Run, Traits, family, ids
 from prebuild.gfx950.isa.sources import scalar32, shadow32, shadow64
 from prebuild.gfx950.wave import Flight, Wave
 
-_DWORDS = {"": 1, "x2": 2, "x4": 4, "x8": 8, "x16": 16}
+_LOADS = {
+    "s_load_dword": 1,
+    "s_load_dwordx2": 2,
+    "s_load_dwordx4": 4,
+    "s_load_dwordx8": 8,
+    "s_load_dwordx16": 16,
+}
 
 
-@instruction(*(f"s_load_dword{count}" for count in _DWORDS), queue="lgkm", modifiers="offset")
-def _load(found: Instruction) -> Run:
+@family(_LOADS, traits=Traits(queue="lgkm", modifiers="offset"))
+def _load(found: Instruction, dwords: int) -> Run:
     """Load from base (a pair) plus offset, both cut to a multiple of four."""
-    dwords = _DWORDS[found.mnemonic.removeprefix("s_load_dword")]
     target, base = found.operands[0], found.operands[1]
     if target.count != dwords or base.kind != "s" or base.count != 2 or target.index >= EXEC:
         raise found.unsupported("scalar load")
@@ -45,9 +50,3 @@ def _load(found: Instruction) -> Run:
         wave.issue_lgkm(Flight(registers, arrive, scalar=True))
 
     return run
-
-
-@instruction("s_dcache_inv", "s_dcache_wb", "s_icache_inv")
-def _cache(found: Instruction) -> Run:
-    """Caches are not modelled: memory is always seen as it is."""
-    return lambda wave: None

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from prebuild.gfx950.arrays import ALL, F32, I64, M32, U32, Any32
+from prebuild.gfx950.arrays import ALL, F32, I64, M32, U32, Any32, signed64
 from prebuild.gfx950.disassembly import EXEC, Instruction, Operand
 from prebuild.gfx950.errors import UndefinedValue
 from prebuild.gfx950.floats import flush
@@ -16,7 +16,10 @@ from prebuild.gfx950.wave import ALL_BYTES, Wave, any_byte
 
 Lanes32 = Callable[[Wave], Any32]
 LanesF32 = Callable[[Wave], F32]
+Lanes64 = Callable[[Wave], I64]
 Scalar = Callable[[Wave], int]
+SetScalar = Callable[[Wave, int, int], None]
+"""Writes a value and its undefined bits."""
 
 _INV_2PI = 0x3E22F983
 
@@ -75,7 +78,7 @@ def shadow64(operand: Operand) -> Scalar:
     return lambda wave: 0
 
 
-def set_scalar32(found: Instruction, operand: Operand) -> Callable[[Wave, int, int], None]:
+def set_scalar32(found: Instruction, operand: Operand) -> SetScalar:
     """Write an SGPR and its undefined bits."""
     index = operand.index
     if operand.kind != "s" or operand.count != 1:
@@ -90,7 +93,15 @@ def set_scalar32(found: Instruction, operand: Operand) -> Callable[[Wave, int, i
     return put
 
 
-def _set_exec_half(index: int) -> Callable[[Wave, int, int], None]:
+def set_scalar64(found: Instruction, operand: Operand) -> SetScalar:
+    """Write a pair of SGPRs and its undefined bits."""
+    index = operand.index
+    if operand.kind != "s" or operand.count != 2:
+        raise found.unsupported(f"destination {operand.text}, expected a pair of SGPRs")
+    return lambda wave, value, undefined: wave.set_pair(index, value & ALL, undefined)
+
+
+def _set_exec_half(index: int) -> SetScalar:
     def put(wave: Wave, value: int, undefined: int) -> None:
         if undefined:
             raise UndefinedValue("EXEC is written with undefined bits")
@@ -102,65 +113,54 @@ def _set_exec_half(index: int) -> Callable[[Wave, int, int], None]:
     return put
 
 
-def lanes32(found: Instruction, position: int) -> Lanes32:
-    """Read source ``position`` (0: the first one after the destination) as 32 bits a lane."""
-    operand = found.operands[position + 1]
-    read = plain32(found, operand)
+def lanes32(found: Instruction, operand: Operand, position: int) -> Lanes32:
+    """Read source ``position`` as 32 bits a lane."""
     if operand.negate or operand.absolute or operand.sign_extend:
         raise found.unsupported("source modifier on an integer operand")
-    return permuted(found, position, read)
+    return _permuted(found, position, plain32(found, operand))
 
 
 def plain32(found: Instruction, operand: Operand) -> Lanes32:
     """Read an operand as 32 bits a lane, source modifiers and selects left aside."""
     index = operand.index
+    if operand.kind in ("v", "s") and operand.count != 1:
+        raise found.unsupported(f"register range {operand.text} as a 32-bit source")
     if operand.kind == "v":
-        if operand.count != 1:
-            raise found.unsupported(f"register range {operand.text} as a 32-bit source")
         return lambda wave: wave.rows[index]
     if operand.kind == "s":
-        if operand.count != 1:
-            raise found.unsupported(f"register range {operand.text} as a 32-bit source")
         return lambda wave: np.uint32(wave.s[index])  # type: ignore[return-value]
     constant = np.uint32(bits32(found, operand))
     return lambda wave: constant  # type: ignore[return-value]
 
 
-def permuted(found: Instruction, position: int, read: Lanes32) -> Lanes32:
+def _permuted(found: Instruction, position: int, read: Lanes32) -> Lanes32:
     """Apply the SDWA select or the DPP permutation that this source has."""
-    if found.mnemonic.endswith("_sdwa"):
+    if found.form == "sdwa":
         if found.modifiers.get("dst_sel", "DWORD") != "DWORD":
             raise found.unsupported("SDWA destination select is not modelled")
         return selected(found, found.modifiers.get(f"src{position}_sel", "DWORD"), read)
-    if found.mnemonic.endswith("_dpp") and position == 0:
+    if found.form == "dpp" and position == 0:
         return dpp(found, read)
     return read
 
 
-def lanes_f32(found: Instruction, position: int) -> LanesF32:
+def lanes_f32(found: Instruction, operand: Operand, position: int) -> LanesF32:
     """Read a source as floats: ``abs``, then ``neg``, denormals flushed as MODE says."""
-    return float32_of(found, found.operands[position + 1], position)
-
-
-def float32_of(found: Instruction, operand: Operand, position: int) -> LanesF32:
-    """Read ``operand`` as floats."""
-    if operand.kind == "v" and not found.mnemonic.endswith(("_sdwa", "_dpp")):
-        index = operand.index
+    index = operand.index
+    if operand.kind == "v" and operand.count == 1 and found.form not in ("sdwa", "dpp"):
 
         def plain(wave: Wave) -> F32:
             data = wave.frows[index]
             return data if wave.denorm32 & 1 else flush(data)
 
-        read: LanesF32 = plain
-    else:
-        raw = permuted(found, position, plain32(found, operand))
+        return _modified(operand, plain)
+    raw = _permuted(found, position, plain32(found, operand))
 
-        def converted(wave: Wave) -> F32:
-            data: F32 = raw(wave).view(np.float32)
-            return data if wave.denorm32 & 1 else flush(data)
+    def converted(wave: Wave) -> F32:
+        data: F32 = raw(wave).view(np.float32)
+        return data if wave.denorm32 & 1 else flush(data)
 
-        read = converted
-    return _modified(operand, read)
+    return _modified(operand, converted)
 
 
 def _modified(operand: Operand, read: LanesF32) -> LanesF32:
@@ -173,7 +173,7 @@ def _modified(operand: Operand, read: LanesF32) -> LanesF32:
     return read
 
 
-def lanes64(found: Instruction, operand: Operand) -> Callable[[Wave], I64]:
+def lanes64(found: Instruction, operand: Operand, position: int) -> Lanes64:
     """Read a pair of registers or a constant as 64-bit integers a lane (two's complement)."""
     index = operand.index
     if operand.kind == "v" and operand.count == 2:
@@ -184,7 +184,7 @@ def lanes64(found: Instruction, operand: Operand) -> Callable[[Wave], I64]:
 
         return pair
     read = scalar64(found, operand)
-    return lambda wave: np.int64(read(wave) - ((read(wave) >> 63) << 64))  # type: ignore[return-value]
+    return lambda wave: np.int64(signed64(read(wave)))  # type: ignore[return-value]
 
 
 def lane_shadow(operands: Sequence[Operand]) -> Scalar:
@@ -225,6 +225,13 @@ def vector_destination(found: Instruction, count: int = 1) -> int:
     return operand.index
 
 
+def vector_source(found: Instruction, operand: Operand, count: int = 1) -> Operand:
+    """Return a source, which must be ``count`` VGPRs."""
+    if operand.kind != "v" or operand.count != count:
+        raise found.unsupported(f"source {operand.text}, expected {count} VGPRs")
+    return operand
+
+
 def byte_shadow(operand: Operand) -> Scalar:
     """Return the shadow of a 32-bit source byte by byte, as a VGPR has it."""
     index = operand.index
@@ -235,22 +242,19 @@ def byte_shadow(operand: Operand) -> Scalar:
     return lambda wave: 0
 
 
+def half_of(operand: Operand, high: int) -> Operand:
+    """Return the low or the high register of a pair; a constant stays what it is."""
+    if operand.kind in ("v", "s"):
+        return replace(operand, index=operand.index + high, count=1)
+    return operand
+
+
 def shadows64(operands: Sequence[Operand]) -> tuple[Scalar, Scalar]:
     """Return the shadows of the low and the high result dword of an addition or left shift.
 
     The low dword depends on the low dwords of the sources alone; compilers rely on it.
     """
-    low = [
-        replace(operand, count=1) if operand.kind in ("v", "s") else operand for operand in operands
-    ]
-    return lane_shadow(low), lane_shadow(operands)
-
-
-def upper_half(operand: Operand) -> Operand:
-    """Return the second register of a pair; a constant stays what it is."""
-    if operand.kind in ("v", "s"):
-        return replace(operand, index=operand.index + 1, count=1)
-    return operand
+    return lane_shadow([half_of(operand, 0) for operand in operands]), lane_shadow(operands)
 
 
 def put64(wave: Wave, register: int, data: Any32, low: int, high: int) -> None:

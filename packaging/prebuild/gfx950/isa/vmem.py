@@ -9,7 +9,9 @@ offset) does not end within ``num_records`` reads as zero and is not written.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,11 +20,13 @@ from prebuild.gfx950.disassembly import M0, Instruction, Operand
 from prebuild.gfx950.errors import MemoryFault, UndefinedValue
 from prebuild.gfx950.floats import bf16_bits, bf16_value
 from prebuild.gfx950.isa.lds import arrival, gather_marks, spread, spread_marks
-from prebuild.gfx950.isa.registry import Run, ids, instruction
-from prebuild.gfx950.isa.sources import scalar32, shadow32
+from prebuild.gfx950.isa.registry import Run, Traits, family, ids
+from prebuild.gfx950.isa.shapes import sources_of
+from prebuild.gfx950.isa.sources import scalar32, shadow32, vector_destination, vector_source
 from prebuild.gfx950.memory import AtomicAdd
 from prebuild.gfx950.wave import Flight, Wave, any_byte
 
+T = TypeVar("T")
 DWORDS = {"dword": 1, "dwordx2": 2, "dwordx3": 3, "dwordx4": 4}
 _SMALL = {"ubyte": (1, False), "sbyte": (1, True), "ushort": (2, False), "sshort": (2, True)}
 _CACHE = "sc0 sc1 nt"
@@ -73,7 +77,7 @@ def global_where(found: Instruction, address: Operand, base: Operand) -> Where:
     return plain
 
 
-def buffer_where(found: Instruction, operands: tuple[Operand, ...]) -> Where:
+def buffer_where(found: Instruction, operands: Sequence[Operand]) -> Where:
     """Return addresses by a buffer descriptor: (vaddr or off, descriptor, scalar offset)."""
     address, descriptor, scalar = operands
     if "idxen" in found.modifiers or descriptor.count != 4:
@@ -102,12 +106,52 @@ def buffer_where(found: Instruction, operands: tuple[Operand, ...]) -> Where:
     return where
 
 
-def _operands(found: Instruction, data: int) -> tuple[tuple[Operand, ...], Where]:
-    """Split off ``data`` leading data operands and build the addressing of the rest."""
-    rest = found.operands[data:]
-    if found.mnemonic.startswith("buffer_"):
-        return found.operands[:data], buffer_where(found, rest)
-    return found.operands[:data], global_where(found, rest[0], rest[1])
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """How one class of instructions writes data and address down."""
+
+    name: str
+    loads: Callable[[Instruction], tuple[Operand, Where]]
+    """The destination of a load, and its addressing."""
+    stores: Callable[[Instruction], tuple[Operand, Where]]
+    """The data of a store, and its addressing."""
+
+
+def _data_first(found: Instruction) -> tuple[Operand, Where]:
+    return found.operands[0], buffer_where(found, sources_of(found, 3))
+
+
+def _global_load(found: Instruction) -> tuple[Operand, Where]:
+    address, base = sources_of(found, 2)
+    return found.operands[0], global_where(found, address, base)
+
+
+def _global_store(found: Instruction) -> tuple[Operand, Where]:
+    address, data, base = sources_of(found, 3, first=0)
+    return data, global_where(found, address, base)
+
+
+BUFFER = Space(name="buffer", loads=_data_first, stores=_data_first)
+GLOBAL = Space(name="global", loads=_global_load, stores=_global_store)
+
+
+def _table(
+    verb: str, entries: Mapping[str, T], *, buffer: str, glob: str
+) -> dict[str, tuple[Space, T]]:
+    """Return the table of ``verb``, with the kinds of each space: name -> its space and entry."""
+    return {
+        f"{space.name}_{verb}_{kind}": (space, entries[kind])
+        for space, kinds in ((BUFFER, buffer), (GLOBAL, glob))
+        for kind in kinds.split()
+    }
+
+
+_ALL_DWORDS = "dword dwordx2 dwordx3 dwordx4"
+_ALL_SMALL = "ubyte sbyte ushort sshort"
+_LOADS = _table("load", DWORDS, buffer=_ALL_DWORDS, glob=_ALL_DWORDS)
+_SMALL_LOADS = _table("load", _SMALL, buffer=_ALL_SMALL, glob=_ALL_SMALL)
+_STORES = _table("store", DWORDS, buffer=_ALL_DWORDS, glob=_ALL_DWORDS)
+_SMALL_STORES = _table("store", {"byte": 1, "short": 2}, buffer="byte short", glob="byte short")
 
 
 def fetch(wave: Wave, where: Where, dwords: int) -> tuple[U32, Any32 | None]:
@@ -126,19 +170,17 @@ def fetch(wave: Wave, where: Where, dwords: int) -> tuple[U32, Any32 | None]:
     return data, marks
 
 
-@instruction(
-    *(f"{kind}_load_{width}" for kind in ("global", "buffer") for width in DWORDS),
-    modifiers=f"offset offen lds {_CACHE}",
-    queue="vm",
+@family(
+    _LOADS,
+    traits=Traits(modifiers=f"offset offen lds {_CACHE}", queue="vm"),
 )
-def _load(found: Instruction) -> Run:
-    """Load one to four dwords a lane."""
-    dwords = DWORDS[found.mnemonic.rsplit("_", 1)[1]]
+def _load(found: Instruction, entry: tuple[Space, int]) -> Run:
+    """Load one to four dwords a lane; with ``lds`` straight there."""
+    space, dwords = entry
     if "lds" in found.modifiers:
-        return _to_lds(found, dwords)
-    (target,), where = _operands(found, 1)
-    if target.kind != "v" or target.count != dwords:
-        raise found.unsupported(f"destination {target.text}")
+        return _to_lds(found, buffer_where(found, sources_of(found, 3, first=0)), dwords)
+    vector_destination(found, dwords)
+    target, where = space.loads(found)
     registers = tuple(ids(target))
 
     def run(wave: Wave) -> None:
@@ -149,14 +191,8 @@ def _load(found: Instruction) -> Run:
     return run
 
 
-@instruction(*(f"global_load_lds_{width}" for width in DWORDS), modifiers=f"offset {_CACHE}")
-def _global_to_lds(found: Instruction) -> Run:
-    return _to_lds(found, DWORDS[found.mnemonic.rsplit("_", 1)[1]])
-
-
-def _to_lds(found: Instruction, dwords: int) -> Run:
+def _to_lds(found: Instruction, where: Where, dwords: int) -> Run:
     """Load straight to LDS, at M0 + instruction offset + lane * size; EXEC off skips a lane."""
-    _, where = _operands(found, 0)
     constant = offset_of(found)
     steps = np.arange(dwords)[:, None]
 
@@ -179,15 +215,12 @@ def _to_lds(found: Instruction, dwords: int) -> Run:
     return run
 
 
-@instruction(
-    *(f"{kind}_load_{width}" for kind in ("global", "buffer") for width in _SMALL),
-    modifiers=f"offset offen {_CACHE}",
-    queue="vm",
-)
-def _load_small(found: Instruction) -> Run:
+@family(_SMALL_LOADS, traits=Traits(modifiers=f"offset offen {_CACHE}", queue="vm"))
+def _load_small(found: Instruction, entry: tuple[Space, tuple[int, bool]]) -> Run:
     """Load a byte or a short a lane, zero- or sign-extended."""
-    width, signed = _SMALL[found.mnemonic.rsplit("_", 1)[1]]
-    (target,), where = _operands(found, 1)
+    space, (width, signed) = entry
+    vector_destination(found)
+    target, where = space.loads(found)
     registers = tuple(ids(target))
     sign = np.uint32(1 << (8 * width - 1))
 
@@ -206,24 +239,12 @@ def _load_small(found: Instruction) -> Run:
     return run
 
 
-def _store_parts(found: Instruction) -> tuple[Operand, Where]:
-    """Return data and addressing: a global store names its address first, a buffer one its data."""
-    if found.mnemonic.startswith("buffer_"):
-        return found.operands[0], buffer_where(found, found.operands[1:])
-    address, data, base = found.operands
-    return data, global_where(found, address, base)
-
-
-@instruction(
-    *(f"{kind}_store_{width}" for kind in ("global", "buffer") for width in DWORDS),
-    modifiers=f"offset offen {_CACHE}",
-)
-def _store(found: Instruction) -> Run:
+@family(_STORES, traits=Traits(modifiers=f"offset offen {_CACHE}"))
+def _store(found: Instruction, entry: tuple[Space, int]) -> Run:
     """Store one to four dwords a lane."""
-    dwords = DWORDS[found.mnemonic.rsplit("_", 1)[1]]
-    data, where = _store_parts(found)
-    if data.kind != "v" or data.count != dwords:
-        raise found.unsupported(f"source {data.text}")
+    space, dwords = entry
+    data, where = space.stores(found)
+    vector_source(found, data, dwords)
 
     def run(wave: Wave) -> None:
         addresses, room = where(wave)
@@ -249,14 +270,15 @@ def _write(wave: Wave, addresses: I64, room: I64, part: U32, marks: U32) -> None
             )
 
 
-@instruction(
-    *(f"{kind}_store_{width}" for kind in ("global", "buffer") for width in ("byte", "short")),
-    modifiers=f"offset offen {_CACHE}",
+@family(
+    _SMALL_STORES,
+    traits=Traits(modifiers=f"offset offen {_CACHE}"),
 )
-def _store_small(found: Instruction) -> Run:
+def _store_small(found: Instruction, entry: tuple[Space, int]) -> Run:
     """Store the low byte or short of a lane."""
-    width = 1 if found.mnemonic.endswith("byte") else 2
-    data, where = _store_parts(found)
+    space, width = entry
+    data, where = space.stores(found)
+    vector_source(found, data)
 
     def run(wave: Wave) -> None:
         addresses, room = where(wave)
@@ -306,14 +328,20 @@ _ADDITIONS: dict[str, AtomicAdd] = {
 }
 
 
-@instruction(
-    *(f"{kind}_atomic_{name}" for kind in ("global", "buffer") for name in _ADDITIONS),
-    modifiers="offset offen nt sc1",
+_ATOMICS = _table(
+    "atomic",
+    _ADDITIONS,
+    buffer="pk_add_bf16 pk_add_f16 add_f32",
+    glob="pk_add_bf16 pk_add_f16 add_f32",
 )
-def _atomic(found: Instruction) -> Run:
+
+
+@family(_ATOMICS, traits=Traits(modifiers="offset offen nt sc1"))
+def _atomic(found: Instruction, entry: tuple[Space, AtomicAdd]) -> Run:
     """Add to memory without returning the old value."""
-    addition = _ADDITIONS[found.mnemonic.split("_atomic_")[1]]
-    data, where = _store_parts(found)
+    space, addition = entry
+    data, where = space.stores(found)
+    vector_source(found, data)
 
     def run(wave: Wave) -> None:
         addresses, room = where(wave)

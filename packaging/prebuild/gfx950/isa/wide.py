@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 
 import numpy as np
 
-from prebuild.gfx950.arrays import ALL, every_lane, mask_of
+from prebuild.gfx950.arrays import I64, Any32, Lanes, every_lane, mask_of
 from prebuild.gfx950.disassembly import Instruction
-from prebuild.gfx950.isa.registry import Run, instruction
+from prebuild.gfx950.isa.registry import Run, family, instruction
+from prebuild.gfx950.isa.shapes import Vector, sources_of
 from prebuild.gfx950.isa.sources import (
     byte_shadow,
+    half_of,
+    lane_shadow,
     lanes32,
     lanes64,
     plain32,
     put64,
+    set_scalar64,
     shadows64,
-    upper_half,
     vector_destination,
 )
 from prebuild.gfx950.wave import Wave
@@ -26,9 +29,9 @@ from prebuild.gfx950.wave import Wave
 def _mov(found: Instruction) -> Run:
     """Copy 64 bits; the shadow goes along byte by byte."""
     register = vector_destination(found, 2)
-    source = found.operands[1]
-    read = lanes64(found, source)
-    low, high = byte_shadow(replace(source, count=1)), byte_shadow(upper_half(source))
+    (source,) = sources_of(found, 1)
+    read = lanes64(found, source, 0)
+    low, high = (byte_shadow(half_of(source, which)) for which in range(2))
 
     def run(wave: Wave) -> None:
         shadows = low(wave), high(wave)
@@ -43,9 +46,10 @@ def _mov(found: Instruction) -> Run:
 def _lshl_add(found: Instruction) -> Run:
     """Shift source 0 left by source 1 (modulo 8) and add source 2."""
     register = vector_destination(found, 2)
-    base, addend = lanes64(found, found.operands[1]), lanes64(found, found.operands[3])
-    shift = lanes32(found, 1)
-    low, high = shadows64(found.operands[1:])
+    number, by, addition = sources_of(found, 3)
+    base, addend = lanes64(found, number, 0), lanes64(found, addition, 2)
+    shift = lanes32(found, by, 1)
+    low, high = shadows64((number, by, addition))
 
     def run(wave: Wave) -> None:
         amount = np.asarray(shift(wave) & np.uint32(7)).astype(np.int64)
@@ -54,62 +58,87 @@ def _lshl_add(found: Instruction) -> Run:
     return run
 
 
-@instruction("v_lshlrev_b64", "v_lshrrev_b64", "v_ashrrev_i64")
-def _shift(found: Instruction) -> Run:
-    """Shift source 1 by source 0 (modulo 64)."""
+def _logical_right(data: I64, amount: I64) -> I64:
+    return (np.asarray(data).astype(np.uint64) >> amount.astype(np.uint64)).view(np.int64)
+
+
+_LEFT: dict[str, Vector] = {"v_lshlrev_b64": lambda data, amount: data << amount}
+_RIGHT: dict[str, Vector] = {
+    "v_lshrrev_b64": _logical_right,
+    "v_ashrrev_i64": lambda data, amount: data >> amount,
+}
+
+
+def _shift(found: Instruction, function: Vector, *, to_low: bool) -> Run:
+    """Shift source 1 by source 0 (modulo 64); ``to_low``: the high dword moves into the low one."""
     register = vector_destination(found, 2)
-    shift, data = lanes32(found, 0), lanes64(found, found.operands[2])
-    low, high = shadows64(found.operands[1:])
-    name = found.mnemonic
-    if not name.startswith("v_lshlrev"):
-        low = high
+    by, number = sources_of(found, 2)
+    shift, data = lanes32(found, by, 0), lanes64(found, number, 1)
+    low, high = shadows64((by, number))
 
     def run(wave: Wave) -> None:
         amount = np.asarray(shift(wave) & np.uint32(63)).astype(np.int64)
-        value = data(wave)
-        if name.startswith("v_lshlrev"):
-            result = value << amount
-        elif name.startswith("v_ashrrev"):
-            result = value >> amount
-        else:
-            wide = np.asarray(value).astype(np.uint64) >> amount.astype(np.uint64)
-            result = wide.view(np.int64)
-        put64(wave, register, result, low(wave), high(wave))
+        marks = high(wave)
+        result = function(data(wave), amount)
+        put64(wave, register, result, marks if to_low else low(wave), marks)
 
     return run
 
 
-@instruction("v_mad_u64_u32", "v_mad_i64_i32")
-def _mad(found: Instruction) -> Run:
-    """Multiply two 32-bit sources and add a 64-bit one; carry of each lane to an SGPR pair."""
+@family(_LEFT)
+def _shift_left(found: Instruction, function: Vector) -> Run:
+    return _shift(found, function, to_low=False)
+
+
+@family(_RIGHT)
+def _shift_right(found: Instruction, function: Vector) -> Run:
+    return _shift(found, function, to_low=True)
+
+
+Carry = Callable[[I64, I64, I64], Lanes]
+
+
+def _unsigned_product(left: Any32, right: Any32) -> I64:
+    return every_lane(left.astype(np.uint64) * right.astype(np.uint64)).view(np.int64)
+
+
+def _signed_product(left: Any32, right: Any32) -> I64:
+    product = left.view(np.int32).astype(np.int64) * right.view(np.int32).astype(np.int64)
+    return every_lane(product)
+
+
+def _unsigned_carry(term: I64, base: I64, total: I64) -> Lanes:
+    return total.view(np.uint64) < term.view(np.uint64)
+
+
+def _signed_carry(term: I64, base: I64, total: I64) -> Lanes:
+    """Whether bit 64 of the sum of both, sign-extended, is set."""
+    overflow = ((term ^ total) & (base ^ total)) < 0
+    return overflow ^ (total < 0)
+
+
+_MULTIPLY: dict[str, tuple[Vector, Carry]] = {
+    "v_mad_u64_u32": (_unsigned_product, _unsigned_carry),
+    "v_mad_i64_i32": (_signed_product, _signed_carry),
+}
+
+
+@family(_MULTIPLY)
+def _mad(found: Instruction, entry: tuple[Vector, Carry]) -> Run:
+    """Multiply two 32-bit sources and add a 64-bit one; bit 64 of each lane to an SGPR pair."""
+    product, carry_of = entry
     register = vector_destination(found, 2)
-    carry = found.operands[1].index
-    left, right = (plain32(found, operand) for operand in found.operands[2:4])
-    addend = lanes64(found, found.operands[4])
-    low, high = shadows64(found.operands[2:])
-    signed = "i64" in found.mnemonic
+    put_carry = set_scalar64(found, found.operands[1])
+    sources = sources_of(found, 3, first=2)
+    left, right = (plain32(found, operand) for operand in sources[:2])
+    addend = lanes64(found, sources[2], 2)
+    low, high = lane_shadow([*sources[:2], half_of(sources[2], 0)]), lane_shadow(sources)
 
     def run(wave: Wave) -> None:
-        first, second = left(wave), right(wave)
-        if signed:
-            product = first.view(np.int32).astype(np.int64) * second.view(np.int32).astype(np.int64)
-            term = every_lane(product)
-        else:
-            wide = first.astype(np.uint64) * second.astype(np.uint64)
-            term = every_lane(wide).view(np.int64)
-        base = every_lane(addend(wave))
+        term, base = product(left(wave), right(wave)), every_lane(addend(wave))
         total = term + base
-        out = _carry_out(term, base, total, signed=signed)
-        undefined = high(wave)
+        out, undefined = mask_of(carry_of(term, base, total)), high(wave)
         put64(wave, register, total, low(wave), undefined)
-        wave.set_pair(carry, out & wave.exec, undefined & wave.exec)
+        put_carry(wave, out & wave.exec, undefined & wave.exec)
 
     return run
-
-
-def _carry_out(term: object, base: object, total: object, *, signed: bool) -> int:
-    first, second, result = (np.asarray(part) for part in (term, base, total))
-    if signed:
-        return mask_of(((first ^ result) & (second ^ result)) < 0)
-    wide = [part.astype(np.uint64) for part in (first, result)]
-    return mask_of(wide[1] < wide[0]) & ALL

@@ -1,4 +1,4 @@
-# ruff: noqa: ANN001, ANN002, ANN003, ANN201, ANN202, ARG001, S102
+# ruff: noqa: ARG001, S102
 # AITER's names and parameters are kept as they are.
 """Find, build and call modules by the rules of the contract's section 1."""
 

@@ -1,4 +1,4 @@
-# ruff: noqa: ANN001, ANN201, ANN202, ARG001, N802, N803, PLR0913, PLR0917
+# ruff: noqa: ARG001, N802, N803, PLR0913, PLR0917
 # AITER's names and parameters are kept as they are.
 """Stubs of the two functions, with AITER's parameters, hints and defaults."""
 

@@ -78,3 +78,23 @@ def test_torch_is_never_initialised(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 )
 def test_equal_names_are_counted(names: list[str], text: str) -> None:
     assert gpu.counted(names) == text
+
+
+@pytest.mark.parametrize(
+    ("asked", "left"),
+    [
+        ({}, "abcd"),
+        ({"HIP_VISIBLE_DEVICES": "2,0"}, "ca"),
+        ({"CUDA_VISIBLE_DEVICES": "1"}, "b"),
+        ({"HIP_VISIBLE_DEVICES": "0", "CUDA_VISIBLE_DEVICES": "1"}, "a"),
+        ({"ROCR_VISIBLE_DEVICES": "1,3", "HIP_VISIBLE_DEVICES": "1"}, "d"),
+        ({"HIP_VISIBLE_DEVICES": "1,9,2"}, "b"),
+        ({"HIP_VISIBLE_DEVICES": "-1"}, ""),
+        ({"ROCR_VISIBLE_DEVICES": "GPU-1234"}, None),
+        ({"HIP_VISIBLE_DEVICES": ""}, None),
+        ({"GPU_DEVICE_ORDINAL": "0"}, None),
+    ],
+)
+def test_which_gpus_variables_leave(asked: dict[str, str], left: str | None) -> None:
+    found = gpu.left_visible(tuple("abcd"), tuple(asked.items()))
+    assert found == (None if left is None else tuple(left))

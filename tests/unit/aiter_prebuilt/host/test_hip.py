@@ -102,3 +102,13 @@ def test_torch_is_pending_only_where_it_is_installed_and_not_imported(
     assert hip.gather("libamdhip64.so.7", (str(tmp_path),)).torch_pending
     monkeypatch.setitem(sys.modules, "torch", sys)
     assert not hip.gather("libamdhip64.so.7", (str(tmp_path),)).torch_pending
+
+
+def test_an_emulator_is_known_by_its_library(tmp_path: Path) -> None:
+    maps = tmp_path / "maps"
+    line = "7f0000000000-7f0000001000 r-xp 00000000 08:01 77 "
+    maps.write_text(f"{line}/rocjitsu/libc.so.6\n")
+    assert hip.emulator(maps) is None
+    maps.write_text(f"{line}/lib/libc.so.6\n{line}/lib/librocjitsu_kmd.so\n")
+    assert hip.emulator(maps) == "/lib/librocjitsu_kmd.so"
+    assert hip.emulator(tmp_path / "none") is None

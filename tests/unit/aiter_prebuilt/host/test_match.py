@@ -23,16 +23,17 @@ SWAPPED = (
     "non_temporal_load: bool = False) -> None"
 )
 KNOWN = {"f" * 64: "commit"}
+AGREED = {"one": samples.contract()}
 
 
 def _codes(host: HostFacts, **changes: Any) -> list[str]:
-    verdict = match(samples.module(**changes), samples.contract(), host, KNOWN)
+    verdict = match(samples.module(**changes), AGREED, host, KNOWN)
     assert verdict.accepted == (not verdict.reasons)
     return [reason.code for reason in verdict.reasons]
 
 
 def test_a_fitting_host_is_accepted_without_notes() -> None:
-    verdict = match(samples.module(), samples.contract(), samples.host(), KNOWN)
+    verdict = match(samples.module(), AGREED, samples.host(), KNOWN)
     assert verdict.accepted
     assert verdict.notes == ()
 
@@ -92,7 +93,7 @@ def test_a_module_of_host_code_needs_neither_gpu_nor_runtime() -> None:
 def test_a_changed_signature_names_the_parameter(line: str, what: str) -> None:
     changed = samples.installed(signatures={"ck_moe_stage1": parse_signature(line)})
     host = samples.host(aiter=changed)
-    verdict = match(samples.module(), samples.contract(), host, KNOWN)
+    verdict = match(samples.module(), AGREED, host, KNOWN)
     assert [reason.code for reason in verdict.reasons] == ["aiter-signature"]
     assert what in verdict.reasons[0].message
 
@@ -103,7 +104,7 @@ def test_both_names_of_the_17th_parameter_and_both_spellings_of_optional_fit() -
 
 
 def test_unknown_sources_are_a_note_only() -> None:
-    verdict = match(samples.module(), samples.contract(), samples.host(), {})
+    verdict = match(samples.module(), AGREED, samples.host(), {})
     assert verdict.accepted
     assert [note.code for note in verdict.notes] == ["aiter-unknown"]
 
@@ -122,7 +123,7 @@ def test_a_version_that_is_none_is_out_of_reach(text: str) -> None:
 
 def test_enum_names_count_without_their_case() -> None:
     lower = samples.contract(quant_types={"per_1X32": 3}, activation_types={"silu": 0})
-    assert match(samples.module(), lower, samples.host(), KNOWN).accepted
+    assert match(samples.module(), {"one": lower}, samples.host(), KNOWN).accepted
 
 
 HARVEST = Harvest(aiter_version="1.0", aiter_sources="d" * 64, cpython="3.12", torch="2.9")
@@ -144,3 +145,27 @@ def test_a_harvested_module_is_bound_to_what_compiled_it(
 ) -> None:
     host = samples.host(**{"torch": "2.9.1+rocm7.2", "aiter_sources": "d" * 64, **changes})
     assert _codes(host, harvest=HARVEST) == codes
+
+
+SECOND = samples.contract(signatures={"ck_moe_stage1": SWAPPED})
+
+
+@pytest.mark.parametrize(("line", "agreed"), [(FIT, "one"), (SWAPPED, "two")])
+def test_the_contract_that_is_aiters_is_named(line: str, agreed: str) -> None:
+    host = samples.host(
+        aiter=samples.installed(signatures={"ck_moe_stage1": parse_signature(line)})
+    )
+    verdict = match(samples.module(), {"one": samples.contract(), "two": SECOND}, host, KNOWN)
+    assert verdict.accepted
+    assert verdict.contract == agreed
+
+
+def test_where_no_contract_fits_each_one_says_why() -> None:
+    host = samples.host(aiter=samples.installed(quant_types={"per_1x32": 9}))
+    verdict = match(samples.module(), {"one": samples.contract(), "two": SECOND}, host, KNOWN)
+    assert verdict.contract is None
+    assert [(r.code, r.message.rpartition(" (")[2]) for r in verdict.reasons] == [
+        ("aiter-enum", "contract one)"),
+        ("aiter-signature", "contract two)"),
+        ("aiter-enum", "contract two)"),
+    ]

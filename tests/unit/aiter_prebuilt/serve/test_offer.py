@@ -9,34 +9,42 @@ from aiter_prebuilt.reason import Reason
 from aiter_prebuilt.serve import offer as served
 from aiter_prebuilt.serve.offer import Offer, RefusedError, first_that_loads
 from aiter_prebuilt.settings import Settings
+from aiter_prebuilt.wheel import manifest as m
 from tests.unit.aiter_prebuilt import samples
 
+HARVEST = m.Harvest(aiter_version="0.1", aiter_sources="0" * 64, cpython=None, torch=None)
 
-def offer(coverage: str) -> Offer:
+
+def offer(coverage: str, harvest: m.Harvest | None = None, *notes: Reason) -> Offer:
     name = samples.STOCK if coverage == "full" else f"{samples.STOCK}__{coverage}_0"
-    entry = samples.entry(samples.module(name=name, coverage=coverage))
-    return Offer(entry=entry, facts=samples.host(), checked=None, notes=())
+    entry = samples.entry(samples.module(name=name, coverage=coverage, harvest=harvest))
+    return Offer(entry=entry, facts=samples.host(), checked=None, notes=notes)
 
 
-@pytest.mark.parametrize("coverage", ["deployed", "sound"])
-def test_a_module_that_holds_less_than_aiters_has_to_hand_calls_on(coverage: str) -> None:
+@pytest.mark.parametrize("coverage", ["deployed", "sound", "full"])
+def test_a_module_of_ours_has_to_hand_calls_on(coverage: str) -> None:
     with pytest.raises(RefusedError, match="no _set_uncovered"):
         served._check_guard(offer(coverage), types.ModuleType("m"))
 
 
-def test_a_full_module_needs_no_guard() -> None:
-    served._check_guard(offer("full"), types.ModuleType("m"))
+def test_a_module_that_aiter_compiled_needs_no_guard() -> None:
+    served._check_guard(offer("full", HARVEST), types.ModuleType("m"))
 
 
-@pytest.mark.parametrize(("coverage", "guarded"), [("deployed", 1), ("sound", 1), ("full", 0)])
-def test_only_such_a_module_gets_a_guard(
-    coverage: str, guarded: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_offer_knows_whether_its_aiter_was_checked() -> None:
+    unknown = Reason(code="aiter-unknown", message="a note")
+    assert offer("full").aiter_known
+    assert not offer("full", None, unknown).aiter_known
+
+
+@pytest.mark.parametrize("coverage", ["deployed", "sound", "full", "harvested"])
+def test_every_module_of_ours_gets_a_guard(coverage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     handlers: list[Any] = []
     module = types.ModuleType("m")
     module._set_uncovered = handlers.append  # type: ignore[attr-defined]
     monkeypatch.setattr(served, "load", lambda _offer, _asked: module)
-    first, second = offer(coverage), offer("full")
+    ours = coverage != "harvested"
+    first, second = offer(coverage) if ours else offer("full", HARVEST), offer("full")
     found = first_that_loads(
         [first, second],
         Settings(),
@@ -45,12 +53,14 @@ def test_only_such_a_module_gets_a_guard(
     )
     assert found is not None
     assert found.offer is first
-    assert [handler() for handler in handlers] == [(first, (second,))] * guarded
+    assert [handler() for handler in handlers] == [(first, (second,))] * ours
 
 
 def test_the_next_one_is_tried_and_the_refused_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     reason = Reason(code="load", message="broken")
     module = types.ModuleType("m")
+    guards: list[str] = []
+    module._set_uncovered = guards.append  # type: ignore[attr-defined]
 
     def load(own: Offer, _asked: Settings) -> types.ModuleType:
         if own.entry.module.coverage == "deployed":
@@ -62,12 +72,13 @@ def test_the_next_one_is_tried_and_the_refused_one_is_told(monkeypatch: pytest.M
     found = first_that_loads(
         [offer("deployed"), offer("full")],
         Settings(),
-        guard=lambda _own, _rest: pytest.fail("a full module needs no guard"),
+        guard=lambda _own, _rest: "guard",  # type: ignore[arg-type,return-value]
         refuse=lambda own, why: refused.append((own.entry.module.coverage, why)),
     )
     assert found is not None
     assert found.module is module
     assert refused == [("deployed", reason)]
+    assert guards == ["guard"]
 
 
 def test_none_where_no_offer_can_be_loaded() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -108,5 +109,39 @@ def test_two_modules_of_one_name_are_a_manifest_error() -> None:
 
 
 def test_another_schema_is_named() -> None:
-    with pytest.raises(m.ManifestError, match="schema is 1, this version reads 2"):
-        m.parse(TEXT.replace('"schema": 2', '"schema": 1'))
+    with pytest.raises(m.ManifestError, match="schema is 2, this version reads 3: the modules"):
+        m.parse(TEXT.replace('"schema": 3', '"schema": 2'))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"contracts": ()},
+        {"contracts": ("one", "another")},
+        {"harvest": m.Harvest(aiter_version="1", aiter_sources="0" * 64, cpython=None, torch=None)},
+    ],
+)
+def test_a_module_names_contracts_of_its_manifest_unless_it_is_harvested(
+    changes: dict[str, Any],
+) -> None:
+    text = m.dump(samples.manifest(samples.module(**changes)))
+    with pytest.raises(m.ManifestError, match=r"modules\[0\].contracts is"):
+        m.parse(text)
+
+
+def test_a_second_full_module_has_a_name_of_its_own() -> None:
+    other = samples.module(
+        name=f"{samples.STOCK}__full_0", file="modules/two.so", key="two", contracts=("two",)
+    )
+    agreed = {"one": samples.contract(), "two": samples.contract(ending="_")}
+    text = m.dump(samples.manifest(samples.module(), other, contracts=agreed))
+    assert m.parse(text).modules[1] == other
+
+
+@pytest.mark.parametrize(("splitk", "expected"), [(False, "_"), (True, "")])
+def test_names_end_as_the_contract_says_where_they_are_not_split_k(
+    splitk: bool, expected: str
+) -> None:
+    features = replace(samples.FEATURES, splitk=splitk)
+    module = samples.module(features=features, stock_name=features.stock_name)
+    assert samples.contract(ending="_").name_of(module) == features.stock_name + expected

@@ -32,6 +32,20 @@ def test_reduced_modules_come_before_full_ones(tmp_path: Path) -> None:
     assert store.candidates(store.read_all(package), "module_other") == ()
 
 
+def test_a_module_is_found_by_the_name_that_each_of_its_contracts_gives_it(tmp_path: Path) -> None:
+    agreed = {"new": samples.contract(), "old": samples.contract(ending="_")}
+    module = samples.module(contracts=("new", "old"))
+    package = tmp_path / "aiter_prebuilt"
+    package.mkdir()
+    text = m.dump(samples.manifest(module, contracts=agreed))
+    (package / m.MANIFEST_NAME).write_text(text)
+    shelves = store.read_all(package)
+    for name, contract in ((samples.STOCK, "new"), (f"{samples.STOCK}_", "old")):
+        (entry,) = store.candidates(shelves, name)
+        assert entry.contracts == {contract: agreed[contract]}
+    assert store.candidates(shelves, f"{samples.STOCK}__") == ()
+
+
 def test_harvested_folders_beside_the_package_count(tmp_path: Path) -> None:
     package = _write(tmp_path / "aiter_prebuilt", samples.module())
     _write(tmp_path / "aiter_prebuilt_b", samples.module())

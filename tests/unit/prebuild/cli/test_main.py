@@ -91,6 +91,9 @@ def failing(error: Exception, monkeypatch: pytest.MonkeyPatch, *arguments: str) 
         raise error
 
     monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr(
+        cli.signal, "signal", lambda *_: None
+    )  # the tests' own process stays as it is
     monkeypatch.setattr(sys, "argv", ["prebuild", *arguments])
     with pytest.raises(SystemExit) as caught:
         cli.main()

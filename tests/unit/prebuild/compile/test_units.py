@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from prebuild.compile.flags import Flags
 from prebuild.compile.units import Unit, closure
-from tests.unit.prebuild.samples import FLAGS, kimi_plan, units
+from prebuild.toolchain.model import CodeGenerator
+from tests.unit.prebuild.samples import FLAGS, PROJECT, kimi_plan, units
 
 
 def keys(found: list[Unit]) -> dict[str, str]:
@@ -26,6 +28,20 @@ def test_compiler_and_flags_change_every_key(tmp_path: Path) -> None:
     assert {name for name in one if one[name] != changed[name]} == {
         name for name in one if name.startswith("kernel ")
     }
+
+
+def test_the_code_generator_and_what_it_drops_change_every_kernel_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    plan = kimi_plan(tp=[2], block_m=[128])
+    amd = CodeGenerator(version="1", python=tmp_path, library=tmp_path / "a", identity="amd")
+    plain, one = keys(units(tmp_path, plan)), keys(units(tmp_path, plan, codegen=amd))
+    kernels = {name for name in plain if name.startswith("kernel ")}
+    assert {name for name in plain if plain[name] != one[name]} == kernels
+    moved = dataclasses.replace(amd, library=tmp_path / "b")
+    assert keys(units(tmp_path, plan, codegen=moved)) == one
+    other = keys(units(tmp_path, plan, codegen=dataclasses.replace(amd, identity="other")))
+    assert {name for name in one if one[name] != other[name]} == kernels
 
 
 def test_another_recipe_touches_only_its_own_units(tmp_path: Path) -> None:
@@ -50,5 +66,6 @@ def test_a_comment_is_no_change_and_code_is(tmp_path: Path) -> None:
 def test_binding_sources_serve_every_module(tmp_path: Path) -> None:
     found = units(tmp_path, kimi_plan(tp=[2]))
     hosts = {unit.id.partition(".")[0] for unit in found if unit.kind == "host"}
-    shared = {"arguments", "binding", "dispatch", "exchange", "registrar", "tensor"}
+    shared = {path.stem for path in PROJECT.csrc.glob("*.cpp")}
+    assert {"binding", "registrar"} < shared
     assert hosts == {*shared, "module"}

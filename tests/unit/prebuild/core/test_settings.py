@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from prebuild.core.settings import Settings, SettingsError, ToolchainChoice
+from prebuild.core.settings import CodegenChoice, Settings, SettingsError, ToolchainChoice
 
 
 def test_cache_dir_is_the_first_of_own_variable_xdg_and_home() -> None:
@@ -28,7 +28,7 @@ def test_defaults() -> None:
     settings = Settings.from_environ({"HOME": "/h"})
     assert settings.toolchain is ToolchainChoice.AUTO
     assert settings.debian_mirrors == ()
-    assert settings.rocm_path == Path("/opt/rocm")
+    assert settings.rocm_path is None
 
 
 def test_mirrors_are_split_and_lose_their_slash() -> None:
@@ -49,3 +49,11 @@ def test_all_wrong_values_are_reported_at_once() -> None:
     assert len(caught.value.problems) == 2
     assert "'cuda'; allowed: auto, rocm, debian" in caught.value.problems[0]
     assert "a.example/debian" in caught.value.problems[1]
+
+
+def test_the_code_generator_is_clangs_unless_amds_is_asked_for() -> None:
+    assert Settings.from_environ({"HOME": "/h"}).codegen is CodegenChoice.CLANG
+    assert Settings.from_environ({"HOME": "/h", "PREBUILD_CODEGEN": ""}).codegen == "clang"
+    assert Settings.from_environ({"HOME": "/h", "PREBUILD_CODEGEN": "amd"}).codegen == "amd"
+    with pytest.raises(SettingsError, match="PREBUILD_CODEGEN is 'rocm'; allowed: clang, amd"):
+        Settings.from_environ({"HOME": "/h", "PREBUILD_CODEGEN": "rocm"})

@@ -14,7 +14,8 @@ TABLE = (PROJECT.root / "packaging/prebuild/families/a8w8_blockscale.toml").read
 def test_a_table_becomes_a_family() -> None:
     family = parse_family(TABLE)
     assert family.name == "a8w8_blockscale"
-    assert [entry.rule for entry in family.unavailable] == ["needs-newer-ck"]
+    ((rule, unless),) = [(entry.rule, entry.unless) for entry in family.unavailable]
+    assert (rule, unless) == ("needs-newer-ck", "split-k")
     assert {facts.stage for facts in family.instances} == {1, 2}
     assert family.element_op(1, splitk=True).endswith("Splitk")
     assert not family.element_op(2, splitk=True).endswith("Splitk")
@@ -27,6 +28,7 @@ def test_a_table_becomes_a_family() -> None:
         ("tile = [256, 16, 128, 256]", "tile = [256, 16, 128]", "stage1.0.tile"),
         ("block_m = 16 }", "block_m = 16, rows = 3 }", "reached_by.0.rows"),
         ("value = true\n", "worth = true\n", "unavailable.0.value"),
+        ('unless = "split-k"\n', "", "unavailable.0.unless"),
         ('v1 = "parity"', 'v1 = "both"', "k.tails.v1"),
         ('template = "A8W8Blockscale"\n', "", "template"),
     ],

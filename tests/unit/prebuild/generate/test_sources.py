@@ -7,6 +7,8 @@ import pytest
 from prebuild.core import identity
 from prebuild.generate import fileset
 from prebuild.generate.sources import generate
+from prebuild.plan.make import make_plan
+from prebuild.recipe.recipes import Recipe
 from tests.unit.prebuild.samples import PROJECT, kimi_plan
 
 
@@ -38,6 +40,24 @@ def test_a_wrong_kernel_has_neither_a_file_nor_a_place_in_its_launcher() -> None
     ]
     (launchers,) = [text for path, text in sources.items() if path.name == "launchers.cu"]
     assert launchers.count("nullptr") == 3
+
+
+def test_the_first_gemm_of_a_split_k_module_stores_sums_in_fp32() -> None:
+    split = Recipe.model_validate(
+        {
+            "schema": 1, "name": "r", "model": "m", "hidden_size": 4096, "moe_inter_dim": {1: 512},
+            "experts": 128, "top_k": 8, "activation": "silu", "activation_dtype": "f8",
+            "weight_dtype": "f8", "output_dtypes": ["b16"], "quant": "per_1x128", "splitk": True,
+            "coverage": "full",
+        }
+    )  # fmt: skip
+    sources = generate(make_plan([split], frozenset({"split-k"})), PROJECT.templates)
+    specs = {p.stem: text for p, text in sources.items() if p.parent.name == "instances"}
+    stages = {stage: [t for n, t in specs.items() if f"_gemm{stage}_" in n] for stage in (1, 2)}
+    assert [len(texts) for texts in stages.values()] == [5, 5]
+    for stage, flag, dtype in ((1, "true", "float"), (2, "false", "ck::bhalf_t")):
+        assert all(f"kSplitK          = {flag};" in text for text in stages[stage])
+        assert all(f"EData     = {dtype};" in text for text in stages[stage])
 
 
 def test_no_launcher_instantiates_a_kernel() -> None:

@@ -17,12 +17,15 @@ from prebuild.gfx950.machine import Machine
 from prebuild.gfx950.memory import Memory
 from prebuild.gfx950.program import Program
 from prebuild.gfx950.wave import Wave
+from tests.unit.prebuild.gfx950.oracles.kit import Kit
 
 
 class Bench:
     """One wave and what it needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, executed: set[str] | None = None) -> None:
+        self.executed = set() if executed is None else executed
+        """Mnemonics that ran here."""
         self.memory = Memory()
         self.lds = Lds(4096)
         self.wave = Wave(0, self.memory, self.lds, 64)
@@ -45,7 +48,9 @@ class Bench:
         """Run instructions in a row; a load is not waited for."""
         with np.errstate(all="ignore"):
             for line in lines:
-                build(parse_line(line)).run(self.wave)
+                found = parse_line(line)
+                build(found).run(self.wave)
+                self.executed.add(found.mnemonic)
 
     def land(self) -> None:
         """Wait for everything."""
@@ -121,3 +126,9 @@ def machine() -> Listing:
 
 def _segment() -> Segment:
     return Segment(address=0, data=bytes(64), writable=False)
+
+
+@pytest.fixture
+def kit(bench_type: type[Bench], machine: Listing) -> Kit:
+    """For oracles."""
+    return Kit(bench_type=bench_type, machine=machine)

@@ -9,12 +9,13 @@ import pytest
 from prebuild.gfx950 import bundle
 from prebuild.gfx950.errors import CodeObjectError
 
+MAGIC = b"__CLANG_OFFLOAD_BUNDLE__"
 HOST = "host-x86_64-unknown-linux-gnu-"
 DEVICE = "hipv4-amdgcn-amd-amdhsa--gfx950"
 
 
 def make(entries: list[tuple[str, bytes]]) -> bytes:
-    head = bundle.MAGIC + struct.pack("<Q", len(entries))
+    head = MAGIC + struct.pack("<Q", len(entries))
     size = len(head) + sum(24 + len(name) for name, _ in entries)
     table, body = b"", b""
     for name, data in entries:
@@ -42,10 +43,9 @@ def test_a_bare_code_object_is_itself() -> None:
 
 def test_a_bundle_cut_short() -> None:
     whole = make([(DEVICE, b"\x7fELFlonger")])
-    with pytest.raises(CodeObjectError, match="ends past the data"):
-        bundle.code_objects(whole[:-3])
-    with pytest.raises(CodeObjectError, match="cut short"):
-        bundle.read_bundle(whole[:40])
+    for end in (-3, 40):
+        with pytest.raises(CodeObjectError, match="a bundle of GPU code ends at"):
+            bundle.code_objects(whole[:end])
 
 
 def test_compressed_bundles_are_named() -> None:

@@ -1,64 +1,13 @@
-"""Conversions against ml_dtypes and Python."""
+"""Conversions and packed operands: constants, halves, refusals; the oracles have the values."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from prebuild.gfx950.errors import UnsupportedInstruction
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
-def test_bf16_pairs_round_to_nearest_even(bench_type: Any, low: int, high: int) -> None:
-    bench = bench_type()
-    bench.wave.denorm32 = 3
-    bench.set(1, low)
-    bench.set(2, high)
-    bench.run("v_cvt_pk_bf16_f32 v0, v1, v2")
-    for shift, bits in ((0, low), (16, high)):
-        value = np.uint32(bits).view(np.float32)
-        got = np.uint16(bench.ints(0)[0] >> shift & 0xFFFF).view(ml_dtypes.bfloat16)
-        want = value.astype(ml_dtypes.bfloat16)
-        assert (np.isnan(got) and np.isnan(want)) or got.tobytes() == want.tobytes()
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.floats(width=32))
-def test_float_to_integer_truncates_and_saturates(bench_type: Any, value: float) -> None:
-    bench = bench_type()
-    bench.set(1, np.float32(value))
-    bench.run("v_cvt_i32_f32_e32 v2, v1", "v_cvt_u32_f32_e32 v3, v1")
-    whole = 0 if math.isnan(value) else value
-    for register, low, high in ((2, -(2**31), 2**31 - 1), (3, 0, 2**32 - 1)):
-        clipped = min(max(whole, low), high)
-        assert bench.ints(register)[0] == int(clipped) % 2**32
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_integer_to_float(bench_type: Any, value: int) -> None:
-    bench = bench_type()
-    bench.set(1, value)
-    bench.run("v_cvt_f32_u32_e32 v2, v1", "v_cvt_f32_i32_e32 v3, v1", "v_cvt_f32_ubyte2_e32 v4, v1")
-    assert bench.floats(2)[0] == np.float32(value)
-    assert bench.floats(3)[0] == np.float32(value - 2**32 if value >= 2**31 else value)
-    assert bench.floats(4)[0] == value >> 16 & 0xFF
-
-
-def test_f16(bench: Any) -> None:
-    bench.set(1, np.linspace(-70000, 70000, 64).astype(np.float32))
-    with np.errstate(over="ignore"):
-        halves = np.linspace(-70000, 70000, 64).astype(np.float32).astype(np.float16)
-    bench.run("v_cvt_f16_f32_e32 v2, v1", "v_cvt_f32_f16_e32 v3, v2")
-    assert bench.ints(2) == halves.view(np.uint16).tolist()
-    assert (bench.floats(3) == halves.astype(np.float32)).all()
 
 
 def test_packed_float_halves(bench: Any) -> None:
@@ -106,18 +55,9 @@ def test_int4_are_sixteenths(bench: Any) -> None:
     assert (bench.floats(3) == bench.floats(2)).all()
 
 
-def test_fp8_pairs_fill_one_half(bench: Any) -> None:
-    values = np.linspace(-448, 448, 64).astype(np.float32)
-    bench.set(1, values)
-    bench.set(2, values[::-1].copy())
-    bench.set(3, 0x12345678)
-    bench.run("v_cvt_pk_fp8_f32 v3, v1, v2")
-    low = values.astype(ml_dtypes.float8_e4m3fn).view(np.uint8)
-    expected = [0x12340000 | int(low[lane]) | int(low[63 - lane]) << 8 for lane in range(64)]
-    assert bench.ints(3) == expected
-    bench.run("v_cvt_pk_fp8_f32 v3, v2, v1 op_sel:[0,0,1]")
-    assert bench.ints(3)[5] >> 16 == int(low[58]) | int(low[5]) << 8
+def test_a_value_beyond_fp8_is_refused(bench: Any) -> None:
     bench.set(1, np.float32(500))
+    bench.set(2, np.float32(1))
     with pytest.raises(UnsupportedInstruction, match="overflows"):
         bench.run("v_cvt_pk_fp8_f32 v3, v1, v2")
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from prebuild.gfx950 import machine as module
+from prebuild.gfx950.codeobject import CodeObject, Descriptor
+from prebuild.gfx950.disassembly import Instruction, parse_line
 from prebuild.gfx950.errors import (
     DataRace,
     MissingWait,
@@ -16,6 +19,7 @@ from prebuild.gfx950.errors import (
     UnsupportedInstruction,
 )
 from prebuild.gfx950.launch import Launch
+from prebuild.gfx950.program import build_program
 
 KERNARG = struct.pack("<4i", 11, 22, 33, 44)
 
@@ -183,11 +187,79 @@ def test_exec_of_undefined_bits_is_an_error(machine: Any) -> None:
         "v_add_f32_e64 v0, v1, v2 frob:1",
         "v_mov_b32_dpp v0, v1 row_shr:1 row_mask:0x5 bank_mask:0xf",
         "s_setreg_imm32_b32 hwreg(HW_REG_TRAPSTS, 0, 1), 1",
+        "s_setreg_imm32_b32 hwreg(HW_REG_MODE, 0, 4), 1",
+        "s_setreg_imm32_b32 hwreg(HW_REG_MODE, 4, 4), 3",
+        "v_add_co_u32_sdwa v0, vcc, v1, v2 dst_sel:DWORD src0_sel:WORD_1 src1_sel:DWORD",
     ],
 )
 def test_what_is_not_known_is_named(machine: Any, line: str) -> None:
     with pytest.raises(UnsupportedInstruction, match=line.split(maxsplit=1)[0]):
         machine([line, "s_endpgm"])
+
+
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [
+        ("v_frobnicate_b32 v0, v1", "isa/integer.py"),
+        ("v_frobnicate_f32 v0, v1", "isa/single.py"),
+        ("v_frobnicate_u64 v0, v1", "isa/wide.py"),
+        ("v_cvt_pk_frob_f32 v0, v1", "isa/convert.py"),
+        ("v_mfma_f32_4x4x4_frob v0, v1", "isa/matrix.py"),
+        ("s_frobnicate_b32 s0, s1", "isa/salu.py"),
+        ("s_load_frob s0, s[2:3], 0x0", "isa/smem.py"),
+        ("ds_frobnicate_b32 v0, v1", "isa/lds.py"),
+        ("global_frobnicate v0, v1", "isa/vmem.py"),
+        ("image_frobnicate v0, v1", "a new module beside"),
+        ("v_and_or_b32_dpp v0, v1, v2, v3 row_mirror", "isa/integer.py"),
+        ("v_mad_u64_u32_dpp v[0:1], s[0:1], v1, v2, v[3:4]", "isa/wide.py"),
+        ("v_fma_f32 v0, v1, v2, v3 div:2", "isa/single.py"),
+    ],
+)
+def test_the_error_says_where_the_semantics_belong(machine: Any, line: str, file: str) -> None:
+    with pytest.raises(UnsupportedInstruction, match=file):
+        machine([line, "s_endpgm"])
+
+
+def _code(**changes: Any) -> CodeObject:
+    descriptor = Descriptor(
+        symbol="k", entry=0, size=12, lds_bytes=0, scratch_bytes=0, kernarg_bytes=0, vgprs=8,
+        accum_offset=4, denormals_f32=0, denormals_f16_f64=3, user_sgprs=0,
+        properties=0, workgroup_ids=(True, False, False), workitem_id_dims=0,
+        preload_length=0, preload_offset=0,
+    )  # fmt: skip
+    return CodeObject(
+        sha256="", segments=(), kernels={"k": replace(descriptor, **changes)}, data=b""
+    )
+
+
+def _listing(*lines: str) -> dict[int, Instruction]:
+    return {4 * at: parse_line(line, 4 * at, ["0"]) for at, line in enumerate(lines)}
+
+
+def test_all_that_a_kernel_needs_and_lacks_is_said_at_once() -> None:
+    lines = ("v_frobnicate_b32 v0, v1", "s_frob_b32 s0, s1", "v_frobnicate_b32 v0, v1")
+    with pytest.raises(UnsupportedInstruction) as raised:
+        build_program(_code(), _listing(*lines), "k")
+    text = str(raised.value)
+    assert "v_frobnicate_b32" in text.splitlines()[0]
+    assert "(2 times)" in text
+    assert "s_frob_b32" in text
+    assert text.endswith("in kernel k")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"rounding": 3}, "rounding mode"),
+        ({"denormals_f16_f64": 0}, "f16"),
+        ({"ieee": False}, "IEEE"),
+        ({"dx10_clamp": False}, "DX10"),
+    ],
+)
+def test_a_mode_that_is_not_modelled_is_refused(changes: dict[str, Any], named: str) -> None:
+    build_program(_code(), _listing("s_nop 0", "s_nop 0", "s_endpgm"), "k")
+    with pytest.raises(UnsupportedInstruction, match=named):
+        build_program(_code(**changes), _listing("s_nop 0", "s_nop 0", "s_endpgm"), "k")
 
 
 def test_hidden_arguments_follow_the_explicit_ones() -> None:

@@ -1,79 +1,12 @@
-"""Scalar instructions against Python's integers; SCC by the ISA document."""
+"""Scalar instructions: what is undefined; the oracles have values and SCC."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-WORD = st.integers(0, 2**32 - 1)
-M = 2**32
-
-
-def signed(value: int) -> int:
-    return value - M if value >= M // 2 else value
-
-
-CASES = {
-    "s_add_u32": lambda a, b: (a + b, a + b >= M),
-    "s_sub_u32": lambda a, b: (a - b, b > a),
-    "s_add_i32": lambda a, b: (a + b, not -M // 2 <= signed(a) + signed(b) < M // 2),
-    "s_sub_i32": lambda a, b: (a - b, not -M // 2 <= signed(a) - signed(b) < M // 2),
-    "s_and_b32": lambda a, b: (a & b, a & b != 0),
-    "s_or_b32": lambda a, b: (a | b, a | b != 0),
-    "s_xor_b32": lambda a, b: (a ^ b, a ^ b != 0),
-    "s_andn2_b32": lambda a, b: (a & ~b, a & ~b % M != 0),
-    "s_lshl_b32": lambda a, b: (a << b % 32, (a << b % 32) % M != 0),
-    "s_lshr_b32": lambda a, b: (a >> b % 32, a >> b % 32 != 0),
-    "s_ashr_i32": lambda a, b: (signed(a) >> b % 32, signed(a) >> b % 32 != 0),
-    "s_min_i32": lambda a, b: (min(signed(a), signed(b)), signed(a) < signed(b)),
-    "s_max_u32": lambda a, b: (max(a, b), a > b),
-}
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.sampled_from(sorted(CASES)), WORD, WORD)
-def test_value_and_scc(bench_type: Any, name: str, a: int, b: int) -> None:
-    bench = bench_type()
-    bench.set_scalar(4, a, b)
-    bench.run(f"{name} s6, s4, s5")
-    value, carry = CASES[name](a, b)
-    assert (bench.wave.s[6], bench.wave.scc) == (value % M, int(carry))
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
-def test_64_bit_addition_by_carry(bench_type: Any, a: int, b: int) -> None:
-    bench = bench_type()
-    bench.set_scalar(4, a % M, a >> 32, b % M, b >> 32)
-    bench.run("s_add_u32 s8, s4, s6", "s_addc_u32 s9, s5, s7")
-    assert bench.wave.get64(8) == (a + b) % 2**64
-    bench.run("s_sub_u32 s8, s4, s6", "s_subb_u32 s9, s5, s7")
-    assert bench.wave.get64(8) == (a - b) % 2**64
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [("s_mul_i32 s6, s4, s5", 0xFFFFFFFA), ("s_mul_hi_i32 s6, s4, s5", 0xFFFFFFFF),
-     ("s_mul_hi_u32 s6, s4, s5", 2), ("s_movk_i32 s6, 0xfff0", 0xFFFFFFF0),
-     ("s_addk_i32 s4, 0x10", 0xE)],
-)  # fmt: skip
-def test_multiply_and_short_constants(bench: Any, line: str, expected: int) -> None:
-    bench.set_scalar(4, -2, 3)
-    bench.run(line)
-    target = 4 if line.startswith("s_addk") else 6
-    assert bench.wave.s[target] == expected
-
-
-def test_select_and_shift_pairs(bench: Any) -> None:
-    bench.set_scalar(4, 5, 0, 40)
-    bench.run(
-        "s_cmp_eq_u32 s4, 5", "s_cselect_b64 s[8:9], -1, 0", "s_lshl_b64 s[10:11], s[4:5], s6"
-    )
-    assert bench.wave.get64(8) == 2**64 - 1
-    assert bench.wave.get64(10) == 5 << 40
+from tests.unit.prebuild.gfx950.oracles.scalars import BITS
 
 
 def test_undefined_bits_are_followed_through_masks(bench: Any) -> None:
@@ -84,9 +17,20 @@ def test_undefined_bits_are_followed_through_masks(bench: Any) -> None:
     assert bench.wave.su[6] == 0xFFFFFFFF
 
 
-@pytest.mark.parametrize(("value", "lowest"), [(0, -1), (1, 0), (0x8000, 15), (1 << 40, 40)])
-def test_lowest_bit_of_a_pair(bench: Any, value: int, lowest: int) -> None:
-    bench.set_scalar(4, value & (M - 1), value >> 32)
-    bench.run("s_ff1_i32_b64 s6, s[4:5]", "s_bcnt1_i32_b64 s7, s[4:5]")
-    assert bench.wave.s[6] == lowest % M
-    assert bench.wave.s[7] == value.bit_count()
+@pytest.mark.parametrize("name", BITS)
+def test_a_bit_is_defined_where_any_value_of_the_undefined_ones_gives_the_same(
+    bench: Any, name: str
+) -> None:
+    """Each bit position is one of the 16 cases of two source bits, known or not."""
+    cases = [(a, b, x, y) for a in (0, 1) for b in (0, 1) for x in (0, 1) for y in (0, 1)]
+    for register, which, unknown in ((4, 0, 2), (5, 1, 3)):
+        bench.set_scalar(register, sum(case[which] << at for at, case in enumerate(cases)))
+        bench.wave.su[register] = sum(case[unknown] << at for at, case in enumerate(cases))
+    bench.run(f"s_{name}_b32 s6, s4, s5")
+    for at, (a, b, x, y) in enumerate(cases):
+        results = {
+            BITS[name](one, other) & 1
+            for one in ((0, 1) if x else (a,))
+            for other in ((0, 1) if y else (b,))
+        }
+        assert bench.wave.su[6] >> at & 1 == (len(results) > 1), (a, b, x, y)

@@ -62,9 +62,33 @@ def test_only_some(patched: dict[str, Any], tmp_path: Path) -> None:
     assert len(start(tmp_path, only="gemm1_64x32")[0]) == 1
 
 
-def test_kernels_without_a_problem_are_counted(patched: dict[str, Any], tmp_path: Path) -> None:
+def test_a_kernel_without_a_problem_stops_like_a_wrong_one(
+    patched: dict[str, Any], tmp_path: Path
+) -> None:
+    patched["found"] = replace(patched["found"], unknown=("other", "gemm1 too"))
+    with pytest.raises(VerificationError, match="no problem is known for kernel other") as caught:
+        start(tmp_path)
+    assert caught.value.exit_code == 8
+    assert len(caught.value.problems) == 2
+    assert "packaging/prebuild/verify/subject.py" in str(caught.value)
+
+
+def test_only_some_of_the_unknown(patched: dict[str, Any], tmp_path: Path) -> None:
     patched["found"] = replace(patched["found"], unknown=("other",))
-    assert "1 kernels were not run" in start(tmp_path)[1]
+    assert len(start(tmp_path, only="gemm1_64x32")[0]) == 1
+
+
+def test_unknown_kernels_are_told_where_nothing_stops(
+    patched: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patched["found"] = replace(patched["found"], unknown=("other",))
+    text = io.StringIO()
+    monkeypatch.setattr(kernels.console, "err", Console(width=120, file=text))
+    found = kernels.examine(
+        tmp_path, settings=Settings(cache_dir=tmp_path / "cache"), objdump=Path("objdump")
+    )
+    assert found.unknown == ("other",)
+    assert "1 kernels were not run" in text.getvalue()
 
 
 def test_a_wrong_kernel_is_an_error_with_a_file(patched: dict[str, Any], tmp_path: Path) -> None:
@@ -73,3 +97,16 @@ def test_a_wrong_kernel_is_an_error_with_a_file(patched: dict[str, Any], tmp_pat
         start(tmp_path)
     assert caught.value.exit_code == 8
     assert (tmp_path / "failures" / "gemm1.txt").read_text().endswith("trace\n")
+
+
+def test_mnemonics_of_all_kernels(
+    patched: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patched["found"] = replace(patched["found"], subjects=patched["found"].subjects * 2)
+    monkeypatch.setattr(kernels, "collect", lambda _path: patched["found"])
+    monkeypatch.setattr(kernels, "census", lambda subjects, _: {"s_nop": len(subjects)})
+    text = kernels.mnemonics(
+        tmp_path, settings=Settings(cache_dir=tmp_path), objdump=Path("objdump")
+    )
+    assert "of = 2" in text
+    assert "s_nop = 2" in text

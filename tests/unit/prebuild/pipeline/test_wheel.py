@@ -11,6 +11,7 @@ import pytest
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
 from prebuild.pipeline import wheel
+from prebuild.pipeline.kernels import Examined
 from prebuild.verify.errors import VerificationError
 from prebuild.verify.verdict import Verdict
 from prebuild.wheel.config import WheelConfig
@@ -66,7 +67,8 @@ def test_a_wrong_kernel_stops_a_wheel_unless_it_is_only_reported(
         raise VerificationError("wrong:", ["kernel"])
 
     monkeypatch.setattr(wheel, "run", stop)
-    monkeypatch.setattr(wheel, "examine", lambda *_, **__: [verdict])
+    examined = Examined(verdicts=(verdict,), unknown=())
+    monkeypatch.setattr(wheel, "examine", lambda *_, **__: examined)
     staged = Staged(directory=tmp_path, include={})
     settings = Settings(cache_dir=tmp_path)
     with pytest.raises(VerificationError):

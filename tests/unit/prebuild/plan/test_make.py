@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from prebuild.core.contracts import Generation, load_contracts
 from prebuild.core.model import Plan
 from prebuild.plan.make import PlanError, make_plan
 from prebuild.recipe.recipes import NamedKernel, find_recipes, load_recipes, narrow
@@ -171,3 +174,26 @@ def test_a_module_without_kernels_is_left_out_and_a_plan_without_modules_is_an_e
     plan = make_plan([narrow(recipe, block_m=[16]) for recipe in recipes])
     assert {module.features.quant for module in plan.modules} == {"per_1x128"}
     assert [e.what for e in plan.exclusions if e.rule == "no-kernel"] == [STOCK]
+
+
+def second() -> Generation:
+    first, *_ = load_contracts()
+    return first.model_copy(update={"name": "later", "quant_types": {"per_1x32": 9}})
+
+
+def test_contracts_that_the_same_code_meets_share_a_module() -> None:
+    first, *_ = load_contracts()
+    renamed = first.model_copy(update={"name": "older", "ending": "_"})
+    (module,) = make_plan([kimi()], contracts=[first, renamed]).modules
+    assert module == replace(kimi_plan().modules[0], contracts=(first, renamed))
+
+
+@pytest.mark.parametrize("coverage", ["deployed", "full"])
+def test_a_contract_that_needs_other_code_gets_a_module_of_its_own(coverage: str) -> None:
+    recipe = narrow(kimi(), coverage=coverage)
+    one, two = make_plan([recipe], contracts=[*load_contracts(), second()]).modules
+    assert one == make_plan([recipe]).modules[0]
+    assert (two.stock_name, two.instances) == (one.stock_name, one.instances)
+    assert two.name != one.name
+    assert two.key != one.key
+    assert [contract.name for contract in two.contracts] == ["later"]

@@ -78,6 +78,24 @@ def test_a_recipe_of_nothing_but_split_k_is_no_error() -> None:
     assert len(exclusions(plan, "needs-newer-ck")) == 1
 
 
+def test_split_k_is_planned_where_the_composable_kernel_has_it() -> None:
+    made = recipe(**BLOCKSCALE)
+    plan = make_plan([made], frozenset({"split-k"}))
+    assert exclusions(plan, "needs-newer-ck") == []
+    whole, split = plan.modules
+    assert split.stock_name == f"{whole.stock_name}_splitk"
+    assert {item.stage for item in split.built} == {1}  # AITER asks it for nothing else
+    # A part of K decides, and how many parts there are is not known before the call.
+    assert {len(item.kernels) for item in split.built} == {4}
+    assert all("blkscaleSplitk" in item.name for item in split.built)
+
+
+def test_swiglu_is_planned_where_the_composable_kernel_has_it() -> None:
+    swiglu = recipe(**PER_TOKEN | {"activation": "swiglu"})
+    (planned,) = make_plan([swiglu], frozenset({"swiglu"})).modules
+    assert "_swiglu_per_token_" in planned.stock_name
+
+
 def test_swiglu_is_left_out_by_name() -> None:
     plan = make_plan([recipe(**PER_TOKEN | {"activation": "swiglu"})])
     ((what, reason),) = exclusions(plan, "needs-newer-ck")

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from prebuild.inspect.elf import ElfFacts
-from prebuild.release.gate import floors, refused, shape, unbound
+from prebuild.release.gate import floors, refused, shape, unbound, unproven
 from prebuild.release.symbols import Bound
+from tests.unit.aiter_prebuilt.samples import instance, kernel, module
 
 FILE = "modules/one.abi3.so"
 GOOD = ElfFacts(
@@ -63,3 +64,17 @@ def test_a_runtime_without_the_symbols_version_is_refused(offers: set[str]) -> N
 def test_floors_are_the_highest_of_all_modules() -> None:
     newer = dataclasses.replace(GOOD, versions=(("libc.so.6", "GLIBC_2.9"), ("", "GLIBC_2.28")))
     assert floors([GOOD, newer]) == {"GLIBC_": "2.28", "hip_": "4.2"}
+
+
+def test_every_kernel_has_to_have_a_verdict() -> None:
+    good = dataclasses.replace(kernel(tail="odd"), verified={"executor": "1"})
+    bad = kernel(main_loop=False, tail="even")
+    one = instance("moe_one", kernels=(good, bad))
+    assert list(unproven(module(instances=(instance(kernels=(good,)),)))) == []
+    (finding,) = unproven(module(instances=(one,), file="modules/one.so"))
+    assert finding.startswith("modules/one.so: moe_one.nomain_even has no verdict")
+    assert "verify=stop" in finding
+
+
+def test_a_harvested_module_lists_no_kernels() -> None:
+    assert list(unproven(module(instances=()))) == []

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from prebuild.core.errors import CommandError, ToolchainError
+from prebuild.families import load_families
 from prebuild.toolchain import Toolchain, ck
 from prebuild.toolchain.headers import CK_HEADER
 
@@ -35,6 +36,7 @@ def include(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     header = tmp_path / "checkout" / "include" / CK_HEADER
     header.parent.mkdir(parents=True)
     header.write_text("// a device operation\n")
+    (tmp_path / "checkout" / "include" / "ck" / "config.h").write_text("// as built\n")
 
     def no_git(command: list[str], **_: object) -> bytes:
         raise CommandError([str(part) for part in command], 128, "not a git repository")
@@ -49,6 +51,22 @@ def test_the_named_headers_come_before_the_toolchains(toolchain: Toolchain, incl
     assert f"-I{include}" in made.hip_flags
     assert f"-I{include}" in made.host_flags
     assert any(flag.startswith("-ffile-prefix-map=") for flag in made.hip_flags)
+
+
+def test_what_cks_build_generates_comes_from_aiter_where_nothing_else_has_it(
+    toolchain: Toolchain, include: Path, tmp_path: Path
+) -> None:
+    (include / "ck" / "config.h").unlink()
+    with pytest.raises(ToolchainError, match=r"config\.h, which composable") as caught:
+        ck.with_ck(toolchain, include)
+    assert len(caught.value.problems) == 3
+    helper = tmp_path / "ck_helper"
+    (helper / "ck").mkdir(parents=True)
+    (helper / "ck" / "config.h").write_text("// AITER's\n")
+    made = ck.with_ck(toolchain, include)
+    assert f"-I{helper}" in made.hip_flags
+    (helper / "ck" / "config.h").write_text("// changed\n")
+    assert ck.with_ck(toolchain, include).identity != made.identity
 
 
 def test_objects_of_other_headers_are_other_objects(toolchain: Toolchain, include: Path) -> None:
@@ -88,3 +106,42 @@ def test_a_folder_without_the_device_operations_is_refused(
 ) -> None:
     with pytest.raises(ToolchainError, match=CK_HEADER.name):
         ck.with_ck(toolchain, tmp_path)
+
+
+def _write(include: Path, header: str, text: str) -> None:
+    path = include / "ck" / "tensor_operation" / "gpu" / header
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+SPLITS = "device/impl/device_moe_gemm_blockscale.hpp"
+ENUM = "grid/gridwise_gemm_xdl_cshuffle_common.hpp"
+SWIGLU = "grid/gridwise_moe_gemm.hpp"
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ({}, set()),
+        ({SPLITS: "    bool IsInputGemm = true,\n    bool MulRoutedWeight = false,\n"}, set()),
+        ({SPLITS: "    bool IsSplitK      = false,\n"}, {"split-k"}),
+        ({SPLITS: "    // bool IsSplitK, once\n"}, set()),
+        ({ENUM: "    swiglu_oai_and_mul = 3\n"}, set()),
+        ({ENUM: "    swiglu_oai_and_mul = 2\n", SWIGLU: "Activation::swiglu_oai_and_mul"}, set()),
+        (
+            {ENUM: "    swiglu_oai_and_mul = 3\n", SWIGLU: "Activation::swiglu_oai_and_mul"},
+            {"swiglu"},
+        ),
+    ],
+)
+def test_abilities_are_what_the_headers_say(
+    include: Path, headers: dict[str, str], found: set[str]
+) -> None:
+    for header, text in headers.items():
+        _write(include, header, text)
+    assert ck.abilities(include) == found
+
+
+def test_every_ability_of_a_family_is_known() -> None:
+    named = {entry.unless for family in load_families().values() for entry in family.unavailable}
+    assert named == set(ck._ABILITIES)

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from prebuild.core.errors import ToolchainError
+from prebuild.core.errors import CommandError, ToolchainError
 from prebuild.core.settings import Settings, ToolchainChoice
 from prebuild.toolchain import debian, rocm, setup, unpack
 from prebuild.toolchain.headers import CK_HEADER, hip_version
@@ -35,7 +36,63 @@ def test_auto_takes_debian_where_a_part_lacks(tmp_path: Path) -> None:
     (root / "include" / CK_HEADER).unlink()
     settings = Settings(cache_dir=tmp_path, rocm_path=root)
     assert setup.choose(settings) is ToolchainChoice.DEBIAN
-    assert rocm.problems(root) == [f"no {root}/include/{CK_HEADER}; package composablekernel-dev"]
+    assert rocm.problems(root) == [
+        f"no {root}/include/{CK_HEADER}; package composablekernel-dev, or PREBUILD_CK_INCLUDE"
+    ]
+
+
+def test_a_rocm_without_ck_serves_where_a_checkout_is_named(tmp_path: Path) -> None:
+    root = fill_rocm(tmp_path / "rocm")
+    (root / "include" / CK_HEADER).unlink()
+    settings = Settings(cache_dir=tmp_path, rocm_path=root, ck_include=tmp_path / "ck" / "include")
+    assert setup.choose(settings) is ToolchainChoice.ROCM
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """No ROCm of the machine; holds what pip's, which says /sdk, was asked."""
+    commands: list[str] = []
+
+    def run(command: Sequence[str | Path], **_: object) -> bytes:
+        commands.append(" ".join(map(str, command[1:])))
+        return b"expanding\n/sdk\n"
+
+    monkeypatch.setattr(rocm, "DEFAULT", Path("/nowhere/rocm"))
+    monkeypatch.setattr(rocm.proc, "run", run)
+    rocm._of_pip.cache_clear()
+    yield commands
+    rocm._of_pip.cache_clear()
+
+
+def test_the_rocm_of_pip_is_asked_for_its_root(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(rocm.importlib.util, "find_spec", lambda name: name)
+    assert rocm.root_of(Settings(cache_dir=tmp_path)) == Path("/sdk")
+    assert asked == ["-m rocm_sdk path --root"]
+    assert rocm.root_of(Settings(cache_dir=tmp_path, rocm_path=tmp_path)) == tmp_path
+    assert len(asked) == 1
+
+
+def test_where_pip_has_none_opt_rocm_is_what_is_missing(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(rocm.importlib.util, "find_spec", lambda _name: None)
+    assert rocm.root_of(Settings(cache_dir=tmp_path)) == Path("/nowhere/rocm")
+    assert asked == []
+
+
+def test_a_rocm_of_pip_without_its_devel_part_is_none(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def run(command: list[str], **_: object) -> bytes:
+        asked.append("asked")
+        raise CommandError(command, 1, "rocm[devel] is required")
+
+    monkeypatch.setattr(rocm.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(rocm.proc, "run", run)
+    assert rocm.root_of(Settings(cache_dir=tmp_path)) == Path("/nowhere/rocm")
+    assert asked == ["asked"]
 
 
 def test_forced_rocm_names_all_that_lacks(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_verdicts_go_into_the_manifest(verdict: Verdict) -> None:
 
 
 def _manifest(kernels: tuple[Kernel, ...]) -> Manifest:
-    from aiter_prebuilt.wheel.manifest import BuildRecord, Contract, Instance, Module
+    from aiter_prebuilt.wheel.manifest import BuildRecord, Instance, Module
 
     instance = Instance(
         name="i", stage=1, block_m=32, n_per_block=32, k_per_block=256, prefetch_stages=2,
@@ -131,5 +131,4 @@ def _manifest(kernels: tuple[Kernel, ...]) -> Manifest:
         device_flags=(), left_out=(), packages=(), source_commit="", source_dirty=False,
         recipes={},
     )  # fmt: skip
-    contract = Contract(signatures={}, quant_types={}, activation_types={})
-    return Manifest(schema=1, version="1", build=build, contract=contract, modules=(module,))
+    return Manifest(schema=1, version="1", build=build, contracts={}, modules=(module,))

@@ -58,6 +58,27 @@ def test_it_names_modules_headers_and_every_package_once(
     assert bill["metadata"]["timestamp"].startswith("2023-11-14T22:13:20")
 
 
+def test_a_package_is_named_by_where_it_came_from(manifest: Manifest, toolchain: Toolchain) -> None:
+    wheel = PackageRef(name="rocm-llvm-python", version="7.2", sha256="ef" * 32, origin="pypi")
+    tools = dataclasses.replace(toolchain, packages=(CLANG, wheel))
+    bill = json.loads(make_sbom(manifest, tools, epoch=EPOCH))
+    found = {tool["name"]: tool.get("purl") for tool in bill["metadata"]["tools"]["components"]}
+    assert found["rocm-llvm-python"] == "pkg:pypi/rocm-llvm-python@7.2"
+    assert found["clang-22"].startswith("pkg:deb/debian/clang-22@")
+
+
+def test_the_compiler_says_whose_code_generator_it_was(
+    manifest: Manifest, toolchain: Toolchain
+) -> None:
+    record = dataclasses.replace(manifest.build, code_generator="AMD LLVM 22")
+    bill = json.loads(
+        make_sbom(dataclasses.replace(manifest, build=record), toolchain, epoch=EPOCH)
+    )
+    (clang,) = (part for part in bill["metadata"]["tools"]["components"] if part["name"] == "clang")
+    named = {entry["name"]: entry["value"] for entry in clang["properties"]}
+    assert named["aiter-prebuilt:code-generator"] == "AMD LLVM 22"
+
+
 def test_the_same_build_has_the_same_bill_and_another_has_another(
     manifest: Manifest, toolchain: Toolchain
 ) -> None:

@@ -44,6 +44,7 @@ def test_the_same_content_has_the_same_version() -> None:
     "changed",
     [
         {"compiler": "another"},
+        {"code_generator": "another"},
         {"ck_version": "commit 1"},
         {"device_flags": ("-O1",)},
     ],

@@ -1,0 +1,331 @@
+"""One small MoE problem for a kernel: operands from a seed, in the layouts in which AITER has them.
+
+Each of two experts has a block of rows, full but for three rows of padding among them, so that
+every part of a kernel's tile has work and its masks, too; a third expert between the two has none.
+Rows of activations repeat four patterns, in an order in which rows 1, 4, 16 and 64 apart differ:
+so the reference computes four rows an expert, however many the kernel does.  What must not be read
+holds NaN: the weights of the idle expert (its scales, where its codes have no NaN) and the scales
+of padding rows.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+
+from aiter_prebuilt.call import ModuleKey, Stage
+from aiter_prebuilt.selftest import layouts
+from aiter_prebuilt.selftest.content import Content
+from aiter_prebuilt.selftest.formats import FORMATS, NAN_E8M0, OUT_FORMATS, round_f32, stream
+from aiter_prebuilt.selftest.scales import (
+    MX_BLOCK,
+    SCALES,
+    Scales,
+    floats,
+    mx,
+    mx_scales,
+    rows_of,
+    scale_grid,
+    target,
+)
+from aiter_prebuilt.values import value_class
+from aiter_prebuilt.wheel.manifest import Instance, Kernel, Module
+
+TOPK, EXPERTS = 2, 3
+USED = (0, 2)
+"""Experts with tokens; expert 1 has none."""
+_PATTERNS, _WEIGHTS = 4, 5
+"""Different rows of activations, different routed weights."""
+_HOLES = 3
+"""Rows of padding in a block."""
+_COLUMN_BLOCKS = 2
+_SLOT_SHIFT = 24
+_OPERANDS = {
+    ("fp4x2", "fp4x2"): ("mx",),
+    ("f8", "f8"): ("row", "tensor", "wide"),
+    ("f8", "i4"): ("row", "tensor"),
+    ("b16", "b16"): ("none",),
+    ("f16", "f16"): ("none",),
+}
+"""Activation and weight -> the scales with which there is a problem for them."""
+ACTIVATIONS = ("silu", "gelu")
+
+
+class NoProblemError(Exception):
+    """There is no problem for a kernel; the message says why."""
+
+
+@value_class(frozen=True, kw_only=True)
+class Case:
+    """One kernel of one module."""
+
+    module: Module
+    instance: Instance
+    kernel: Kernel
+
+    @property
+    def name(self) -> str:
+        """AITER's name of the instance and which of its kernels."""
+        loop = "main" if self.kernel.main_loop else "nomain"
+        return f"{self.instance.name}.{loop}_{self.kernel.tail}"
+
+
+@value_class(frozen=True, kw_only=True)
+class Operand:
+    """Activations or weights: the bytes of each logical row, and the tensor that holds them."""
+
+    format: str
+    rows: tuple[bytes, ...]
+    data: Content
+    """As a kernel reads it."""
+    shape: tuple[int, ...]
+    scales: Scales | None
+
+
+@value_class(frozen=True, kw_only=True)
+class Problem:
+    """All that one call takes, and what the reference has to know."""
+
+    features: ModuleKey
+    stage: Stage
+    tokens: int
+    topk: int
+    n: int
+    k: int
+    block_m: int
+    kernel_name: str
+    activations: Operand
+    """A row a token in stage 1, a row a (token, slot) in stage 2."""
+    weights: Operand
+    """Rows of all experts; stage 1: n gate rows, then n up rows of each."""
+    routing: tuple[tuple[int, ...], ...]
+    """(token, slot) -> expert."""
+    routed_weights: tuple[tuple[float, ...], ...]
+    sorted_ids: Content
+    sorted_weights: Content
+    sorted_experts: Content
+    valid: Content
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether this stage multiplies by the routed weight."""
+        return self.features.routed_weight_stage == self.stage
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """Shape of the output."""
+        return (self.tokens, self.topk, self.n) if self.stage == 1 else (self.tokens, self.n)
+
+
+def steps_of(kernel: Kernel, prefetch: int) -> int:
+    """Return the fewest K steps for which CK launches this one of an instance's kernels."""
+    steps = prefetch + 1 if kernel.main_loop else 1
+    if kernel.tail != "full" and (steps % 2 == 1) != (kernel.tail == "odd"):
+        steps += 1
+    if not kernel.main_loop and steps > prefetch:
+        raise NoProblemError(f"no K reaches {kernel.tail} without a main loop")
+    return steps
+
+
+def sizes(case: Case) -> tuple[int, int]:
+    """Return N and K of a kernel's problem."""
+    instance = case.instance
+    k = instance.k_per_block * steps_of(case.kernel, instance.prefetch_stages)
+    return _COLUMN_BLOCKS * instance.n_per_block, k
+
+
+def describe(case: Case) -> str:
+    """Return the numbers of a kernel's problem for people, or why it has none."""
+    try:
+        n, k = sizes(case)
+        features_of(case)
+    except NoProblemError as error:
+        return str(error)
+    block_m = case.instance.block_m
+    return (
+        f"stage{case.instance.stage} tokens={block_m - _HOLES} topk={TOPK} experts={EXPERTS}"
+        f" n={n} k={k} block_m={block_m}"
+    )
+
+
+def make_problem(case: Case, seed: int) -> Problem:
+    """Return the problem of a kernel; raises :class:`NoProblemError` where there is none."""
+    features = features_of(case)
+    instance = case.instance
+    n, k = sizes(case)
+    label = f"{features.stock_name}/{case.name}"
+    down = instance.stage == 2  # noqa: PLR2004
+    places = _places(instance.block_m)
+    weight_rows = EXPERTS * (n if down else 2 * n)
+    source = [None if p is None else p[0] * TOPK + p[1] if down else p[0] for p in places]
+    tokens = instance.block_m - _HOLES
+    weights = _routed_weights(stream(seed, f"{label}/routed", _WEIGHTS), tokens)
+    flat = [0.0 if p is None else weights[p[0]][p[1]] for p in places]
+    return Problem(
+        features=features,
+        stage=instance.stage,
+        tokens=tokens,
+        topk=TOPK,
+        n=n,
+        k=k,
+        block_m=instance.block_m,
+        kernel_name=instance.name,
+        activations=_activations(
+            features, seed, label, (tokens, TOPK) if down else (tokens,), k, source
+        ),
+        weights=_weights(features, seed, label, weight_rows, k),
+        routing=tuple(tuple(_expert(t, s) for s in range(TOPK)) for t in range(tokens)),
+        routed_weights=weights,
+        sorted_ids=struct.pack(f"<{len(places)}i", *(_sorted_id(p, tokens) for p in places)),
+        sorted_weights=struct.pack(f"<{len(flat)}f", *flat),
+        sorted_experts=struct.pack(f"<{len(USED)}i", *USED),
+        valid=struct.pack("<2i", len(USED) * instance.block_m, tokens),
+    )
+
+
+def features_of(case: Case) -> ModuleKey:
+    """Return what a module's calls are; raises where no problem is known for them."""
+    features = case.module.features
+    if features is None:
+        raise NoProblemError("a harvested module of another kind")
+    scales = SCALES.get(features.quant)
+    known = scales in _OPERANDS.get((features.a_dtype, features.b_dtype), ())
+    if not known or features.c_dtype not in OUT_FORMATS or features.splitk:
+        split = ", split K" if features.splitk else ""
+        kind = f"{features.a_dtype} x {features.b_dtype} -> {features.c_dtype}, {features.quant}"
+        raise NoProblemError(f"no problem is known for {kind}{split}")
+    if features.activation not in ACTIVATIONS:
+        raise NoProblemError(f"no reference is known for activation {features.activation}")
+    return features
+
+
+def _expert(token: int, slot: int) -> int:
+    return USED[(token + slot) % TOPK]
+
+
+def _places(block_m: int) -> list[tuple[int, int] | None]:
+    """(token, slot) of each sorted row, None for padding; as many rows as AITER sorts."""
+    tokens = block_m - _HOLES
+    places: list[tuple[int, int] | None] = [None] * (tokens * TOPK + EXPERTS * block_m - TOPK)
+    # The first row of a block has to be real: a kernel skips the block otherwise.
+    holes = {block_m // 4 + 1, block_m // 2 + 1, block_m - 1}
+    filled = [row for row in range(block_m) if row not in holes]
+    for position, expert in enumerate(USED):
+        own = [(t, s) for t in range(tokens) for s in range(TOPK) if _expert(t, s) == expert]
+        for row, pair in zip(filled, own, strict=True):
+            places[position * block_m + row] = pair
+    return places
+
+
+def _pattern(row: int, count: int) -> int:
+    """Which of ``count`` patterns a row has: with four, the sum of the row's digits to base 4.
+
+    So rows 1, 4, 16 and 64 apart have different ones; 63 and 64 have the same.
+    """
+    return (row + row // 4 + row // 16 + row // 64) % count
+
+
+def _routed_weights(raw: bytes, tokens: int) -> tuple[tuple[float, ...], ...]:
+    values = round_f32([0.05 + byte / 270 for byte in raw])
+    return tuple(
+        tuple(values[_pattern(token * TOPK + slot, _WEIGHTS)] for slot in range(TOPK))
+        for token in range(tokens)
+    )
+
+
+def _sorted_id(place: tuple[int, int] | None, tokens: int) -> int:
+    token, slot = (tokens, TOPK) if place is None else place
+    return slot << _SLOT_SHIFT | token
+
+
+def _activations(
+    features: ModuleKey,
+    seed: int,
+    label: str,
+    leading: tuple[int, ...],
+    k: int,
+    source: list[int | None],
+) -> Operand:
+    form, rms = FORMATS[features.a_dtype], target(k)
+    width = k * form.bits // 8
+    patterns = rows_of(form.draw(stream(seed, f"{label}/a", _PATTERNS * width), rms), width)
+    order = [_pattern(row, _PATTERNS) for row in range(math.prod(leading))]
+    rows = tuple(patterns[index] for index in order)
+    return Operand(
+        format=features.a_dtype,
+        rows=rows,
+        data=b"".join(rows),
+        shape=(*leading, k // 2 if features.a_dtype == "fp4x2" else k),
+        scales=_activation_scales(features, seed, f"{label}/a_scale", order, k, source),
+    )
+
+
+def _activation_scales(
+    features: ModuleKey,
+    seed: int,
+    label: str,
+    order: list[int],
+    k: int,
+    source: list[int | None],
+) -> Scales | None:
+    """The scales of rows that repeat patterns in this ``order``."""
+    kind = SCALES[features.quant]
+    if kind == "none":
+        return None
+    if kind == "mx":
+        blocks = k // MX_BLOCK
+        lines = rows_of(mx(seed, label, _PATTERNS, k), blocks)
+        raw = b"".join(lines[index] for index in order)
+        return mx_scales(raw, layouts.sorted_scales(raw, blocks, source, NAN_E8M0), k)
+    grid = scale_grid(kind, rows=_PATTERNS, group=_PATTERNS, k=k, weight=False)
+    middle = target(k) / FORMATS[features.a_dtype].rms
+    one = floats(stream(seed, label, 2 * grid.count), grid, middle)
+    factors = tuple(one.factors[index] for index in order)
+    # One for the whole tensor stands once, the others once a row.
+    flat = factors[0] if kind == "tensor" else [factor for row in factors for factor in row]
+    data = struct.pack(f"<{len(flat)}f", *flat)
+    return Scales(data=data, torch=one.torch, factors=factors, block=one.block)
+
+
+def _weights(features: ModuleKey, seed: int, label: str, rows: int, k: int) -> Operand:
+    form = FORMATS[features.b_dtype]
+    width = k * form.bits // 8
+    data = form.draw(stream(seed, f"{label}/w", rows * width), target(k))
+    each = rows // EXPERTS
+    if features.b_dtype in _NAN_CODES:
+        idle = _NAN_CODES[features.b_dtype] * (each * width // len(_NAN_CODES[features.b_dtype]))
+        data = data[: each * width] + idle + data[2 * each * width :]
+    elements = {"fp4x2": k // 2, "i4": k // 8}.get(features.b_dtype, k)
+    return Operand(
+        format=features.b_dtype,
+        rows=tuple(rows_of(data, width)),
+        data=_placed_weights(features, data, width),
+        shape=(EXPERTS, each, elements),
+        scales=_weight_scales(features, seed, f"{label}/w_scale", rows, k),
+    )
+
+
+_NAN_CODES = {"f8": b"\x7f", "b16": b"\xc0\x7f", "f16": b"\x00\x7e"}
+
+
+def _placed_weights(features: ModuleKey, data: bytes, width: int) -> bytes:
+    if features.b_dtype == "i4":
+        return layouts.shuffle_int4(data, width)
+    # Only the MX kernels exist for plain weights; the mark of the others says nothing.
+    plain = features.b_dtype == "fp4x2" and not features.preshuffle
+    return data if plain else layouts.shuffle_weight(data, width)
+
+
+def _weight_scales(features: ModuleKey, seed: int, label: str, rows: int, k: int) -> Scales | None:
+    kind = SCALES[features.quant]
+    if kind == "none":
+        return None
+    if kind == "mx":
+        raw = mx(seed, label, rows, k)
+        each = len(raw) // EXPERTS
+        idle = raw[:each] + bytes([NAN_E8M0]) * each + raw[2 * each :]
+        return mx_scales(raw, layouts.shuffle_scale(idle, k // MX_BLOCK), k)
+    each = rows // EXPERTS
+    grid = scale_grid(kind, rows=rows, group=each, k=k, weight=True)
+    middle = target(k) / FORMATS[features.b_dtype].rms
+    return floats(stream(seed, label, 2 * grid.count), grid, middle)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import math
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from aiter_prebuilt.selftest.judge import GUARD, before, judge, judge_surroundings
+from aiter_prebuilt.selftest.problems import Problem, make_problem
+from aiter_prebuilt.selftest.reference import Expected, expect
+from tests.unit.aiter_prebuilt.selftest.kinds import case
+
+
+@pytest.fixture(scope="module", params=[1, 2])
+def problem(request: pytest.FixtureRequest) -> Problem:
+    return make_problem(case(stage=request.param), 1)
+
+
+@pytest.fixture(scope="module")
+def expected(problem: Problem) -> Expected:
+    return expect(problem)
+
+
+def bf16(values: tuple[float, ...]) -> bytearray:
+    return bytearray(np.array(values).astype(ml_dtypes.bfloat16).tobytes())
+
+
+def test_a_right_output(problem: Problem, expected: Expected) -> None:
+    found = judge(problem, expected, bytes(bf16(expected.values)))
+    assert found.findings == ()
+    assert 0 < found.max_error <= 1
+    assert found.elements == len(expected.values) == math.prod(problem.out_shape)
+
+
+def test_an_element_just_outside_of_its_bound(problem: Problem, expected: Expected) -> None:
+    at = max(range(len(expected.values)), key=lambda index: abs(expected.values[index]))
+    values = list(expected.values)
+    values[at] += math.copysign(expected.bounds[at] * 3, values[at])
+    (finding,) = judge(problem, expected, bytes(bf16(tuple(values)))).findings
+    assert finding.code == "value"
+    assert finding.message.startswith(f"1 of {len(values)} elements are outside of their bound")
+    assert str(list(_index(problem.out_shape, at)))[1:-1] in finding.message
+
+
+def _index(shape: tuple[int, ...], at: int) -> list[int]:
+    index = []
+    for length in shape[::-1]:
+        at, rest = divmod(at, length)
+        index.append(rest)
+    return index[::-1]
+
+
+def test_nan_and_what_was_never_written(problem: Problem, expected: Expected) -> None:
+    out = bf16(expected.values)
+    out[2:4] = b"\xc0\x7f"
+    out[-2:] = before(problem)[:2]
+    found = judge(problem, expected, bytes(out))
+    assert [finding.code for finding in found.findings] == ["left", "nan"]
+    assert found.max_error == math.inf
+
+
+def test_a_sum_that_nobody_added_to_is_left(problem: Problem, expected: Expected) -> None:
+    (finding,) = judge(problem, expected, before(problem)).findings
+    assert finding.code == "left"
+
+
+def test_guards_and_inputs() -> None:
+    sent = {"a": b"aaaa" + GUARD, "out": b"oooo" + GUARD}
+    assert judge_surroundings(sent, sent, "out") == []
+    assert judge_surroundings(sent, {**sent, "out": b"xxxx" + GUARD}, "out") == []
+    (changed,) = judge_surroundings(sent, {**sent, "a": b"aaba" + GUARD}, "out")
+    assert (changed.code, changed.message) == ("input", "byte 2 of input a changed")
+    (hit,) = judge_surroundings(sent, {**sent, "out": b"oooo" + GUARD[:-1] + b"\0"}, "out")
+    assert (hit.code, hit.message) == ("guard", "4095 bytes behind the end of out were written")
+    (hit,) = judge_surroundings(sent, {**sent, "a": b"aaaa\0" + GUARD[1:]}, "out")
+    assert hit.code == "guard"

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import math
+import struct
+
+import pytest
+
+from aiter_prebuilt.choice.dispatch import built_kernel, variant_of
+from aiter_prebuilt.selftest import problems
+from aiter_prebuilt.selftest.content import whole
+from aiter_prebuilt.selftest.formats import FORMATS
+from aiter_prebuilt.selftest.problems import NoProblemError, describe, make_problem, sizes
+from tests.unit.aiter_prebuilt.samples import kernel
+from tests.unit.aiter_prebuilt.selftest.kinds import KINDS, case, features
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_one_others() -> None:
+    one, same, other = (make_problem(case(), seed) for seed in (1, 1, 2))
+    assert one == same
+    assert one.weights.data != other.weights.data
+    assert one.sorted_ids == other.sorted_ids
+
+
+@pytest.mark.parametrize("prefetch", [1, 2])
+@pytest.mark.parametrize(
+    ("main_loop", "tail"),
+    [(False, "odd"), (False, "even"), (True, "odd"), (True, "even"), (True, "full")],
+)
+def test_k_reaches_the_kernel_and_no_other(main_loop: bool, tail: str, prefetch: int) -> None:
+    every = tuple(
+        kernel(main_loop=loop, tail=end) for loop in (True, False) for end in ("odd", "even")
+    )
+    own = kernel(main_loop=main_loop, tail=tail)
+    kernels = (own,) if tail == "full" else every
+    tails = "full" if tail == "full" else "parity"
+    asked = case(prefetch_stages=prefetch, kernels=kernels, tails=tails)
+    asked = problems.Case(module=asked.module, instance=asked.instance, kernel=own)
+    if not main_loop and tail == "even" and prefetch == 1:
+        with pytest.raises(NoProblemError, match="no K reaches even"):
+            sizes(asked)
+        return
+    _, k = sizes(asked)
+    assert built_kernel(asked.instance, variant_of(asked.instance, k)) == own
+
+
+@pytest.mark.parametrize("block_m", [16, 32, 64, 128, 256])
+def test_blocks_are_full_but_for_padding_among_the_rows(block_m: int) -> None:
+    problem = make_problem(case(block_m=block_m), 1)
+    ids = struct.unpack(f"<{len(problem.sorted_ids) // 4}i", whole(problem.sorted_ids))
+    tokens = block_m - 3
+    assert len(ids) == tokens * 2 + 3 * block_m - 2
+    blocks = [ids[at * block_m : (at + 1) * block_m] for at in range(2)]
+    seen = []
+    for block, expert in zip(blocks, (0, 2), strict=True):
+        rows = [(at, word) for at, word in enumerate(block) if word >> 24 < 2]
+        assert rows[0] == (0, block[0])  # a kernel skips the block otherwise
+        assert len(rows) == tokens
+        assert rows[-1][0] == block_m - 2
+        for _, word in rows:
+            assert problem.routing[word & 0xFFFFFF][word >> 24] == expert
+        seen += [word for _, word in rows]
+    assert len(set(seen)) == 2 * tokens
+    assert set(ids) - set(seen) == {2 << 24 | tokens}
+
+
+@pytest.mark.parametrize("apart", [1, 4, 16, 64])
+def test_rows_of_a_tile_differ_from_their_neighbours(apart: int) -> None:
+    rows = make_problem(case(block_m=128), 1).activations.rows
+    assert len(set(rows)) == 4
+    same = [at for at, row in enumerate(rows[apart:]) if row == rows[at]]
+    assert same == ([63] if apart == 1 else [])
+
+
+def test_what_must_not_be_read_is_nan() -> None:
+    for a, b, quant in KINDS:
+        problem = make_problem(case(features(a, b, quant), 2), 1)
+        rows = len(problem.weights.rows) // 3
+        idle = problem.weights.rows[rows]
+        if b in ("f8", "b16", "f16"):
+            assert all(map(math.isnan, FORMATS[b].decode(idle)))
+        if quant == "per_1x32":
+            assert whole(problem.weights.scales.data)[: 3 * rows].count(0xFF) == 0  # type: ignore[union-attr]
+            assert whole(problem.weights.scales.data).count(0xFF) == rows * problem.k // 32  # type: ignore[union-attr]
+            # Real rows of activations; those of padding have no scale.
+            data = whole(problem.activations.scales.data)  # type: ignore[union-attr]
+            assert len(data) - data.count(0xFF) == 2 * 29 * problem.k // 32
+
+
+def test_weights_are_plain_for_plain_mx_kernels_alone() -> None:
+    plain = make_problem(case(features(preshuffle=False)), 1).weights
+    assert plain.data == b"".join(plain.rows)
+    marked = make_problem(case(features("b16", "b16", "no", preshuffle=False)), 1).weights
+    assert marked.data != b"".join(marked.rows)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"quant": "per_token"}, "no problem is known for fp4x2 x fp4x2 -> b16, per_token"),
+        ({"splitk": True}, "split K"),
+        ({"activation": "swiglu"}, "activation swiglu"),
+        ({"c_dtype": "f32"}, "-> f32"),
+        ({"a": "f4"}, "f4 x fp4x2"),
+    ],
+)
+def test_a_call_of_an_unknown_kind_has_no_problem(changes: dict[str, str], words: str) -> None:
+    with pytest.raises(NoProblemError, match=words):
+        make_problem(case(features(**changes)), 1)  # type: ignore[arg-type]
+    assert words in describe(case(features(**changes)))  # type: ignore[arg-type]
+
+
+def test_a_problem_for_people() -> None:
+    assert describe(case()) == "stage1 tokens=29 topk=2 experts=3 n=64 k=256 block_m=32"

@@ -1,0 +1,98 @@
+"""LDS instructions against a list of dwords."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.unit.prebuild.gfx950.oracles.kit import M32, WAVE, Check, Kit
+from tests.unit.prebuild.gfx950.oracles.memory import ACTIVE, EXEC, OLD, registers
+
+DWORDS = {"b32": 1, "b64": 2, "b96": 3, "b128": 4}
+
+
+def elements(mnemonic: str) -> tuple[int, list[int], str]:
+    """Return dwords of an element, the dword offset of each, and the modifiers that say so."""
+    _, verb, kind = mnemonic.split("_")
+    dwords = DWORDS[kind]
+    if "2" not in verb:
+        return dwords, [16], " offset:64"
+    stride = dwords * (64 if "st64" in verb else 1)
+    return dwords, [stride, 3 * stride], " offset0:1 offset1:3"
+
+
+def setting(kit: Kit, dwords: int) -> tuple[object, list[int], list[int]]:
+    random = np.random.default_rng(dwords)
+    bench = kit.bench()
+    held = random.integers(0, M32, bench.lds.words.size)
+    bench.lds.words[...] = held
+    bench.lds.undefined[...] = False
+    step = dwords if dwords < 3 else 1
+    places = (random.permutation(WAVE) * 4 // step * step).tolist()
+    bench.set(1, [4 * place for place in places])
+    bench.wave.set_exec(EXEC)
+    return bench, held.tolist(), places
+
+
+def check_read(kit: Kit, mnemonic: str) -> None:
+    dwords, offsets, modifiers = elements(mnemonic)
+    bench, held, places = setting(kit, dwords)
+    count = dwords * len(offsets)
+    for dword in range(count):
+        bench.set(20 + dword, [OLD] * WAVE)
+    bench.run(f"{mnemonic} {registers(20, count)}, v1{modifiers}")
+    assert bench.ints(20) == [OLD] * WAVE  # not before it is waited for
+    bench.land()
+    for number, offset in enumerate(offsets):
+        for dword in range(dwords):
+            expected = [
+                held[places[lane] + offset + dword] if lane in ACTIVE else OLD
+                for lane in range(WAVE)
+            ]
+            assert bench.ints(20 + number * dwords + dword) == expected
+
+
+def check_write(kit: Kit, mnemonic: str) -> None:
+    dwords, offsets, modifiers = elements(mnemonic)
+    bench, held, places = setting(kit, dwords)
+    names = []
+    for number in range(len(offsets)):
+        names.append(registers(20 + number * dwords, dwords))
+        for dword in range(dwords):
+            values = [1000 * (number + 1) + 100 * dword + lane for lane in range(WAVE)]
+            bench.set(20 + number * dwords + dword, values)
+    bench.run(f"{mnemonic} v1, {', '.join(names)}{modifiers}")
+    for number, offset in enumerate(offsets):
+        for lane in ACTIVE:
+            for dword in range(dwords):
+                held[places[lane] + offset + dword] = 1000 * (number + 1) + 100 * dword + lane
+    assert bench.lds.words.tolist() == held
+
+
+def check_permute(kit: Kit, mnemonic: str) -> None:
+    pull = "bpermute" in mnemonic
+    bench = kit.bench()
+    target = [(lane * 5 + 3) % WAVE for lane in range(WAVE)]
+    bench.set(1, [4 * lane for lane in target])
+    bench.set(2, [lane + 100 for lane in range(WAVE)])
+    bench.set(3, [OLD] * WAVE)
+    bench.wave.set_exec(EXEC)
+    bench.run(f"{mnemonic} v3, v1, v2 offset:8")
+    bench.land()
+    named = [(lane + 2) % WAVE for lane in target]
+    expected = [OLD] * WAVE
+    for lane in ACTIVE:
+        if pull:
+            expected[lane] = named[lane] + 100 if named[lane] in ACTIVE else 0
+        else:
+            senders = [one for one in ACTIVE if named[one] == lane]
+            expected[lane] = senders[-1] + 100 if senders else 0
+    assert bench.ints(3) == expected
+
+
+CHECKS: dict[str, Check] = {
+    **{f"ds_read_{kind}": check_read for kind in DWORDS},
+    **{f"ds_write_{kind}": check_write for kind in DWORDS},
+    **{f"ds_read{v}_{k}": check_read for v in ("2", "2st64") for k in ("b32", "b64")},
+    **{f"ds_write{v}_{k}": check_write for v in ("2", "2st64") for k in ("b32", "b64")},
+    **dict.fromkeys(("ds_bpermute_b32", "ds_permute_b32"), check_permute),
+}

@@ -1,0 +1,213 @@
+"""Loads, stores and atomics against bytes read and written by Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from tests.unit.prebuild.gfx950.exact import rounded, value_of
+from tests.unit.prebuild.gfx950.oracles.convert import half_value
+from tests.unit.prebuild.gfx950.oracles.kit import M32, WAVE, Check, Kit
+
+EXEC = 0xFFFF_00FF_FFFF_FFF5
+ACTIVE = [lane for lane in range(WAVE) if EXEC >> lane & 1]
+SIZE = 4096
+WIDTHS = {"dword": 4, "dwordx2": 8, "dwordx3": 12, "dwordx4": 16}
+SMALL = {"ubyte": (1, False), "sbyte": (1, True), "ushort": (2, False), "sshort": (2, True)}
+OLD = 0xC0FFEE00
+
+
+def registers(first: int, count: int) -> str:
+    return f"v{first}" if count == 1 else f"v[{first}:{first + count - 1}]"
+
+
+class Scene:
+    """A memory of random bytes, an address for each lane, and the ways to name it."""
+
+    def __init__(self, kit: Kit, name: str, *, step: int, writable: bool = False) -> None:
+        random = np.random.default_rng(sum(name.encode()))
+        self.bench = kit.bench()
+        raw = random.integers(0, 256, SIZE, dtype=np.uint8)
+        self.allocation = self.bench.memory.allocate("data", raw, writable=writable)
+        self.before = bytes(raw)
+        places = random.permutation((SIZE - 64) // step)[:WAVE] * step
+        self.places = [int(place) for place in places]
+        self.bench.wave.set_exec(EXEC)
+
+    def after(self) -> bytes:
+        return bytes(self.allocation.data[:SIZE])
+
+    def forms(self, space: str, limit: int) -> list[tuple[str, str, int]]:
+        """Return address operand, the rest of the line, and the bytes that are added to it."""
+        base, bench = self.allocation.base, self.bench
+        addresses = [base + place for place in self.places]
+        bench.set(1, self.places)
+        bench.set(2, [address % M32 for address in addresses])
+        bench.set(3, [address >> 32 for address in addresses])
+        bench.set_scalar(8, base % M32, base >> 32, limit, 0x20000)
+        bench.set_scalar(6, base % M32, base >> 32)
+        bench.set_scalar(12, 16)
+        if space == "global":
+            return [("v1", "s[6:7] offset:8", 8), ("v[2:3]", "off offset:4", 4)]
+        return [("v1", "s[8:11], s12 offen offset:8", 24), ("v1", "s[8:11], 0 offen", 0)]
+
+
+def split(mnemonic: str) -> tuple[str, str]:
+    space, _, rest = mnemonic.partition("_")
+    return space, rest.partition("_")[2]
+
+
+def check_load(kit: Kit, mnemonic: str) -> None:
+    space, width = split(mnemonic)
+    count, limit = WIDTHS[width] // 4, 2048
+    scene = Scene(kit, mnemonic, step=4)
+    bench = scene.bench
+    for address, rest, extra in scene.forms(space, limit):
+        for dword in range(count):
+            bench.wave.rows[20 + dword][...] = OLD
+        bench.run(f"{mnemonic} {registers(20, count)}, {address}, {rest}")
+        assert bench.ints(20) == [OLD] * WAVE  # not before it is waited for
+        bench.land()
+        for dword in range(count):
+            expected = [OLD] * WAVE
+            for lane in ACTIVE:
+                at = scene.places[lane] + extra + 4 * dword
+                inside = space == "global" or at + 4 <= limit
+                word = int.from_bytes(scene.before[at : at + 4], "little")
+                expected[lane] = word if inside else 0
+            assert bench.ints(20 + dword) == expected
+
+
+def check_load_small(kit: Kit, mnemonic: str) -> None:
+    space, kind = split(mnemonic)
+    width, negative = SMALL[kind]
+    scene = Scene(kit, mnemonic, step=width)
+    bench = scene.bench
+    for address, rest, extra in scene.forms(space, 2048):
+        bench.wave.rows[20][...] = OLD
+        bench.run(f"{mnemonic} v20, {address}, {rest}")
+        bench.land()
+        expected = [OLD] * WAVE
+        for lane in ACTIVE:
+            at = scene.places[lane] + extra
+            inside = space == "global" or at + width <= 2048
+            value = int.from_bytes(scene.before[at : at + width], "little", signed=negative)
+            expected[lane] = value % M32 if inside else 0
+        assert bench.ints(20) == expected
+
+
+def check_store(kit: Kit, mnemonic: str) -> None:
+    space, width = split(mnemonic)
+    size = WIDTHS.get(width) or {"byte": 1, "short": 2}[width]
+    count = -(-size // 4)
+    for form in (0, 1):
+        scene = Scene(kit, mnemonic, step=16, writable=True)
+        bench = scene.bench
+        address, rest, extra = scene.forms(space, 2048)[form]
+        values = np.random.default_rng(size).integers(0, M32, (count, WAVE)).tolist()
+        for dword in range(count):
+            bench.set(20 + dword, values[dword])
+        data = registers(20, count)
+        order = f"{address}, {data}" if space == "global" else f"{data}, {address}"
+        bench.run(f"{mnemonic} {order}, {rest}")
+        expected = bytearray(scene.before)
+        for lane in ACTIVE:
+            raw = b"".join(values[dword][lane].to_bytes(4, "little") for dword in range(count))
+            at = scene.places[lane] + extra
+            for start in range(0, size, 4):
+                end = min(start + 4, size)
+                if space == "global" or at + end <= 2048:
+                    expected[at + start : at + end] = raw[start:end]
+        assert scene.after() == bytes(expected)
+
+
+def halves(function: Callable[[int, int], int]) -> Callable[[int, int], int]:
+    return lambda a, b: function(a % 2**16, b % 2**16) | function(a >> 16, b >> 16) << 16
+
+
+def sum_f32(a: int, b: int) -> int:
+    return rounded(Fraction(value_of(a)) + Fraction(value_of(b)))
+
+
+def sum_bf16(a: int, b: int) -> int:
+    exact = Fraction(value_of(a << 16)) + Fraction(value_of(b << 16))
+    return rounded(exact, fraction=7, exponent=8)
+
+
+def sum_f16(a: int, b: int) -> int:
+    return rounded(Fraction(half_value(a)) + Fraction(half_value(b)), fraction=10, exponent=5)
+
+
+ATOMICS = {
+    "add_f32": (sum_f32, 0x3DCCCCCD),
+    "pk_add_bf16": (halves(sum_bf16), 0x3DCDBF8F),
+    "pk_add_f16": (halves(sum_f16), 0x2E66BC7B),
+}
+"""Name -> the addition, and an addend that makes it round."""
+
+
+def check_atomic(kit: Kit, mnemonic: str) -> None:
+    """Two lanes a dword, so that the second one adds to the first one's sum."""
+    space, name = split(mnemonic)
+    add, addend = ATOMICS[name]
+    scene = Scene(kit, mnemonic, step=4, writable=True)
+    bench = scene.bench
+    scene.places = [4 * (lane // 2) for lane in range(WAVE)]
+    start = [rounded(Fraction(n, 3)) & 0x7FFF7BFF for n in range(1, SIZE // 4 + 1)]
+    scene.allocation.words[: len(start)] = start
+    address, rest, extra = scene.forms(space, 4096)[0]
+    bench.set(20, [addend] * WAVE)
+    order = f"{address}, v20" if space == "global" else f"v20, {address}"
+    bench.run(f"{mnemonic} {order}, {rest}")
+    for lane in ACTIVE:
+        at = (scene.places[lane] + extra) // 4
+        start[at] = add(start[at], addend)
+    assert scene.allocation.words[: len(start)].tolist() == start
+    assert [value.tolist() for value in scene.allocation.atomics.values] == [[addend] * len(ACTIVE)]
+
+
+def scratch_of(bench: Any) -> list[list[int]]:
+    return [[int(value) for value in row] for row in bench.wave.scratch]
+
+
+def check_scratch(kit: Kit, mnemonic: str) -> None:
+    """Dwords of the lane's own 64 bytes, at an offset and at a scalar base."""
+    count = WIDTHS[mnemonic.rsplit("_", 1)[1]] // 4
+    load = "_load_" in mnemonic
+    for base, rest, first in (("off", "off offset:12", 3), ("off", "s4 offset:4", 5)):
+        bench = kit.bench()
+        bench.set_scalar(4, 16)
+        bench.wave.set_exec(EXEC)
+        random = np.random.default_rng(count)
+        bench.wave.scratch[...] = random.integers(0, M32, bench.wave.scratch.shape)
+        before = scratch_of(bench)
+        for dword in range(count):
+            bench.set(20 + dword, [OLD + dword] * WAVE)
+        data = registers(20, count)
+        operands = f"{data}, {base}" if load else f"{base}, {data}"
+        bench.run(f"{mnemonic} {operands}, {rest}")
+        bench.land()
+        for dword in range(count):
+            for lane in range(WAVE):
+                on = lane in ACTIVE
+                held = before[first + dword][lane]
+                value = bench.ints(20 + dword)[lane]
+                stored = int(bench.wave.scratch[first + dword][lane])
+                assert value == (held if load and on else OLD + dword)
+                assert stored == (held if load or not on else OLD + dword)
+
+
+CHECKS: dict[str, Check] = {
+    **{f"{s}_load_{w}": check_load for s in ("global", "buffer") for w in WIDTHS},
+    **{f"{s}_load_{w}": check_load_small for s in ("global", "buffer") for w in SMALL},
+    **{
+        f"{s}_store_{w}": check_store
+        for s in ("global", "buffer")
+        for w in (*WIDTHS, "byte", "short")
+    },
+    **{f"{s}_atomic_{a}": check_atomic for s in ("global", "buffer") for a in ATOMICS},
+    **{f"scratch_{verb}_{w}": check_scratch for verb in ("load", "store") for w in WIDTHS},
+}

@@ -1,0 +1,264 @@
+"""Scalar instructions against Python's integers; SCC by the ISA document."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from tests.unit.prebuild.gfx950.oracles.kit import (
+    EDGES32,
+    EDGES64,
+    M32,
+    M64,
+    Check,
+    Kit,
+    batches,
+    signed,
+)
+
+KEPT = None
+"""SCC stays what it was."""
+Result = tuple[int, bool | None]
+
+
+def nonzero(value: int, width: int = 32) -> Result:
+    return value, value % (1 << width) != 0
+
+
+def outside(value: int) -> bool:
+    return not -(2**31) <= value < 2**31
+
+
+def shifted_sum(shift: int) -> Callable[[int, int], Result]:
+    return lambda a, b: ((a << shift) + b, (a << shift) + b >= M32)
+
+
+def field(a: int, b: int) -> tuple[int, int]:
+    width = b >> 16 & 127
+    return a >> b % 32 & (1 << width) - 1, width
+
+
+def bitwise(function: Callable[[int, int], int], width: int) -> Callable[[int, int], Result]:
+    return lambda a, b: nonzero(function(a, b), width)
+
+
+BITS: dict[str, Callable[[int, int], int]] = {
+    "and": operator.and_,
+    "or": operator.or_,
+    "xor": operator.xor,
+    "andn2": lambda a, b: a & ~b,
+    "orn2": lambda a, b: a | ~b,
+    "nand": lambda a, b: ~(a & b),
+    "nor": lambda a, b: ~(a | b),
+    "xnor": lambda a, b: ~(a ^ b),
+}
+TWO: dict[str, tuple[tuple[int, int, int], Callable[[int, int], Result]]] = {
+    "s_add_u32": ((32, 32, 32), lambda a, b: (a + b, a + b >= M32)),
+    "s_sub_u32": ((32, 32, 32), lambda a, b: (a - b, b > a)),
+    "s_add_i32": ((32, 32, 32), lambda a, b: (a + b, outside(signed(a) + signed(b)))),
+    "s_sub_i32": ((32, 32, 32), lambda a, b: (a - b, outside(signed(a) - signed(b)))),
+    "s_mul_i32": ((32, 32, 32), lambda a, b: (a * b, KEPT)),
+    "s_mul_hi_u32": ((32, 32, 32), lambda a, b: (a * b >> 32, KEPT)),
+    "s_mul_hi_i32": ((32, 32, 32), lambda a, b: (signed(a) * signed(b) >> 32, KEPT)),
+    "s_lshl_b32": ((32, 32, 32), lambda a, b: nonzero(a << b % 32)),
+    "s_lshr_b32": ((32, 32, 32), lambda a, b: nonzero(a >> b % 32)),
+    "s_ashr_i32": ((32, 32, 32), lambda a, b: nonzero(signed(a) >> b % 32)),
+    "s_min_i32": ((32, 32, 32), lambda a, b: (min(a, b, key=signed), signed(a) < signed(b))),
+    "s_max_i32": ((32, 32, 32), lambda a, b: (max(a, b, key=signed), signed(a) > signed(b))),
+    "s_min_u32": ((32, 32, 32), lambda a, b: (min(a, b), a < b)),
+    "s_max_u32": ((32, 32, 32), lambda a, b: (max(a, b), a > b)),
+    "s_bfe_u32": ((32, 32, 32), lambda a, b: nonzero(field(a, b)[0])),
+    "s_bfe_i32": (
+        (32, 32, 32),
+        lambda a, b: nonzero(signed(*field(a, b)) if field(a, b)[1] else 0),
+    ),
+    "s_lshl1_add_u32": ((32, 32, 32), shifted_sum(1)),
+    "s_lshl2_add_u32": ((32, 32, 32), shifted_sum(2)),
+    "s_lshl3_add_u32": ((32, 32, 32), shifted_sum(3)),
+    "s_lshl4_add_u32": ((32, 32, 32), shifted_sum(4)),
+    "s_pack_ll_b32_b16": ((32, 32, 32), lambda a, b: (a % 2**16 | b % 2**16 << 16, KEPT)),
+    "s_lshl_b64": ((64, 64, 32), lambda a, b: nonzero(a << b % 64, 64)),
+    "s_lshr_b64": ((64, 64, 32), lambda a, b: nonzero(a >> b % 64, 64)),
+    "s_ashr_i64": ((64, 64, 32), lambda a, b: nonzero(signed(a, 64) >> b % 64, 64)),
+    **{
+        f"s_{name}_b{width}": ((width, width, width), bitwise(function, width))
+        for name, function in BITS.items()
+        for width in (32, 64)
+    },
+}
+"""Name -> bits of the result and of the sources, and value and SCC."""
+
+
+def lowest(a: int) -> Result:
+    return next((at for at in range(64) if a >> at & 1), -1), KEPT
+
+
+ONE: dict[str, tuple[tuple[int, int], Callable[[int], Result]]] = {
+    "s_mov_b32": ((32, 32), lambda a: (a, KEPT)),
+    "s_mov_b64": ((64, 64), lambda a: (a, KEPT)),
+    "s_not_b32": ((32, 32), lambda a: nonzero(~a)),
+    "s_not_b64": ((64, 64), lambda a: nonzero(~a, 64)),
+    "s_brev_b32": ((32, 32), lambda a: (int(f"{a:032b}"[::-1], 2), KEPT)),
+    "s_bcnt1_i32_b32": ((32, 32), lambda a: nonzero(f"{a:b}".count("1"))),
+    "s_bcnt1_i32_b64": ((32, 64), lambda a: nonzero(f"{a:b}".count("1"))),
+    "s_abs_i32": ((32, 32), lambda a: nonzero(abs(signed(a)))),
+    "s_sext_i32_i16": ((32, 32), lambda a: (signed(a, 16), KEPT)),
+    "s_ff1_i32_b32": ((32, 32), lowest),
+    "s_ff1_i32_b64": ((32, 64), lowest),
+}
+
+
+def place(bench: Any, register: int, value: int, width: int) -> str:
+    bench.set_scalar(register, value % M32, value >> 32)
+    return f"s{register}" if width == 32 else f"s[{register}:{register + 1}]"
+
+
+def result(bench: Any, register: int, width: int) -> int:
+    return bench.wave.s[register] if width == 32 else bench.wave.get64(register)
+
+
+def check_result(kit: Kit, mnemonic: str, widths: tuple[int, ...], oracle: Any) -> None:
+    out, *sources = widths
+    edges = (*EDGES32, 0x00050003, 0x00200000, *(EDGES64 if 64 in sources else ()))
+    bench = kit.bench()
+    for number, row in enumerate(rows(edges, len(sources))):
+        values = [value % (1 << width) for value, width in zip(row, sources, strict=True)]
+        names = [
+            place(bench, 4 + 2 * at, value, width)
+            for at, (value, width) in enumerate(zip(values, sources, strict=True))
+        ]
+        bench.wave.scc, bench.wave.scc_undefined = number & 1, False
+        target = "s20" if out == 32 else "s[20:21]"
+        bench.run(f"{mnemonic} {target}, {', '.join(names)}")
+        value, carry = oracle(*values)
+        assert result(bench, 20, out) == value % (1 << out), values
+        assert bench.wave.scc == (number & 1 if carry is KEPT else int(carry)), values
+
+
+def rows(edges: Sequence[int], sources: int) -> Iterator[tuple[int, ...]]:
+    """Yield the values of each run: every tuple of edges, and random ones."""
+    for columns in batches(edges, sources, 64, seed=13):
+        yield from zip(*columns, strict=True)
+
+
+def check_two(kit: Kit, mnemonic: str) -> None:
+    check_result(kit, mnemonic, *TWO[mnemonic])
+
+
+def check_one(kit: Kit, mnemonic: str) -> None:
+    check_result(kit, mnemonic, *ONE[mnemonic])
+
+
+def check_carry(kit: Kit, mnemonic: str) -> None:
+    add = mnemonic == "s_addc_u32"
+    bench = kit.bench()
+    for a in EDGES32:
+        for b in EDGES32:
+            for scc in (0, 1):
+                bench.set_scalar(4, a, b)
+                bench.wave.scc, bench.wave.scc_undefined = scc, False
+                bench.run(f"{mnemonic} s6, s4, s5")
+                total = a + b + scc if add else a - b - scc
+                assert bench.wave.s[6] == total % M32
+                assert bench.wave.scc == int(not 0 <= total < M32)
+
+
+def check_cselect(kit: Kit, mnemonic: str) -> None:
+    width = int(mnemonic[-2:])
+    for scc in (0, 1):
+        bench = kit.bench()
+        yes, no = place(bench, 4, 0x1122334455667788, width), place(bench, 6, 0x99AABBCCDD, width)
+        bench.wave.scc, bench.wave.scc_undefined = scc, False
+        bench.run(f"{mnemonic} {'s20' if width == 32 else 's[20:21]'}, {yes}, {no}")
+        assert bench.wave.scc == scc
+        chosen = 0x1122334455667788 if scc else 0x99AABBCCDD
+        assert result(bench, 20, width) == chosen % (1 << width)
+
+
+TESTS: dict[str, Callable[[int, int], bool]] = {
+    "eq": operator.eq,
+    "lg": operator.ne,
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+}
+
+
+def check_compare(kit: Kit, mnemonic: str) -> None:
+    _, _, verb, kind = mnemonic.split("_")
+    width = int(kind[1:])
+    edges = EDGES32 if width == 32 else EDGES64
+    bench = kit.bench()
+    for a in edges:
+        for b in edges:
+            names = place(bench, 4, a, width), place(bench, 6, b, width)
+            bench.run(f"{mnemonic} {names[0]}, {names[1]}")
+            read = [signed(one, width) if kind[0] == "i" else one for one in (a, b)]
+            assert bench.wave.scc == int(TESTS[verb](*read))
+
+
+def check_compare_short(kit: Kit, mnemonic: str) -> None:
+    _, _, verb, kind = mnemonic.split("_")
+    bench = kit.bench()
+    for a in EDGES32:
+        for short in (0, 1, 0x7FFF, 0x8000, 0xFFFF):
+            bench.set_scalar(4, a)
+            bench.run(f"{mnemonic} s4, {short:#x}")
+            read = (signed(a), signed(short, 16)) if kind == "i32" else (a, short)
+            assert bench.wave.scc == int(TESTS[verb](*read))
+
+
+def check_bitcmp(kit: Kit, mnemonic: str) -> None:
+    bench = kit.bench()
+    for a in EDGES32:
+        for bit in (0, 1, 31, 32, 63):
+            bench.set_scalar(4, a, bit)
+            bench.run(f"{mnemonic} s4, s5")
+            assert bench.wave.scc == int((a >> bit % 32) % 2 == int(mnemonic[8]))
+
+
+SHORT: dict[str, Callable[[int, int], Result]] = {
+    "s_movk_i32": lambda _, short: (short, KEPT),
+    "s_addk_i32": lambda old, short: (old + short, outside(signed(old) + short)),
+    "s_mulk_i32": lambda old, short: (old * short, KEPT),
+}
+
+
+def check_short(kit: Kit, mnemonic: str) -> None:
+    bench = kit.bench()
+    for old in EDGES32:
+        for short in (0, 1, 0x7FFF, 0x8000, 0xFFFF):
+            bench.set_scalar(4, old)
+            bench.wave.scc, bench.wave.scc_undefined = 1, False
+            bench.run(f"{mnemonic} s4, {short:#x}")
+            value, carry = SHORT[mnemonic](old, signed(short, 16))
+            assert bench.wave.s[4] == value % M32
+            assert bench.wave.scc == (1 if carry is KEPT else int(carry))
+
+
+def check_saveexec(kit: Kit, mnemonic: str) -> None:
+    function = BITS[mnemonic.split("_")[1]]
+    for mask in EDGES64:
+        for old in (0, 0xFFFF00000000, M64 - 1):
+            bench = kit.bench()
+            bench.wave.set_exec(old)
+            bench.run(f"{mnemonic} s[20:21], {place(bench, 4, mask, 64)}")
+            assert bench.wave.get64(20) == old
+            assert bench.wave.exec == function(mask, old) % M64
+            assert bench.wave.scc == int(bench.wave.exec != 0)
+
+
+CHECKS: dict[str, Check] = {
+    **dict.fromkeys(TWO, check_two),
+    **dict.fromkeys(ONE, check_one),
+    **dict.fromkeys(("s_addc_u32", "s_subb_u32"), check_carry),
+    **dict.fromkeys(("s_cselect_b32", "s_cselect_b64"), check_cselect),
+    **{f"s_cmp_{verb}_{kind}": check_compare for verb in TESTS for kind in ("i32", "u32")},
+    **dict.fromkeys(("s_cmp_eq_u64", "s_cmp_lg_u64"), check_compare),
+    **{f"s_cmpk_{verb}_{kind}": check_compare_short for verb in TESTS for kind in ("i32", "u32")},
+    **dict.fromkeys(("s_bitcmp0_b32", "s_bitcmp1_b32"), check_bitcmp),
+    **dict.fromkeys(SHORT, check_short),
+    **{f"s_{name}_saveexec_b64": check_saveexec for name in ("and", "or", "andn2", "xor")},
+}
