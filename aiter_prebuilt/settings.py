@@ -80,6 +80,72 @@ def read(environ: object = None) -> Settings:
     )
 
 
+class AiterSettings:
+    """The variables by which AITER itself decides; treat as read-only."""
+
+    __slots__ = (
+        "bypass_tuned",
+        "cu_num",
+        "flydsl_force",
+        "ksplit",
+        "problems",
+        "swiglu_bound",
+        "tables",
+    )
+
+    def __init__(
+        self,
+        *,
+        bypass_tuned: bool = False,
+        cu_num: int = 0,
+        flydsl_force: bool = True,
+        ksplit: int = 0,
+        swiglu_bound: int | None = None,
+        tables: tuple[str, ...] = (),
+        problems: tuple[str, ...] = (),
+    ) -> None:
+        self.bypass_tuned = bypass_tuned
+        """``AITER_BYPASS_TUNE_CONFIG``: rows of tuned tables are not used."""
+        self.cu_num = cu_num
+        """``CU_NUM``: compute units, 0 where AITER asks the GPU."""
+        self.flydsl_force = flydsl_force
+        """``AITER_FLYDSL_FORCE``: FlyDSL for MXFP4 whatever the activation."""
+        self.ksplit = ksplit
+        """``AITER_KSPLIT``: split of K, 0 for AITER's own, -1 for none."""
+        self.swiglu_bound = swiglu_bound
+        """``GPTOSS_SWIGLU_MXFP4_BF16_BOUND``, None where it is unset."""
+        self.tables = tables
+        """``AITER_CONFIG_FMOE``: tuned tables instead of AITER's own."""
+        self.problems = problems
+        """Values for which AITER raises, one sentence each."""
+
+
+def read_aiter(environ: object = None) -> AiterSettings:
+    """Read AITER's own variables from ``environ`` (default: the process's), as AITER does."""
+    env: dict[str, str] = dict(os.environ if environ is None else environ)  # type: ignore[call-overload]
+    problems: list[str] = []
+    bound = "GPTOSS_SWIGLU_MXFP4_BF16_BOUND"
+    return AiterSettings(
+        bypass_tuned=_whole(env, "AITER_BYPASS_TUNE_CONFIG", problems) != 0,
+        cu_num=_whole(env, "CU_NUM", problems),
+        flydsl_force=env.get("AITER_FLYDSL_FORCE", "1") == "1",
+        ksplit=_whole(env, "AITER_KSPLIT", problems),
+        swiglu_bound=_whole(env, bound, problems) if bound in env else None,
+        tables=tuple(env.get("AITER_CONFIG_FMOE", "").split(os.pathsep))
+        if env.get("AITER_CONFIG_FMOE")
+        else (),
+        problems=tuple(problems),
+    )
+
+
+def _whole(env: dict[str, str], name: str, problems: list[str]) -> int:
+    try:
+        return int(env.get(name, "0"))
+    except ValueError:
+        problems.append(f"{name} is {env[name]!r}, expected a whole number: AITER raises")
+        return 0
+
+
 def visible(environ: object = None) -> tuple[tuple[str, str], ...]:
     """Which of :data:`VISIBLE` are set, in that order, with their values."""
     env: dict[str, str] = dict(os.environ if environ is None else environ)  # type: ignore[call-overload]

@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from aiter_prebuilt.call import STAGES, Call, ModuleKey, Shape, Stage, Variant
-from aiter_prebuilt.choice import routing, tuned
+from aiter_prebuilt.choice import lookup, routing
 from aiter_prebuilt.choice.dispatch import Choice, built_kernel, choose
+from aiter_prebuilt.choice.rules import Rules
 from aiter_prebuilt.errors import PrebuiltError
+from aiter_prebuilt.generations import Generation
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel import store
 from aiter_prebuilt.wheel.manifest import COVERAGES, Module
+
+_NAME = 40
+"""Characters of a kernel's name that a note shows."""
 
 
 class ShapeError(PrebuiltError):
@@ -44,7 +49,9 @@ class Answer:
 
     call: Call
     """What AITER asks CK2stages for, or would ask where another back end takes it."""
+    backend: routing.Backend
     stock_name: str
+    """The name under which AITER asks for the module."""
     module: str | None
     """Own name of the module that takes the call, None where none does."""
     coverage: str | None
@@ -55,9 +62,9 @@ class Answer:
     """The kernel's symbol."""
     variant: Variant | None
     compiles: bool
-    """Whether AITER would compile the module, if this host takes the wheel's."""
+    """Whether something is compiled for the call, if this host takes the wheel's modules."""
     refused: bool
-    """Whether the call raises, here and in AITER's own module; ``note`` says why."""
+    """Whether the call raises, here and in AITER; ``note`` says why."""
     seconds_saved: float | None
     """CPU seconds that AITER's own build of this module took where it was measured."""
     note: str
@@ -67,19 +74,21 @@ class Answer:
 class AiterAt:
     """The AITER that is asked about."""
 
-    root: Path | None
-    """Its package folder, for the tuned tables; None: answer without them."""
-    rules: routing.Rules
+    tables: tuple[Path, ...]
+    """Its tuned tables, in the order in which it reads them; none: answer without them."""
+    rules: Rules
 
 
 @value_class(frozen=True, kw_only=True)
 class _Asked:
-    """What AITER decides before it calls a stage of CK2stages."""
+    """What AITER decides for a stage."""
 
     call: Call
     by: str
-    elsewhere: str = ""
-    """Why the call is none of CK2stages, empty where it is."""
+    backend: routing.Backend = "ck2stages"
+    rule: str = ""
+    fault: str = ""
+    """Why AITER raises; empty where it does not."""
 
 
 def explain(
@@ -91,39 +100,37 @@ def explain(
     """Answer for both stages of every batch; ``entries`` are the installed modules."""
     modules = sorted((e.module for e in entries), key=lambda m: COVERAGES.index(m.coverage))
     return tuple(
-        _answer(asked, modules)
+        _answer(asked, modules, aiter_at.rules.generation)
         for question in questions
         for asked in _asked(question, features, aiter_at)
     )
 
 
-def _asked(question: Question, features: ModuleKey, aiter_at: AiterAt) -> Iterator[_Asked]:
+def _asked(question: Question, features: ModuleKey, at: AiterAt) -> Iterator[_Asked]:
     """What AITER asks for in each stage: as given, by a tuned row, or by its heuristic."""
-    found = _row(question, features, aiter_at)
-    route = routing.heuristic_route(features, question.shape, question.tokens, aiter_at.rules)
+    found, problem = _row(question, features, at)
+    row = found.row if found is not None else None
+    route = routing.route(features, question.shape, question.tokens, at.rules, row)
     for stage in STAGES:
         if question.block_m is not None or question.kernel(stage):
             yield _given(question, features, route.calls[stage - 1])
-        elif found is not None:
-            yield _by_row(found, features, question.tokens, stage)
         else:
-            backend = route.backend(stage)
-            elsewhere = "" if backend == "ck2stages" else f"AITER takes {backend} ({route.rule})"
-            yield _Asked(call=route.calls[stage - 1], by="heuristic", elsewhere=elsewhere)
+            yield _Asked(
+                call=route.calls[stage - 1],
+                by=found.table if found is not None and route.by_row else "heuristic",
+                backend=route.backend(stage),
+                rule=route.rule,
+                fault=problem or route.fault,
+            )
 
 
-def _row(question: Question, features: ModuleKey, aiter_at: AiterAt) -> tuned.Found | None:
-    """Look the padded token count up, then the tiers below it, as AITER does for many tokens."""
+def _row(question: Question, features: ModuleKey, at: AiterAt) -> tuple[lookup.Found | None, str]:
+    """The row that AITER takes, and why it can read none."""
     given = question.block_m is not None or question.kernel_1 or question.kernel_2
-    if aiter_at.root is None or given:
-        return None
-    configs, cu_count = aiter_at.root / "configs", aiter_at.rules.cu_count
-    padded = routing.padded_tokens(question.tokens)
-    for tokens in (padded, *(tier for tier in reversed(routing.TIERS) if tier < padded)):
-        found = tuned.lookup(configs, features, question.shape, tokens, cu_count)
-        if found is not None:
-            return found
-    return None
+    if given or not at.tables:
+        return None, ""
+    tables = lookup.read(at.tables, at.rules.generation, at.rules.cu_count)
+    return lookup.find(tables, features, question.shape, question.tokens, at.rules), tables.problem
 
 
 def _given(question: Question, features: ModuleKey, heuristic: Call) -> _Asked:
@@ -136,19 +143,12 @@ def _given(question: Question, features: ModuleKey, heuristic: Call) -> _Asked:
     return _Asked(call=call, by="given")
 
 
-def _by_row(found: tuned.Found, features: ModuleKey, tokens: int, stage: Stage) -> _Asked:
-    call = found.row.call(stage, features, tokens)
-    name = call.kernel_name[:40]
-    elsewhere = f"the tuned table takes {name}, which is no CK2stages kernel"
-    is_own = found.row.is_ck2stages(stage)
-    return _Asked(call=call, by=found.table, elsewhere="" if is_own else elsewhere)
-
-
-def _answer(asked: _Asked, installed: list[Module]) -> Answer:
+def _answer(asked: _Asked, installed: list[Module], generation: Generation) -> Answer:
     call = asked.call
     blank = Answer(
         call=call,
-        stock_name=call.features.stock_name,
+        backend=asked.backend,
+        stock_name=generation.stock_name(call.features),
         module=None,
         coverage=None,
         choice=asked.by,
@@ -158,11 +158,28 @@ def _answer(asked: _Asked, installed: list[Module]) -> Answer:
         compiles=False,
         refused=False,
         seconds_saved=None,
-        note=asked.elsewhere,
+        note="",
     )
-    if asked.elsewhere:
-        return blank
-    modules = [each for each in installed if each.stock_name == blank.stock_name]
+    if asked.fault:
+        note = f"AITER takes {asked.backend} and fails: {asked.fault}"
+        return dataclasses.replace(blank, refused=True, note=note)
+    if asked.backend != "ck2stages":
+        compiles = asked.backend in routing.COMPILED
+        return dataclasses.replace(blank, compiles=compiles, note=_elsewhere(asked))
+    return _by_modules(blank, installed, generation)
+
+
+def _elsewhere(asked: _Asked) -> str:
+    name = asked.call.kernel_name[:_NAME]
+    kernel = f", the table's {name}" if name else ""
+    how = ", which is compiled on its first call" if asked.backend in routing.COMPILED else ""
+    return f"AITER takes {asked.backend} ({asked.rule}){kernel}{how}"
+
+
+def _by_modules(blank: Answer, installed: list[Module], generation: Generation) -> Answer:
+    call = blank.call
+    wanted = call.features.stock_name
+    modules = [each for each in installed if each.stock_name == wanted]
     for module in modules:
         choice = choose(module.instances, call)
         if choice.refusal is not None and module.instances:
@@ -170,6 +187,10 @@ def _answer(asked: _Asked, installed: list[Module]) -> Answer:
         answer = _covered(blank, module, choice)
         if answer is not None:
             return answer
+    if call.features.activation not in generation.activations:
+        known = ", ".join(generation.activations)
+        note = f"AITER {generation.name} generates kernels for {known} alone"
+        return dataclasses.replace(blank, refused=True, note=note)
     note = "no installed module covers this call" if modules else "no wheel has this module"
     return dataclasses.replace(blank, compiles=True, note=note)
 

@@ -1,56 +1,44 @@
-"""Which back end AITER gives a MoE call that no row of its tuned tables names, on the target GPU.
+"""Which back end AITER gives a MoE call, by a row of its tuned tables or by its own rules.
 
-CK2stages is one of several: some calls go to one-stage assembly kernels, CK-Tile or FlyDSL.  The
-rules are those of ``aiter/fused_moe.py`` (get_padded_M, get_block_size_M, get_2stage_cfgs,
-get_ksplit, fused_moe_1stage_dict) at ``9bab8388`` and ``e4048607``; each has a name, so that a plan
-can say why a shape is in or out.  They hold for gated weights (w1 holds gate and up), as all
-recipes have.
+CK2stages is one of several: some calls go to one-stage assembly kernels, CK-Tile, FlyDSL or Opus.
+The rules are those of ``aiter/fused_moe.py`` (get_padded_M, get_block_size_M, get_ksplit,
+fused_moe_1stage_dict, get_2stage_cfgs, in this order here) on the target GPU; what differs between
+AITER's releases stands in :class:`~aiter_prebuilt.choice.generations.Generation`.  Each rule has a
+name, so that a plan can say why a shape is in or out.  They hold for gated weights (w1 holds gate
+and up), as all recipes have.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
+import functools
 from collections.abc import Iterator
 from typing import Literal
 
-from aiter_prebuilt import target
 from aiter_prebuilt.call import STAGES, Call, ModuleKey, Shape, Stage
+from aiter_prebuilt.choice.heuristic import (
+    LATE,
+    choose_block_m,
+    one_stage,
+    padded_counts,
+    padded_tokens,
+    remapped,
+    split_k,
+    takes_split_k,
+)
+from aiter_prebuilt.choice.rules import Rules, every_rules
+from aiter_prebuilt.choice.tuned import Row
 from aiter_prebuilt.values import value_class
 
-Backend = Literal["ck2stages", "one-stage", "cktile", "flydsl", "asm"]
-AiterVersion = Literal["9bab8388", "e4048607"]
+Backend = Literal["ck2stages", "one-stage", "cktile", "flydsl", "opus", "asm"]
 
-AITER_VERSIONS: tuple[AiterVersion, ...] = ("9bab8388", "e4048607")
-"""The commits whose rules are modelled, oldest first."""
+COMPILED: tuple[Backend, ...] = ("cktile", "flydsl", "opus")
+"""Back ends beside CK2stages that compile something on their first call; assembly comes ready."""
 
-BLOCK_MS = (32, 64, 128)
-"""The values that AITER's heuristic chooses from."""
-TIERS = (32768, 131072)
-"""Token counts from which on AITER rounds down instead of up."""
-
-_N_TILE = 128
-_K_TILE = 256
-_BLOCKSCALE_TOKENS = 32
-_PER_TOKEN_TOKENS = 16
+_ONE_STAGE_BLOCK_M = 32
 _CK_WEIGHTS = ("b16", "f16", "i4", "fp4x2", "f8")
-_GATED_ONE_STAGE = ("silu", "gelu")
-
-
-@value_class(frozen=True, kw_only=True)
-class Rules:
-    """Whose rules answer, and what of the host they read: the one place for a new generation."""
-
-    version: AiterVersion
-    flydsl: bool
-    """Whether the FlyDSL package is installed."""
-    cu_count: int
-    """Compute units that the process sees, AITER's ``cu_num``."""
-
-    @property
-    def prefers_flydsl(self) -> bool:
-        """Whether FlyDSL, where it is installed, comes before CK2stages for MXFP4."""
-        return self.flydsl and self.version != "9bab8388"
+_WIDE = ("b16", "f16")
+_ASM_BLOCK_MS = (16, 32, 64, 128)
 
 
 @value_class(frozen=True, kw_only=True)
@@ -63,6 +51,10 @@ class Route:
     """What CK2stages is asked for, where it is the back end."""
     split_k: int
     """Split of K in stage 1, of which :func:`takes_split_k` makes a module."""
+    by_row: bool
+    """Whether a row of a tuned table decided."""
+    fault: str = ""
+    """Why AITER cannot run what it chose; empty where it can."""
 
     def backend(self, stage: Stage) -> Backend:
         """Return the back end of one stage."""
@@ -74,159 +66,297 @@ class Route:
         return tuple(call for call in self.calls if self.backend(call.stage) == "ck2stages")
 
 
-def every_rules() -> Iterator[Rules]:
-    """Yield all that a wheel has to serve: each AITER version, with FlyDSL and without."""
-    for version, flydsl in itertools.product(AITER_VERSIONS, (True, False)):
-        yield Rules(version=version, flydsl=flydsl, cu_count=target.load().cu_count)
+@value_class(frozen=True, kw_only=True)
+class _Batch:
+    """What comes in, with the number of tokens that AITER looks its choice up with."""
+
+    features: ModuleKey
+    shape: Shape
+    tokens: int
+    padded: int
 
 
-def padded_tokens(tokens: int) -> int:
-    """Return the token count that AITER looks its choice up with: a power of two, then tiers."""
-    if tokens < 1:
-        raise ValueError(f"tokens is {tokens}, expected 1 or more")
-    if tokens < TIERS[0]:
-        return 1 << (tokens - 1).bit_length()
-    return max(tier for tier in TIERS if tokens >= tier)
+@value_class(frozen=True, kw_only=True)
+class _Plan:
+    """What a row or the heuristic says, before AITER looks for the back end."""
+
+    batch: _Batch
+    block_m: int
+    split_k: int
+    kernels: tuple[str, str]
+    one_stage: bool
+    by_row: bool
+
+    @property
+    def nameless(self) -> Stage | None:
+        """The stage for which a row of two stages names no kernel; AITER reads it as a float."""
+        if not self.by_row or self.one_stage or all(self.kernels):
+            return None
+        return 2 if self.kernels[0] else 1
+
+    @property
+    def features(self) -> ModuleKey:
+        """Of the batch."""
+        return self.batch.features
+
+    @property
+    def is_late(self) -> bool:
+        """Whether stage 2 multiplies by the routed weights."""
+        return self.features.routed_weight_stage == LATE
+
+    def names(self, stage: Stage, prefix: str) -> bool:
+        """Whether the kernel of a stage has a name that begins so."""
+        return self.kernels[stage - 1].startswith(prefix)
 
 
-def heuristic_block_m(shape: Shape, tokens: int, cu_count: int) -> int:
-    """Return the block_m with the fewest rounds of work groups, then the fewest idle CUs."""
-    n_tiles = -(-shape.inter_dim // _N_TILE)
+@value_class(frozen=True, kw_only=True)
+class _Taken:
+    """The back ends, and what they change of the plan."""
 
-    def cost(block_m: int) -> tuple[int, int]:
-        groups = n_tiles * (shape.sorted_rows(tokens, block_m) + block_m - 1) // block_m
-        return -(-groups // cu_count), cu_count - groups % cu_count
+    backends: tuple[Backend, Backend]
+    rule: str
+    block_m: int | None = None
+    fault: str = ""
 
-    return min(BLOCK_MS, key=cost)
 
+def operands(features: ModuleKey, tokens: int, rules: Rules) -> ModuleKey:
+    """Return the features with the activations' dtype that AITER gives a batch.
 
-def choose_block_m(quant: str, shape: Shape, tokens: int, cu_count: int) -> int:
-    """Return the block_m that AITER uses for a shape that no row of its tuned tables names.
-
-    ``tokens`` is the number of a batch; AITER pads it first (:func:`padded_tokens`).
+    Swiglu's activations for MXFP4 weights are of 16 bits for few tokens; for all else the caller's
+    dtype holds.
     """
-    padded = padded_tokens(tokens)
-    if quant == "per_1x128":
-        return 64 if padded > _BLOCKSCALE_TOKENS else 16
-    return heuristic_block_m(shape, padded, cu_count)
+    if not (features.activation == "swiglu" and _is_mxfp4(features)):
+        return features
+    generation = rules.generation
+    bound = rules.swiglu_bound if generation.swiglu_narrow == "fp4x2" else None
+    few = tokens < (generation.swiglu_bound if bound is None else bound)
+    return dataclasses.replace(
+        features, a_dtype=features.c_dtype if few else generation.swiglu_narrow
+    )
 
 
-def heuristic_route(features: ModuleKey, shape: Shape, tokens: int, rules: Rules) -> Route:
-    """Return the back ends of a batch without a tuned row.
+def route(
+    features: ModuleKey, shape: Shape, tokens: int, rules: Rules, row: Row | None = None
+) -> Route:
+    """Return the back ends of a batch, by a row of a tuned table or without one.
 
     ``features.splitk`` does not count: AITER decides it (:attr:`Route.split_k`).  Raises ValueError
     where ``tokens`` is below 1.
     """
-    block_m = choose_block_m(features.quant, shape, tokens, rules.cu_count)
-    padded = padded_tokens(tokens)
-    split = split_k(features.quant, padded, shape, rules.cu_count)
-    backends, rule = _backends(features, shape, padded, split, rules)
-    first, second = (
-        Call(
-            features=with_split_k(features, takes_split_k(features.quant, stage, split)),
-            shape=shape,
-            stage=stage,
-            tokens=tokens,
-            block_m=block_m,
-        )
-        for stage in STAGES
+    padded = padded_tokens(tokens, rules.generation.tiers)
+    features = operands(features, tokens, rules)
+    batch = _Batch(features=features, shape=shape, tokens=tokens, padded=padded)
+    plan = _heuristic(batch, rules) if row is None or rules.bypass else _by_row(batch, rules, row)
+    taken = next(found for step in _STEPS if (found := step(plan, rules)) is not None)
+    block_m = plan.block_m if taken.block_m is None else taken.block_m
+    first, second = (_call(plan, stage, block_m, rules) for stage in STAGES)
+    return Route(
+        backends=taken.backends,
+        rule=taken.rule,
+        calls=(first, second),
+        split_k=plan.split_k,
+        by_row=plan.by_row,
+        fault=taken.fault,
     )
-    return Route(backends=backends, rule=rule, calls=(first, second), split_k=split)
-
-
-def split_k(quant: str, padded: int, shape: Shape, cu_count: int) -> int:
-    """Return AITER's split of K for few tokens (get_ksplit), 0 for none.
-
-    The most parts that fill the compute units once and leave each a multiple of 256 of K.
-    """
-    groups = -(-shape.inter_dim // _N_TILE) * padded * shape.topk
-    if quant not in ("per_1x128", "per_1x32") or padded * shape.topk > shape.experts:
-        return 0
-    if groups >= cu_count:
-        return 0
-    for parts in range(-(-cu_count // groups), 1, -1):
-        if shape.model_dim % (parts * _K_TILE) == 0:
-            return parts
-    return 0
-
-
-def takes_split_k(quant: str, stage: Stage, parts: int, kernel_name: str = "") -> bool:
-    """Whether a stage asks for the ``_splitk`` module: stage 1 alone.
-
-    The name of its kernel says so where a tuned row has one, else the parts that K is split into.
-    """
-    if stage == 2:  # noqa: PLR2004
-        return False
-    if kernel_name:
-        return "Splitk" in kernel_name
-    return quant == "per_1x128" and parts > 1
-
-
-def with_split_k(features: ModuleKey, splits: bool) -> ModuleKey:
-    """Return the features with split K or without."""
-    return dataclasses.replace(features, splitk=splits)
-
-
-def padded_counts(low: int, high: int) -> tuple[int, ...]:
-    """Every padded token count of ``low`` to ``high`` tokens, both ends included."""
-    counts = {padded_tokens(low), padded_tokens(high)}
-    power = 1
-    while power <= high:
-        if power >= low:
-            counts.add(padded_tokens(power))
-        power *= 2
-    return tuple(sorted(counts))
 
 
 def routes(features: ModuleKey, shape: Shape, tokens: tuple[int, int]) -> Iterator[Route]:
-    """Yield every route of a token range, under every rules."""
-    for padded in padded_counts(*tokens):
-        for rules in every_rules():
-            yield heuristic_route(features, shape, padded, rules)
+    """Yield every route of a token range without tuned rows, under every rules.
+
+    A generation whose generator refuses the activation does not count: it has no such module.
+    """
+    for rules in every_rules():
+        if features.activation not in rules.generation.activations:
+            continue
+        for padded in padded_counts(*tokens, rules.generation.tiers):
+            yield route(features, shape, padded, rules)
 
 
+@functools.lru_cache(maxsize=4096)
 def heuristic_calls(features: ModuleKey, shape: Shape, tokens: tuple[int, int]) -> tuple[Call, ...]:
     """Return what AITER's heuristic asks of CK2stages for a shape within a range of tokens.
 
-    The widest of the AITER versions, with FlyDSL and without: a wheel serves all of them.
+    The widest of the generations, with FlyDSL and without: a wheel serves all of them.
     ``features.splitk`` does not count; of calls that differ in the number of tokens alone the one
     with the fewest is given.
     """
     found: dict[tuple[ModuleKey, Stage, int], Call] = {}
-    for route in routes(features, shape, tokens):
-        for call in route.asked:
+    for each in routes(features, shape, tokens):
+        for call in each.asked:
             found.setdefault((call.features, call.stage, call.block_m), call)
     return tuple(found.values())
 
 
-def _backends(
-    features: ModuleKey, shape: Shape, padded: int, split: int, rules: Rules
-) -> tuple[tuple[Backend, Backend], str]:
-    if _one_stage(features, shape, padded):
-        return ("one-stage", "one-stage"), "one-stage-assembly"
-    if features.quant == "per_1x32":
-        if features.activation == "swiglu":
-            return ("cktile", "cktile"), "swiglu-mxfp4"
-        first_stage_weights = features.routed_weight_stage == 1
-        if rules.prefers_flydsl and features.preshuffle and not first_stage_weights:
-            return ("flydsl", "flydsl"), "mxfp4-flydsl"
-        if features.preshuffle and split > 1:
-            return ("cktile", "cktile"), "mxfp4-split-k"
-    if features.b_dtype in _CK_WEIGHTS:
-        return ("ck2stages", "ck2stages"), "ck2stages"
-    return ("asm", "ck2stages"), "assembly-stage1"
+def _call(plan: _Plan, stage: Stage, block_m: int, rules: Rules) -> Call:
+    name = plan.kernels[stage - 1]
+    splits = stage != LATE and takes_split_k(
+        plan.features.quant, plan.split_k, plan.batch.shape.model_dim, rules, name
+    )
+    return Call(
+        features=dataclasses.replace(plan.features, splitk=splits),
+        shape=plan.batch.shape,
+        stage=stage,
+        tokens=plan.batch.tokens,
+        block_m=block_m,
+        kernel_name=name,
+    )
 
 
-def _one_stage(features: ModuleKey, shape: Shape, padded: int) -> bool:
-    """Whether AITER has a one-stage assembly kernel and prefers it (fused_moe_1stage_dict)."""
-    if (features.b_dtype, features.c_dtype) != ("f8", "b16"):
-        return False
-    weights_late = features.routed_weight_stage == 2  # noqa: PLR2004
-    whole = shape.inter_dim % _N_TILE == 0
-    if features.quant == "per_1x128":
-        known = features.activation in _GATED_ONE_STAGE and weights_late
-        return known and padded > _BLOCKSCALE_TOKENS and whole
-    if features.quant == "per_token":
-        known = features.activation == "silu" or (features.activation == "gelu" and weights_late)
-        return known and (padded > _PER_TOKEN_TOKENS or not whole)
-    return False
+def _heuristic(batch: _Batch, rules: Rules) -> _Plan:
+    features, shape, padded = batch.features, batch.shape, batch.padded
+    single = one_stage(features, shape, padded, rules.generation)
+    parts = rules.ksplit or split_k(features.quant, padded, shape, rules.cu_count)
+    splittable = not single and remapped(features.quant) in ("per_1x128", "per_1x32")
+    block_m = choose_block_m(features.quant, shape, padded, rules.cu_count)
+    return _Plan(
+        batch=batch,
+        block_m=_ONE_STAGE_BLOCK_M if single else block_m,
+        split_k=parts if splittable else 0,
+        kernels=("", ""),
+        one_stage=single,
+        by_row=False,
+    )
+
+
+def _by_row(batch: _Batch, rules: Rules, row: Row) -> _Plan:
+    off = rules.ksplit == -1 and rules.generation.ksplit_off
+    return _Plan(
+        batch=batch,
+        block_m=row.block_m,
+        split_k=0 if off else row.split_k,
+        kernels=(row.kernel(1), row.kernel(2)),
+        one_stage=row.one_stage,
+        by_row=True,
+    )
+
+
+def _take_mxmoe(plan: _Plan, rules: Rules) -> _Taken | None:
+    prefix = "flydsl_mxmoe_g"
+    if not rules.generation.mxmoe_rows or not (plan.names(1, prefix) or plan.names(2, prefix)):
+        return None
+    tile = plan.kernels[0].removeprefix("flydsl_mxmoe_g1_a4w4_").partition("x")[0]
+    return _Taken(
+        backends=("flydsl", "flydsl"),
+        rule="row-mxmoe",
+        block_m=int(tile) if plan.names(1, prefix) and tile.isdigit() else None,
+        fault="" if rules.flydsl else "FlyDSL is not installed",
+    )
+
+
+def _take_one_stage(plan: _Plan, _: Rules) -> _Taken | None:
+    if not plan.one_stage:
+        return None
+    rule = "row-one-stage" if plan.by_row else "one-stage-assembly"
+    return _Taken(backends=("one-stage", "one-stage"), rule=rule)
+
+
+def _take_named(plan: _Plan, rules: Rules) -> _Taken | None:
+    """A row that names a kernel of FlyDSL or Opus; the other stage can be CK2stages'."""
+    generation = rules.generation
+    if plan.nameless and generation.flydsl_rows == "both" and not generation.mxmoe_rows:
+        return _nameless(plan)
+    opus_1 = generation.opus_rows == "both" and plan.names(1, "opus_moe1_")
+    flydsl = rules.flydsl and generation.flydsl_rows == "both"
+    named = plan.names(1, "flydsl_") or plan.names(2, "flydsl_")
+    if not (opus_1 or (flydsl and named)):
+        return None
+    first: Backend = "ck2stages"
+    if opus_1:
+        first = "opus"
+    elif plan.names(1, "flydsl_"):
+        first = "flydsl"
+    return _Taken(backends=(first, _second(plan, rules, flydsl_always=True)), rule="row-named")
+
+
+def _nameless(plan: _Plan) -> _Taken:
+    fault = f"the row names no kernel for stage {plan.nameless}"
+    return _Taken(backends=("ck2stages", "ck2stages"), rule="row-nameless", fault=fault)
+
+
+def _second(plan: _Plan, rules: Rules, *, flydsl_always: bool = False) -> Backend:
+    """The back end of stage 2, by its kernel's name."""
+    generation = rules.generation
+    flydsl = flydsl_always or (rules.flydsl and generation.flydsl_rows != "never")
+    if flydsl and plan.names(2, "flydsl_"):
+        return "flydsl"
+    if generation.opus_rows != "never" and plan.names(2, "opus_"):
+        return "opus"
+    if generation.cktile_rows and plan.names(2, "cktile_"):
+        return "cktile"
+    return "ck2stages"
+
+
+def _take_flydsl(plan: _Plan, rules: Rules) -> _Taken | None:
+    """FlyDSL's own heuristic for MXFP4, which does not ask what a row names."""
+    generation = rules.generation
+    swiglu = plan.features.activation == "swiglu"
+    wanted = {
+        "never": False,
+        "swiglu": swiglu,
+        "mxfp4": swiglu or rules.flydsl_force,
+    }[generation.flydsl_heuristic]
+    fits = _is_mxfp4(plan.features) and plan.features.preshuffle and plan.is_late
+    if not (wanted and fits and rules.flydsl) or plan.features.a_dtype in _WIDE:
+        return None
+    tiles = ((2048, 32), (4096, 64), (16384, 128))
+    block_m = next((tile for below, tile in tiles if plan.batch.padded < below), 64)
+    return _Taken(backends=("flydsl", "flydsl"), rule="mxfp4-flydsl", block_m=block_m)
+
+
+def _take_cktile(plan: _Plan, rules: Rules) -> _Taken | None:
+    """CK-Tile for MXFP4 with few tokens (split K), and for most of swiglu."""
+    if not _is_mxfp4(plan.features):
+        return None
+    block_m = 16 if plan.batch.padded < 2048 else 32 if plan.batch.padded < 16384 else 64  # noqa: PLR2004
+    split = _Taken(backends=("cktile", "cktile"), rule="mxfp4-split-k", block_m=block_m)
+    swiglu = _Taken(backends=("cktile", "cktile"), rule="swiglu-mxfp4", block_m=block_m)
+    if plan.features.activation != "swiglu":
+        return split if plan.features.preshuffle and plan.split_k > 1 else None
+    if rules.generation.swiglu_mxfp4 == "cktile":
+        return swiglu
+    if plan.features.a_dtype in _WIDE and plan.features.preshuffle:
+        return swiglu
+    if rules.generation.swiglu_mxfp4 == "unnamed" and not plan.by_row:
+        return swiglu
+    return None
+
+
+def _take_ck2stages(plan: _Plan, rules: Rules) -> _Taken | None:
+    if plan.nameless:
+        return _nameless(plan)
+    name = plan.kernels[0]
+    early_blockscale = remapped(plan.features.quant) == "per_1x128" and not plan.is_late
+    unnamed = not plan.by_row and (early_blockscale or plan.features.b_dtype in _CK_WEIGHTS)
+    if "ck2stages" not in name and not unnamed:
+        return None
+    return _Taken(backends=("ck2stages", _second(plan, rules)), rule="ck2stages")
+
+
+def _take_assembly(plan: _Plan, rules: Rules) -> _Taken:
+    """AITER's assembly for stage 1: whatever is left."""
+    larger = next((each for each in _ASM_BLOCK_MS if plan.block_m < each), _ASM_BLOCK_MS[-1])
+    block_m = plan.block_m if plan.block_m in _ASM_BLOCK_MS else larger
+    second = "ck2stages" if plan.names(2, "flydsl_") else _second(plan, rules)
+    foreign = next((p for p in ("flydsl_", "opus_", "cktile_") if plan.names(1, p)), "")
+    return _Taken(
+        backends=("asm", second),
+        rule="assembly-stage1",
+        block_m=block_m,
+        fault=f"its assembly has no kernel {plan.kernels[0]}" if foreign else "",
+    )
+
+
+def _is_mxfp4(features: ModuleKey) -> bool:
+    return features.quant == "per_1x32" and features.b_dtype == "fp4x2"
+
+
+_STEPS = (
+    _take_mxmoe,
+    _take_one_stage,
+    _take_named,
+    _take_flydsl,
+    _take_cktile,
+    _take_ck2stages,
+    _take_assembly,
+)
+"""In AITER's order; the last takes everything."""

@@ -7,24 +7,20 @@ alone.  The columns are those of ``aiter/configs`` at ``9bab8388`` and ``e404860
 
 from __future__ import annotations
 
-import csv
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiter_prebuilt import target
-from aiter_prebuilt.call import Call, ModuleKey, Shape, Stage
-from aiter_prebuilt.choice import routing
-from aiter_prebuilt.choice.dispatch import PREFIX
-from aiter_prebuilt.kinds import ACTIVATIONS, QUANTISATIONS, dtypes
+from aiter_prebuilt.call import ModuleKey, Shape, Stage
+from aiter_prebuilt.kinds import QUANTISATIONS, dtypes
 from aiter_prebuilt.values import value_class
 
 GFX_OF_CU_NUM = {80: "gfx942", 304: "gfx942"}
 """AITER's own backfill for tables without a gfx column (gfx_from_cu_num), beside the target's."""
 FALLBACK = "flydsl_fallback"
-"""Tag of rows that are not in the table that AITER looks into first."""
+"""Tag of rows that stand in where FlyDSL is missing."""
 
 REQUIRED = (
     "token", "model_dim", "inter_dim", "expert", "topk", "act_type", "dtype", "q_dtype_a",
@@ -34,7 +30,11 @@ REQUIRED = (
 TUNED_ONLY = ("cu_num", "block_m", "kernelName1", "kernelName2")
 """Columns that a tuned table has besides."""
 
-_NO_NAMES = ("", "null", "nan", "none")
+_NO_NAMES = (
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+    "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+)  # fmt: skip
+"""What pandas, with which AITER reads tables, takes for a missing value; ``Null`` is a name."""
 _FLAGS = {"0": False, "false": False, "1": True, "true": True}
 
 
@@ -104,24 +104,6 @@ class Row:
     def kernel(self, stage: Stage) -> str:
         """The kernel that the row names for a stage, empty where it leaves it to the heuristic."""
         return self.kernel_1 if stage == 1 or self.one_stage else self.kernel_2
-
-    def is_ck2stages(self, stage: Stage) -> bool:
-        """Whether a stage of the row comes to CK2stages by its name, or by having none."""
-        name = self.kernel(stage)
-        return not self.one_stage and (not name or name.startswith(PREFIX))
-
-    def call(self, stage: Stage, features: ModuleKey, tokens: int) -> Call:
-        """The call that AITER makes by this row."""
-        name = self.kernel(stage)
-        splits = routing.takes_split_k(features.quant, stage, self.split_k, name)
-        return Call(
-            features=routing.with_split_k(features, splits),
-            shape=self.shape,
-            stage=stage,
-            tokens=tokens,
-            block_m=self.block_m,
-            kernel_name=name,
-        )
 
     def key(self) -> tuple[Any, ...]:
         """What AITER looks a row up by (_INDEX_COLS), and the tag that selects the table."""
@@ -193,83 +175,6 @@ def _texts(cells: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-@value_class(frozen=True, kw_only=True)
-class Found:
-    """A row and the table that has it."""
-
-    row: Row
-    table: str
-
-
-@functools.lru_cache(maxsize=1)
-def read(configs: Path) -> tuple[Found, ...]:
-    """Return the rows of an installed AITER's tables (``aiter/configs``).
-
-    A file that cannot be read is one without rows, and so is a row that cannot be understood.
-    """
-    return tuple(_rows(configs))
-
-
-def lookup(
-    configs: Path, features: ModuleKey, shape: Shape, tokens: int, cu_count: int
-) -> Found | None:
-    """Return the fastest row for a shape and a padded token count, or None."""
-    wanted = (tokens, shape, cu_count, *_words(features))
-    found = [
-        each
-        for each in read(configs)
-        if each.row.tag != FALLBACK
-        and each.row.gfx in ("", target.load().gfx)
-        and _wanted(each.row) == wanted
-    ]
-    return min(found, key=lambda each: (each.row.us, each.table), default=None)
-
-
-def _wanted(row: Row) -> tuple[Any, ...]:
-    return (
-        row.tokens, row.shape, row.cu_num,
-        row.act_type, row.q_dtype_a, row.q_dtype_w, row.dtype, row.q_type, row.doweight_stage1,
-    )  # fmt: skip
-
-
-def _words(features: ModuleKey) -> tuple[Any, ...]:
-    """The features in the words of the tables, in the order of :func:`_wanted`."""
-    known, quant = dtypes(), QUANTISATIONS.get(features.quant)
-    activation = ACTIVATIONS.get(features.activation)
-    a, b, c = (
-        f"torch.{known[name].torch}" if name in known else "?"
-        for name in (features.a_dtype, features.b_dtype, features.c_dtype)
-    )
-    return (
-        f"ActivationType.{activation.aiter if activation else '?'}",
-        a,
-        b,
-        c,
-        f"QuantType.{quant.aiter if quant else '?'}",
-        features.routed_weight_stage == 1,
-    )
-
-
-def _rows(configs: Path) -> Iterator[Found]:
-    paths = [configs / "tuned_fmoe.csv", *sorted((configs / "model_configs").glob("*tuned_fmoe*"))]
-    for path in paths:
-        if "untuned" in path.name:
-            continue
-        try:
-            with path.open(newline="", encoding="utf-8") as file:
-                for cells in csv.DictReader(file, restval=""):
-                    yield from _understood(cells, path.name)
-        except (OSError, ValueError, csv.Error):
-            continue
-
-
-def _understood(cells: Mapping[str, str], table: str) -> Iterator[Found]:
-    try:
-        yield Found(row=parse(cells), table=table)
-    except RowError:
-        return
-
-
 def _whole(text: str) -> int:
     """AITER's tables hold whole numbers as ``64``, ``64.0`` or nothing (0)."""
     if not text or text.lower() in ("nan", "none"):
@@ -299,7 +204,7 @@ def _member(enum: str, text: str) -> str:
 
 def _name(value: str | None) -> str:
     text = str(value or "").strip()
-    return "" if text.lower() in _NO_NAMES else text
+    return "" if text in _NO_NAMES else text
 
 
 def _number(text: str | None) -> float:

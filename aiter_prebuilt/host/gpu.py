@@ -32,17 +32,23 @@ def gather(sysfs_root: str) -> GpuFacts:
     return GpuFacts(source="kfd" if targets else "none", targets=targets)
 
 
+def compute_units(sysfs_root: Path) -> tuple[int, ...]:
+    """Return the compute units of each GPU by the kernel driver; a partition counts as a GPU."""
+    return tuple(
+        facts.get("simd_count", 0) // (facts.get("simd_per_cu", 0) or 1)
+        for facts in map(_properties, _nodes(sysfs_root))
+        if facts.get("gfx_target_version", 0) > 0
+    )
+
+
 def from_topology(sysfs_root: Path) -> tuple[str, ...]:
     """Read the KFD topology (``gfx_target_version`` of each node; 0 is a CPU).
 
     A node that a container may not read is not one that it can use.
     """
-    folder = sysfs_root / _TOPOLOGY
-    try:
-        nodes = sorted(folder.iterdir(), key=lambda node: (len(node.name), node.name))
-    except OSError:
-        return ()
-    versions = (_target_version(node / "properties") for node in nodes)
+    versions = (
+        facts.get("gfx_target_version", 0) for facts in map(_properties, _nodes(sysfs_root))
+    )
     return tuple(gfx_name(version) for version in versions if version > 0)
 
 
@@ -51,16 +57,22 @@ def gfx_name(version: int) -> str:
     return f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}"
 
 
-def _target_version(properties: Path) -> int:
+def _nodes(sysfs_root: Path) -> list[Path]:
     try:
-        text = properties.read_text(encoding="ascii", errors="replace")
+        found = (sysfs_root / _TOPOLOGY).iterdir()
+        return sorted(found, key=lambda node: (len(node.name), node.name))
     except OSError:
-        return 0
-    for line in text.splitlines():
-        key, _, value = line.partition(" ")
-        if key == "gfx_target_version" and value.strip().isdigit():
-            return int(value)
-    return 0
+        return []
+
+
+def _properties(node: Path) -> dict[str, int]:
+    """The whole numbers that the driver tells of a node; none of one that cannot be read."""
+    try:
+        text = (node / "properties").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return {}
+    pairs = (line.partition(" ") for line in text.splitlines())
+    return {key: int(value) for key, _, value in pairs if value.strip().isdigit()}
 
 
 def left_visible(

@@ -40,15 +40,15 @@ def match(
     """Judge ``module`` on ``host``.
 
     ``contracts`` are those that the module meets, by name: one of them has to be AITER's.
-    ``known`` maps fingerprints of AITER's sources to the commits that they were checked at.
+    ``known`` maps fingerprints of AITER's CK2stages sources to the newest release that has them.
     """
-    agreed, differences = _agree(contracts, host.aiter)
+    agreed, disagreed = _agree(contracts, host.aiter)
     reasons = [
         *_python(module, host),
         *_glibc(module, host),
         *judge_gpu(module.gfx_targets, host.gpu),
         *judge_hip(module.needed, host.hip),
-        *differences,
+        *disagreed,
     ]
     if module.harvest is not None:
         return Verdict(reasons=(*reasons, *_harvest(module.harvest, host)), notes=())
@@ -159,17 +159,18 @@ def _agree(
         return None, [Reason(code="aiter-missing", message="no aiter package is installed")]
     if found.problems:
         return None, [Reason(code="aiter-unreadable", message="; ".join(found.problems))]
-    differences: list[Reason] = []
+    every: list[Reason] = []
     for name, contract in contracts.items():
-        here = list(_differences(contract, found))
+        here = list(differences(contract, found))
         if not here:
             return name, []
         suffix = f" (contract {name})" if len(contracts) > 1 else ""
-        differences += [Reason(code=r.code, message=r.message + suffix) for r in here]
-    return None, differences
+        every += [Reason(code=r.code, message=r.message + suffix) for r in here]
+    return None, every
 
 
-def _differences(agreed: Contract, found: AiterFacts) -> Iterator[Reason]:
+def differences(agreed: Contract, found: AiterFacts) -> Iterator[Reason]:
+    """How AITER's stubs and enums differ from what a contract says."""
     for name, line in agreed.signatures.items():
         difference = _difference(line, agreed.aliases, found.signatures.get(name))
         if difference:

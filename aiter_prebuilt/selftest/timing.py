@@ -19,7 +19,9 @@ from types import ModuleType
 from typing import Any
 
 from aiter_prebuilt import call as moe
+from aiter_prebuilt import generations
 from aiter_prebuilt.choice import dispatch, routing
+from aiter_prebuilt.choice.heuristic import padded_counts
 from aiter_prebuilt.selftest.calls import Call, make_call
 from aiter_prebuilt.selftest.content import Content, Repeated
 from aiter_prebuilt.selftest.device import DeviceFacts, Hip
@@ -73,7 +75,8 @@ def sizes_of(case: Case, deployments: Iterable[Deployment]) -> list[Sized]:
         if deployment.features != case.module.features or deployment.shape in seen:
             continue
         seen.add(deployment.shape)
-        counts = routing.padded_counts(deployment.tokens_min, deployment.tokens_max)
+        tiers = generations.load().newest.tiers
+        counts = padded_counts(deployment.tokens_min, deployment.tokens_max, tiers)
         own = [call for tokens in counts for call in _calls(case, deployment, tokens)]
         ends = own[:1] + own[1:][-1:]
         found += [Sized(deployment=deployment, call=call) for call in ends]

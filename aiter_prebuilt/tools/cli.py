@@ -13,15 +13,21 @@ from typing import Any
 
 from aiter_prebuilt import settings, target
 from aiter_prebuilt.call import ModuleKey
-from aiter_prebuilt.choice import explain, routing
+from aiter_prebuilt.choice import explain
 from aiter_prebuilt.errors import PrebuiltError
-from aiter_prebuilt.host import aiter as contract
-from aiter_prebuilt.host import hip
-from aiter_prebuilt.tools import doctor, provenance, seed, selftest, show, wheelcheck
+from aiter_prebuilt.tools import (
+    doctor,
+    installed,
+    provenance,
+    seed,
+    selftest,
+    show,
+    wheelcheck,
+)
 from aiter_prebuilt.wheel import store
 from aiter_prebuilt.wheel.manifest import Deployment
 
-JSON_SCHEMA = 2
+JSON_SCHEMA = 3
 """Raised by one whenever a reader of the old JSON output would misread the new one."""
 
 OK, FOUND, USAGE, FAILED, WRONG = 0, 1, 2, 3, 5
@@ -110,12 +116,13 @@ def _explain_options(command: argparse.ArgumentParser) -> None:
     shape.add_argument(
         "--recipe", help="the shapes of a recipe that the installed wheel was made for"
     )
-    shape.add_argument(
-        "--aiter-version", choices=routing.AITER_VERSIONS, help="default: the installed one"
+    theirs = command.add_argument_group("AITER", "what this host has, unless said otherwise here")
+    theirs.add_argument("--aiter", type=Path, help="a checkout or a package's folder")
+    theirs.add_argument("--aiter-version", metavar="RELEASE", help="whose rules count")
+    theirs.add_argument(
+        "--flydsl", action=argparse.BooleanOptionalAction, help="whether FlyDSL is installed"
     )
-    shape.add_argument(
-        "--flydsl", action=argparse.BooleanOptionalAction, help="default: if it is installed"
-    )
+    theirs.add_argument("--cu-count", type=int, help="compute units, of a partition for instance")
     kind = command.add_argument_group("kind of call")
     kind.add_argument("--a-dtype", default="fp4x2", help="activation")
     kind.add_argument("--b-dtype", default="fp4x2", help="weight")
@@ -175,34 +182,28 @@ def _doctor(parsed: argparse.Namespace) -> int:
 def _explain(parsed: argparse.Namespace) -> int:
     shelves = store.read_all()
     answers: list[explain.Answer] = []
-    at = _aiter_at(parsed)
+    asked = settings.read()
+    at, whose = installed.look(asked, settings.read_aiter(), _wish(parsed))
     for features, questions in _calls(parsed, shelves):
         answers += explain.explain(questions, features, store.entries(shelves), at)
-    names = {answer.stock_name for answer in answers}
-    asked = settings.read()
+    names = {answer.call.features.stock_name for answer in answers}
     states = [state for state in doctor.examine(asked).modules if state.stock_name in names]
     if parsed.json:
         found = [dataclasses.asdict(answer) for answer in answers]
-        _print_json(parsed, answers=found, host=[dataclasses.asdict(state) for state in states])
+        host = [dataclasses.asdict(state) for state in states]
+        _print_json(parsed, aiter=dataclasses.asdict(whose), answers=found, host=host)
     else:
-        print(show.answers(answers, states))
+        print("\n".join([*show.whose_rules(whose), show.answers(answers, states)]))
     return FOUND if any(answer.compiles or answer.refused for answer in answers) else OK
 
 
-def _aiter_at(parsed: argparse.Namespace) -> explain.AiterAt:
-    """The installed AITER; its rules are those of the commit that its sources are known from."""
-    root = contract.locate()
-    found = contract.gather(root, settings.read().meta_dir) if root is not None else None
-    commit = store.known_aiter().get(str(found.fingerprint) if found else "", "")[:8]
-    version = parsed.aiter_version or commit
-    known: dict[str, routing.AiterVersion] = {name: name for name in routing.AITER_VERSIONS}
-    return explain.AiterAt(
-        root=root,
-        rules=routing.Rules(
-            version=known.get(version, routing.AITER_VERSIONS[-1]),
-            flydsl=parsed.flydsl if parsed.flydsl is not None else hip.is_installed("flydsl"),
-            cu_count=target.load().cu_count,
-        ),
+def _wish(parsed: argparse.Namespace) -> installed.Wish:
+    return installed.Wish(
+        path=parsed.aiter,
+        release=parsed.aiter_version,
+        flydsl=parsed.flydsl,
+        cu_count=parsed.cu_count,
+        gives_1x128=parsed.recipe is None and parsed.quant == "per_1x128",
     )
 
 

@@ -10,8 +10,8 @@ from aiter_prebuilt.choice import explain
 from aiter_prebuilt.choice.dispatch import short_name
 from aiter_prebuilt.host.gpu import counted
 from aiter_prebuilt.tools import doctor as examination
+from aiter_prebuilt.tools import installed, running, seed, wheelcheck
 from aiter_prebuilt.tools import provenance as provenance_facts
-from aiter_prebuilt.tools import running, seed, wheelcheck
 from aiter_prebuilt.tools.tables import size, table
 from aiter_prebuilt.wheel import store
 
@@ -177,6 +177,15 @@ def _future_runtime(report: examination.Report) -> str:
     if candidate is None:
         return "none"
     return f"not mapped yet; the linker finds {candidate.path} (SONAME {candidate.soname})"
+
+
+def whose_rules(found: installed.Aiter) -> list[str]:
+    """Return the lines that say for which AITER the answers hold."""
+    same = found.release or f"assumed as {found.generation}"
+    version = f"AITER {found.version or 'without a version'}" if found.root else "no AITER"
+    flydsl = "with FlyDSL" if found.flydsl else "without FlyDSL"
+    head = f"{version} (rules: {same}), {flydsl}, {found.cu_count} compute units"
+    return [", ".join([head, *found.environment]), *(f"note: {note}" for note in found.notes), ""]
 
 
 def answers(found: Sequence[explain.Answer], states: Sequence[examination.ModuleState]) -> str:

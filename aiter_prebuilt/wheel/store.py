@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -132,12 +131,3 @@ def _asked_for(entry: Entry, stock_name: str) -> Entry | None:
         if stock_name in contract.names_of(entry.module)
     }
     return entry.meeting(contracts) if contracts else None
-
-
-def known_aiter(package: Path = PACKAGE) -> Mapping[str, str]:
-    """Return fingerprint -> commit of the AITER versions that were checked."""
-    try:
-        raw = json.loads((package / "data" / "known_aiter.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return raw if isinstance(raw, dict) else {}

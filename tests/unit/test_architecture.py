@@ -15,20 +15,26 @@ RUNTIME_ROOMS = ("wheel", "host", "choice", "serve", "selftest", "tools")
 """A room imports itself, the modules at the top, and rooms to its left."""
 FOUNDATIONS = ("core", "recipe", "families", "toolchain", "gfx950", "recording")
 STAGES = ("plan", "generate", "compile", "link", "inspect", "verify", "wheel")
-COMPOSERS = ("report", "tuned", "harvest", "pipeline", "repro", "bench", "release", "cli")
+COMPOSERS = ("report", "tuned", "harvest", "pipeline", "aiter", "repro", "bench", "release", "cli")
 SHARED_LEAVES = (
     "errors",
     "target",
     "kinds",
     "call",
+    "generations",
+    "host.aiter",
+    "host.match",
+    "host.parts",
     "wheel.manifest",
     "wheel.bundle",
     "choice.dispatch",
+    "choice.heuristic",
     "choice.routing",
+    "choice.rules",
     "choice.tuned",
     "choice.model",
 )
-"""What the build side shares with the runtime: facts, the contract, AITER's choice for a call."""
+"""What the build side shares with the runtime: facts, the contract, what an AITER chooses."""
 
 
 def sources(folder: Path) -> list[Path]:

@@ -100,6 +100,12 @@ COMMANDS = {
         "Say whether the recipes' plan answers each row of the tables and each heuristic call.",
         panel=_AITER,
     ),
+    "aiter": Late(
+        "prebuild.cli.aiter",
+        "command",
+        "Say which generation an AITER is of, what is new in it, and what it would be served.",
+        panel=_AITER,
+    ),
     "harvest": Late(
         "prebuild.cli.harvest",
         "command",

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiter_prebuilt.call import Call, Stage
 from aiter_prebuilt.choice.dispatch import choose
-from aiter_prebuilt.choice.routing import BLOCK_MS
+from aiter_prebuilt.choice.heuristic import BLOCK_MS
 from aiter_prebuilt.wheel.manifest import Deployment
 from prebuild.core.model import Plan, PlannedModule
 from prebuild.generate.sources import generate

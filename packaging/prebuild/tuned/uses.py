@@ -1,12 +1,13 @@
 """What a row asks of CK2stages: for each stage the module, the instance and the sizes.
 
 The rules are AITER's (``aiter/fused_moe.py``, get_2stage_cfgs; ``aiter/ops/moe_op.py``,
-cmdGenFunc_ck_moe_stage; ``gemm_moe_ck2stages.cu``, moe_dispatch) at ``9bab8388`` and
-``e4048607``.  A row without kernel names, or of an untuned table, is answered by the heuristic.
+cmdGenFunc_ck_moe_stage; ``gemm_moe_ck2stages.cu``, moe_dispatch).  A row without kernel names, or
+of an untuned table, is answered by the heuristic.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from aiter_prebuilt import target
 from aiter_prebuilt.call import STAGES, Call, ModuleKey, Shape, Stage
 from aiter_prebuilt.choice import routing
 from aiter_prebuilt.choice.dispatch import PREFIX, Choice, choose
+from aiter_prebuilt.choice.heuristic import takes_split_k
+from aiter_prebuilt.choice.rules import every_rules
 from aiter_prebuilt.choice.tuned import FALLBACK, Row
 from prebuild.core.model import InstanceFacts
 from prebuild.families import Table, find_family, find_table
@@ -146,10 +149,27 @@ def _backend(row: Row, stage: Stage) -> str:
 
 
 def _named_use(entry: Entry, features: ModuleKey, stage: Stage) -> tuple[Use, list[str]]:
-    use = use_of(entry.where, entry.row.call(stage, features, entry.row.tokens))
+    use = use_of(entry.where, _call(entry.row, features, stage))
     if use.choice is None:
         return use, [f"stage {stage}: no family is {use.module}"]
     return use, list(_unnamed_notes(use.call, use.choice))
+
+
+def _call(row: Row, features: ModuleKey, stage: Stage) -> Call:
+    """The call that the newest AITER makes by a row, where it lets the row decide."""
+    name = row.kernel(stage)
+    rules = list(every_rules())[-1]
+    splits = stage == 1 and takes_split_k(
+        features.quant, row.split_k, row.shape.model_dim, rules, name
+    )
+    return Call(
+        features=dataclasses.replace(features, splitk=splits),
+        shape=row.shape,
+        stage=stage,
+        tokens=row.tokens,
+        block_m=row.block_m,
+        kernel_name=name,
+    )
 
 
 def _unnamed_notes(call: Call, choice: Choice) -> Iterator[str]:

@@ -87,8 +87,12 @@ class Stage:
     def know_aiter(self) -> None:
         """Count the sources of the stand-in among those that the wheel was checked with."""
         found = fingerprint(self.site / "csrc" / "ck_gemm_moe_2stages_codegen")
-        path = self.package / "data" / "known_aiter.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), found: "standin"}))
+        path = self.package / "data" / "aiter.json"
+        book = json.loads(path.read_text())
+        last = book["releases"][-1]
+        parts = {**last["parts"], "sources": found}
+        book["releases"].append({**last, "tag": "standin", "parts": parts})
+        path.write_text(json.dumps(book))
 
     def manifest(self, change: Callable[[str], str]) -> None:
         path = self.package / m.MANIFEST_NAME

@@ -153,7 +153,7 @@ def test_an_uncovered_call_that_nobody_takes_names_shape_and_module(real: Stage)
 
 
 def test_what_a_tile_does_not_divide_is_an_error_or_an_unchecked_aiters_own(real: Stage) -> None:
-    data = real.package / "data" / "known_aiter.json"
+    data = real.package / "data" / "aiter.json"
     unchecked = data.read_text()
     real.know_aiter()
     (known,) = _calls(real, COVERED + 64)["results"]

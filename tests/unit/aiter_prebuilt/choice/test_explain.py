@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from aiter_prebuilt.choice import explain, routing
+from aiter_prebuilt.choice import explain, lookup
+from aiter_prebuilt.choice.rules import Rules
+from aiter_prebuilt.generations import load
 from aiter_prebuilt.wheel import store
 from aiter_prebuilt.wheel.manifest import Module, Reach
 from tests.unit.aiter_prebuilt import samples
 
 QUESTION = explain.Question(tokens=64, shape=samples.SHAPE)
-NEWEST = routing.Rules(version="e4048607", flydsl=False, cu_count=256)
+NEWEST = Rules(generation=load().newest, flydsl=False, cu_count=256)
 
 
 def question(tokens: int = 64, **changes: Any) -> explain.Question:
@@ -25,7 +27,10 @@ def question(tokens: int = 64, **changes: Any) -> explain.Question:
 
 
 def at(root: Path | None = None, **rules: Any) -> explain.AiterAt:
-    return explain.AiterAt(root=root, rules=dataclasses.replace(NEWEST, **rules))
+    if "release" in rules:
+        rules["generation"] = load().generations[rules.pop("release")]
+    tables = lookup.installed(root / "configs") if root is not None else ()
+    return explain.AiterAt(tables=tables, rules=dataclasses.replace(NEWEST, **rules))
 
 
 def _entry(**changes: Any) -> store.Entry:
@@ -161,18 +166,36 @@ def _write_table(root: Path, *rows: dict[str, object]) -> None:
 
 def test_a_tuned_row_comes_before_the_heuristic(tmp_path: Path) -> None:
     slow = {"block_m": 128, "us": 50, "kernelName1": "x"}
-    _write_table(tmp_path, slow, {"kernelName1": "flydsl_y"})
+    _write_table(tmp_path, {"kernelName1": "flydsl_y"}, slow)
+    with_flydsl = at(tmp_path, flydsl=True, release="v0.1.15")
+    one, two = explain.explain([QUESTION], samples.FEATURES, (_entry(),), with_flydsl)
+    assert (one.call.block_m, one.choice, one.compiles) == (64, "tuned_fmoe.csv", True)
+    assert one.note == (
+        "AITER takes flydsl (row-named), the table's flydsl_y, which is compiled on its first call"
+    )
+    assert (two.call.block_m, two.backend) == (64, "ck2stages")
+
+
+def test_a_row_that_aiter_cannot_follow_is_refused(tmp_path: Path) -> None:
+    _write_table(tmp_path, {"kernelName1": "flydsl_y"})
     one, two = _ask(QUESTION, _entry(), root=tmp_path)
-    assert (one.call.block_m, one.choice, one.compiles) == (64, "tuned_fmoe.csv", False)
-    assert "no CK2stages kernel" in one.note
-    assert two.call.block_m == 64
+    assert (one.backend, one.refused, one.compiles) == ("asm", True, False)
+    assert one.note == "AITER takes asm and fails: its assembly has no kernel flydsl_y"
+    assert two.refused
+
+
+def test_tables_that_aiter_cannot_read_are_its_error(tmp_path: Path) -> None:
+    missing = dataclasses.replace(at(), tables=(tmp_path / "none.csv",))
+    for answer in explain.explain([QUESTION], samples.FEATURES, (_entry(),), missing):
+        assert answer.refused
+        assert "none.csv: No such file" in answer.note
 
 
 def test_a_row_of_one_stage_asks_ck2stages_for_neither(tmp_path: Path) -> None:
     _write_table(tmp_path, {"kernelName1": "_ZN5aiter3one", "kernelName2": "", "run_1stage": 1})
     for answer in _ask(QUESTION, root=tmp_path):
         assert (answer.compiles, answer.module) == (False, None)
-        assert "takes _ZN5aiter3one," in answer.note
+        assert answer.note == "AITER takes one-stage (row-one-stage), the table's _ZN5aiter3one"
 
 
 def test_a_row_that_only_replaces_flydsl_is_none(tmp_path: Path) -> None:
@@ -244,23 +267,38 @@ def test_a_bad_file_of_shapes_names_the_fault(text: str, what: str, tmp_path: Pa
 def test_calls_that_aiter_gives_to_another_back_end() -> None:
     newest = at(flydsl=True)
     for answer in explain.explain([QUESTION], samples.FEATURES, (_entry(),), newest):
-        assert (answer.compiles, answer.module) == (False, None)
-        assert answer.note == "AITER takes flydsl (mxfp4-flydsl)"
-    older = at(version="9bab8388", flydsl=True)
+        assert (answer.compiles, answer.module, answer.backend) == (True, None, "flydsl")
+        assert (
+            answer.note == "AITER takes flydsl (mxfp4-flydsl), which is compiled on its first call"
+        )
+    older = at(release="v0.1.15", flydsl=True)
     (one, _) = explain.explain([QUESTION], samples.FEATURES, (_entry(),), older)
     assert one.instance == "one"
 
 
-def test_many_tokens_take_the_row_of_a_lower_tier(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[int] = []
-    monkeypatch.setattr(explain.tuned, "lookup", lambda *given: asked.append(given[3]))
-    _ask(question(200_000), _entry(), root=tmp_path)
-    assert asked == [131072, 32768]
-    asked.clear()
-    _ask(question(100), _entry(), root=tmp_path)
-    assert asked == [128]
+def test_assembly_compiles_nothing() -> None:
+    blockscale = dataclasses.replace(
+        samples.FEATURES, a_dtype="f8", b_dtype="f8", quant="per_1x128"
+    )
+    for answer in explain.explain([QUESTION], blockscale, (), at()):
+        assert (answer.backend, answer.compiles, answer.refused) == ("one-stage", False, False)
+        assert answer.note == "AITER takes one-stage (one-stage-assembly)"
+
+
+def test_an_activation_that_aiters_generator_refuses() -> None:
+    swiglu = dataclasses.replace(
+        samples.FEATURES, a_dtype="f8", b_dtype="f8", quant="per_tensor", activation="swiglu"
+    )
+    (one, _) = explain.explain([QUESTION], swiglu, (), at(release="v0.1.18"))
+    assert one.refused
+    assert one.note == "AITER v0.1.18 generates kernels for silu, gelu alone"
+    (one, _) = explain.explain([QUESTION], swiglu, (), at())
+    assert (one.refused, one.compiles) == (False, True)
+
+
+def test_the_name_that_an_old_aiter_asks_for() -> None:
+    (one, _) = explain.explain([QUESTION], samples.FEATURES, (_entry(),), at(release="v0.1.12"))
+    assert (one.stock_name, one.instance) == (f"{samples.STOCK}_", "one")
 
 
 def test_split_k_of_blockscale_asks_for_its_own_module() -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from aiter_prebuilt import settings
-from aiter_prebuilt.choice import explain, routing
+from aiter_prebuilt.choice import explain
+from aiter_prebuilt.choice.rules import every_rules
+from aiter_prebuilt.host import aiter as contract
 from aiter_prebuilt.host import match
 from aiter_prebuilt.reason import Reason
 from aiter_prebuilt.tools import cli, doctor, jitdir, show, tables
@@ -29,7 +31,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = samples.manifest(deployments=(deployment,))
     shelf = store.Shelf(folder=Path("site/aiter_prebuilt"), manifest=manifest, reason=None)
     monkeypatch.setattr(store, "read_all", lambda *_: (shelf,))
-    monkeypatch.setattr(cli.contract, "locate", lambda: None)
+    monkeypatch.setattr(contract, "locate", lambda: None)
 
 
 def _json(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
@@ -79,7 +81,7 @@ def test_explain_a_shape_and_a_recipe(capsys: pytest.CaptureFixture[str]) -> Non
 def test_explain_tells_weights_with_and_without_their_mark_apart() -> None:
     features = [samples.FEATURES, dataclasses.replace(samples.FEATURES, preshuffle=False)]
     shapes = [explain.Question(tokens=n, shape=samples.SHAPE) for n in (1, 2, 4)]
-    at = explain.AiterAt(root=None, rules=list(routing.every_rules())[-1])
+    at = explain.AiterAt(tables=(), rules=list(every_rules())[-1])
     found = [answer for key in features for answer in explain.explain(shapes, key, (), at)]
     text = show.answers(found, ()).splitlines()
     heads = [line for line in text if line.startswith("module_")]

@@ -76,14 +76,8 @@ def test_one_broken_manifest_leaves_the_others(tmp_path: Path) -> None:
     assert len(store.entries(store.read_all(package))) == 1
 
 
-def test_the_known_aiter_commits_ship_with_the_package() -> None:
-    known = store.known_aiter()
-    assert sorted(commit[:8] for commit in known.values()) == ["9bab8388", "e4048607"]
-    assert all(len(fingerprint) == 64 for fingerprint in known)
-
-
-def test_a_damaged_list_of_known_commits_is_an_empty_one(tmp_path: Path) -> None:
-    assert store.known_aiter(tmp_path) == {}
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "known_aiter.json").write_text("[1]")
-    assert store.known_aiter(tmp_path) == {}
+@pytest.mark.parametrize("asked", [samples.STOCK, f"{samples.STOCK}_"])
+def test_both_ways_of_aiter_to_name_a_module_find_it(asked: str) -> None:
+    shelf = store.Shelf(folder=Path("site"), manifest=samples.manifest(), reason=None)
+    (found,) = store.candidates((shelf,), asked)
+    assert found.module.stock_name == samples.STOCK
