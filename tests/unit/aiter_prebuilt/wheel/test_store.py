@@ -78,6 +78,8 @@ def test_one_broken_manifest_leaves_the_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("asked", [samples.STOCK, f"{samples.STOCK}_"])
 def test_both_ways_of_aiter_to_name_a_module_find_it(asked: str) -> None:
-    shelf = store.Shelf(folder=Path("site"), manifest=samples.manifest(), reason=None)
+    contracts = {"one": samples.contract(endings=("", "_"))}
+    manifest = samples.manifest(contracts=contracts)
+    shelf = store.Shelf(folder=Path("site"), manifest=manifest, reason=None)
     (found,) = store.candidates((shelf,), asked)
     assert found.module.stock_name == samples.STOCK

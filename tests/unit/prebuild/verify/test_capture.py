@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prebuild.core.contracts import load_contracts
 from prebuild.gfx950.launch import Launch
 from prebuild.recording import Call, LaunchRecord, Recorder
 from prebuild.recording.recorder import Recorded
@@ -64,7 +65,9 @@ def wanted(subject: Subject) -> list[Launch]:
 
 def captured(subject: Subject, recorder: Recorder) -> Subject:
     kernel = samples.m.Kernel(**{**vars(samples.kernel()), "symbol": subject.symbol})
-    module = samples.module(instances=(samples.instance(NAME, kernels=(kernel,)),))
+    contracts = tuple(each.name for each in load_contracts())
+    instances = (samples.instance(NAME, kernels=(kernel,)),)
+    module = samples.module(instances=instances, contracts=contracts)
     (found,) = capture.with_launches(module, module.features, Path("m.so"), [subject], recorder)
     return found
 
