@@ -334,7 +334,8 @@ def test_the_grid_of_calls_goes_where_the_planner_says(
         else:
             assert alone["raised"] == symbol, call
     assert next(launched, None) is None
-    assert seen >= {"launched", "instance", "block_m", "tile", "name"}
+    # Small tiles divide every shape of the grid: what others refuse is test_refusals' business, too.
+    assert seen >= {"launched", "instance", "block_m", "name"}
 
 
 @pytest.mark.parametrize("name", RECIPES)
