@@ -334,7 +334,7 @@ def test_the_grid_of_calls_goes_where_the_planner_says(
         else:
             assert alone["raised"] == symbol, call
     assert next(launched, None) is None
-    # Small tiles divide every shape of the grid: what others refuse is test_refusals' business, too.
+    # Small tiles divide every shape of the grid; test_refusals has what others refuse.
     assert seen >= {"launched", "instance", "block_m", "name"}
 
 
