@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from aiter_prebuilt.kinds import QUANTISATIONS
 from aiter_prebuilt.values import value_class
 
 Stage = Literal[1, 2]
@@ -37,6 +36,8 @@ class ModuleKey:
     @property
     def stock_name(self) -> str:
         """AITER's name of the module that holds all instances for these features."""
+        from aiter_prebuilt.kinds import QUANTISATIONS  # serving a module asks for no name
+
         known = QUANTISATIONS.get(self.quant)
         parts = [
             "module_moe_ck2stages",

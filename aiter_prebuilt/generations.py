@@ -10,13 +10,11 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from aiter_prebuilt.call import ModuleKey
+from aiter_prebuilt.releases import BOOK
 from aiter_prebuilt.values import value_class
-
-_FILE = Path(__file__).parent / "data" / "aiter.json"
 
 
 @value_class(frozen=True, kw_only=True)
@@ -151,7 +149,7 @@ class Known:
 @functools.cache
 def load() -> Book:
     """Read the data file."""
-    return parse(json.loads(_FILE.read_text(encoding="utf-8")))
+    return parse(json.loads(BOOK.read_text(encoding="utf-8")))
 
 
 def parse(raw: Mapping[str, Any]) -> Book:

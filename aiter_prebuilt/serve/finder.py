@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
 
-from aiter_prebuilt import generations, settings
+from aiter_prebuilt import releases, settings
 from aiter_prebuilt.errors import BinaryError, StrictMissError
 from aiter_prebuilt.host import facts as host
 from aiter_prebuilt.host.gpu import GpuFacts
@@ -86,7 +86,7 @@ def judge(
     The first one is checked to the last byte; the rest only when a call needs them.  ``gpu`` stands
     for this host's own, where an image is judged that will run elsewhere.
     """
-    known = generations.load().sources
+    known = releases.checked_sources()
     offers: list[Offer] = []
     reasons: list[Reason] = []
     hosts: dict[tuple[str, bool], host.HostFacts] = {}

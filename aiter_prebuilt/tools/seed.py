@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from aiter_prebuilt import generations, settings
+from aiter_prebuilt import releases, settings
 from aiter_prebuilt.errors import BinaryError, DamagedWheelError, SeedError
 from aiter_prebuilt.host import aiter as contract
 from aiter_prebuilt.host import facts as host
@@ -111,7 +111,7 @@ def _unchecked() -> str | None:
     """The version of an installed AITER that was not checked: it may do what a module refuses."""
     root = contract.locate()
     found = contract.gather(root, settings.read().meta_dir) if root is not None else None
-    if found is None or str(found.fingerprint) in generations.load().sources:
+    if found is None or str(found.fingerprint) in releases.checked_sources():
         return None
     return found.version or "of an unknown version"
 

@@ -21,6 +21,7 @@ SHARED_LEAVES = (
     "target",
     "kinds",
     "call",
+    "releases",
     "generations",
     "host.aiter",
     "host.match",
