@@ -143,12 +143,8 @@ def route(
     ``features.splitk`` does not count: AITER decides it (:attr:`Route.split_k`).  Raises ValueError
     where ``tokens`` is below 1.
     """
-    padded = padded_tokens(tokens, rules.generation.tiers)
-    features = operands(features, tokens, rules)
-    batch = _Batch(features=features, shape=shape, tokens=tokens, padded=padded)
-    plan = _heuristic(batch, rules) if row is None or rules.bypass else _by_row(batch, rules, row)
-    taken = next(found for step in _STEPS if (found := step(plan, rules)) is not None)
-    block_m = plan.block_m if taken.block_m is None else taken.block_m
+    plan, taken = _decide(features, shape, tokens, rules, row)
+    block_m = taken.block_m or plan.block_m
     first, second = (_call(plan, stage, block_m, rules) for stage in STAGES)
     return Route(
         backends=taken.backends,
@@ -160,45 +156,64 @@ def route(
     )
 
 
-def routes(features: ModuleKey, shape: Shape, tokens: tuple[int, int]) -> Iterator[Route]:
-    """Yield every route of a token range without tuned rows, under every rules.
-
-    A generation whose generator refuses the activation does not count: it has no such module.
-    """
-    for rules in every_rules():
-        if features.activation not in rules.generation.activations:
-            continue
-        for padded in padded_counts(*tokens, rules.generation.tiers):
-            yield route(features, shape, padded, rules)
-
-
 @functools.lru_cache(maxsize=4096)
 def heuristic_calls(features: ModuleKey, shape: Shape, tokens: tuple[int, int]) -> tuple[Call, ...]:
     """Return what AITER's heuristic asks of CK2stages for a shape within a range of tokens.
 
-    The widest of the generations, with FlyDSL and without: a wheel serves all of them.
-    ``features.splitk`` does not count; of calls that differ in the number of tokens alone the one
-    with the fewest is given.
+    The widest of the generations, with FlyDSL and without: a wheel serves all of them.  One whose
+    generator refuses the activation does not count: it has no such module.  ``features.splitk``
+    does not count; of calls that differ in tokens alone the one with the fewest is given.
     """
     found: dict[tuple[ModuleKey, Stage, int], Call] = {}
-    for each in routes(features, shape, tokens):
-        for call in each.asked:
-            found.setdefault((call.features, call.stage, call.block_m), call)
+    for rules in _every_rules_for(features):
+        for padded in padded_counts(*tokens, rules.generation.tiers):
+            plan, taken = _decide(features, shape, padded, rules, None)
+            block_m = taken.block_m or plan.block_m
+            for stage in STAGES:
+                if taken.backends[stage - 1] == "ck2stages":
+                    key = (_features(plan, stage, rules), stage, block_m)
+                    if key not in found:
+                        found[key] = _call(plan, stage, block_m, rules)
     return tuple(found.values())
 
 
-def _call(plan: _Plan, stage: Stage, block_m: int, rules: Rules) -> Call:
-    name = plan.kernels[stage - 1]
-    splits = stage != LATE and takes_split_k(
-        plan.features.quant, plan.split_k, plan.batch.shape.model_dim, rules, name
+def _every_rules_for(features: ModuleKey) -> Iterator[Rules]:
+    """FlyDSL changes the heuristic for MXFP4 alone."""
+    for rules in every_rules():
+        counts = not rules.flydsl or _is_mxfp4(features)
+        if counts and features.activation in rules.generation.activations:
+            yield rules
+
+
+def _decide(
+    features: ModuleKey, shape: Shape, tokens: int, rules: Rules, row: Row | None
+) -> tuple[_Plan, _Taken]:
+    batch = _Batch(
+        features=operands(features, tokens, rules),
+        shape=shape,
+        tokens=tokens,
+        padded=padded_tokens(tokens, rules.generation.tiers),
     )
+    plan = _heuristic(batch, rules) if row is None or rules.bypass else _by_row(batch, rules, row)
+    return plan, next(found for step in _STEPS if (found := step(plan, rules)) is not None)
+
+
+def _features(plan: _Plan, stage: Stage, rules: Rules) -> ModuleKey:
+    """The features of the module that a stage asks for."""
+    features, name = plan.features, plan.kernels[stage - 1]
+    k = plan.batch.shape.model_dim
+    splits = stage != LATE and takes_split_k(features.quant, plan.split_k, k, rules, name)
+    return features if features.splitk == splits else dataclasses.replace(features, splitk=splits)
+
+
+def _call(plan: _Plan, stage: Stage, block_m: int, rules: Rules) -> Call:
     return Call(
-        features=dataclasses.replace(plan.features, splitk=splits),
+        features=_features(plan, stage, rules),
         shape=plan.batch.shape,
         stage=stage,
         tokens=plan.batch.tokens,
         block_m=block_m,
-        kernel_name=name,
+        kernel_name=plan.kernels[stage - 1],
     )
 
 

@@ -33,12 +33,17 @@ def gather(sysfs_root: str) -> GpuFacts:
 
 
 def compute_units(sysfs_root: Path) -> tuple[int, ...]:
-    """Return the compute units of each GPU by the kernel driver; a partition counts as a GPU."""
-    return tuple(
+    """Return the compute units of each GPU by the kernel driver; a partition counts as a GPU.
+
+    A GPU whose node does not say how many it has is left out.
+    """
+    nodes = map(_properties, _nodes(sysfs_root))
+    counts = (
         facts.get("simd_count", 0) // (facts.get("simd_per_cu", 0) or 1)
-        for facts in map(_properties, _nodes(sysfs_root))
+        for facts in nodes
         if facts.get("gfx_target_version", 0) > 0
     )
+    return tuple(count for count in counts if count)
 
 
 def from_topology(sysfs_root: Path) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ FILES = (
 """All that is read of a checkout."""
 
 _PINS = ("requirements.txt", "setup.py", "pyproject.toml")
-_FLYDSL = re.compile(r"flydsl\s*==\s*([\w.+]+)", re.IGNORECASE)
+_FLYDSL = re.compile(r"flydsl\s*(?:==\s*)?((?:[<>~!]=?)?\s*\d[\w.+]*(?:,[<>~!]=?[\w.+]+)*)", re.I)
 _PRELOAD = re.compile(r"amdgpu-kernarg-preload-count=(\d+)")
 _ARCH_CHECK = "def _needs_arch_rebuild("
 

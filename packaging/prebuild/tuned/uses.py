@@ -185,7 +185,7 @@ def _heuristic(entry: Entry, features: ModuleKey) -> Verdict:
     shape, tokens = entry.row.shape, (entry.row.tokens, entry.row.tokens)
     uses = heuristic_uses(entry.where, features, shape, tokens)
     reached = {use.call.stage for use in uses}
-    other = list(routing.routes(features, shape, tokens))[-1]
+    other = routing.route(features, shape, entry.row.tokens, list(every_rules())[-1])
     first, second = ("ck2stages" if s in reached else other.backend(s) for s in STAGES)
     notes = [note for use in uses if use.choice for note in _unnamed_notes(use.call, use.choice)]
     return _verdict(entry, (first, second), notes, uses)

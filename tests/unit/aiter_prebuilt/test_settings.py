@@ -73,3 +73,36 @@ def test_what_hides_gpus_is_read_in_the_order_in_which_it_counts() -> None:
     env = {"HIP_VISIBLE_DEVICES": " 0,1 ", "ROCR_VISIBLE_DEVICES": "2", "HOME": "/root"}
     found = settings.visible(env)
     assert found == (("ROCR_VISIBLE_DEVICES", "2"), ("HIP_VISIBLE_DEVICES", "0,1"))
+
+
+def test_aiters_own_variables_are_read_as_aiter_reads_them() -> None:
+    usual = settings.read_aiter({})
+    assert (usual.cu_num, usual.ksplit, usual.bypass_tuned, usual.flydsl_force) == (
+        0,
+        0,
+        False,
+        True,
+    )
+    assert (usual.tables, usual.swiglu_bound, usual.problems) == ((), None, ())
+    found = settings.read_aiter(
+        {
+            "CU_NUM": "64",
+            "AITER_KSPLIT": "-1",
+            "AITER_BYPASS_TUNE_CONFIG": "1",
+            "AITER_FLYDSL_FORCE": "true",
+            "AITER_CONFIG_FMOE": "/a.csv:/b.csv",
+            "GPTOSS_SWIGLU_MXFP4_BF16_BOUND": "512",
+        }
+    )
+    assert (found.cu_num, found.ksplit, found.bypass_tuned) == (64, -1, True)
+    assert not found.flydsl_force  # AITER compares with "1"
+    assert (found.tables, found.swiglu_bound) == (("/a.csv", "/b.csv"), 512)
+
+
+def test_a_variable_for_which_aiter_raises_is_a_problem() -> None:
+    found = settings.read_aiter({"AITER_KSPLIT": "two", "CU_NUM": ""})
+    assert (found.ksplit, found.cu_num) == (0, 0)
+    assert found.problems == (
+        "CU_NUM is '', expected a whole number: AITER raises",
+        "AITER_KSPLIT is 'two', expected a whole number: AITER raises",
+    )

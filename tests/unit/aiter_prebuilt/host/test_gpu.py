@@ -29,6 +29,16 @@ def test_topology_in_order_without_cpus(tmp_path: Path) -> None:
     assert gpu.from_topology(tmp_path) == ("gfx950", "gfx950", "gfx942")
 
 
+def test_compute_units_of_partitions(tmp_path: Path) -> None:
+    make_sysfs(tmp_path, 90500, 90500, 90500)
+    nodes = tmp_path / "class/kfd/kfd/topology/nodes"
+    for index, simds in ((1, 1024), (2, 256)):
+        text = f"simd_count {simds}\nsimd_per_cu 4\ngfx_target_version 90500\n"
+        (nodes / str(index) / "properties").write_text(text)
+    assert gpu.compute_units(tmp_path) == (256, 64)  # the third does not say
+    assert gpu.compute_units(tmp_path / "nothing") == ()
+
+
 def test_no_driver(tmp_path: Path) -> None:
     assert gpu.gather(str(tmp_path)) == gpu.GpuFacts(source="none", targets=())
 
