@@ -88,10 +88,9 @@ void free_module(void* module) noexcept
 // does not work in them either.
 PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void*>(execute)}, {0, nullptr}};
 
-PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, kModuleName,  "CK2stages MoE kernels for gfx950, prebuilt.",
-    sizeof(State),         methods,      slots,
-    traverse_module,       clear_module, free_module};
+PyModuleDef definition = {PyModuleDef_HEAD_INIT, kModuleName,  "CK2stages MoE kernels, prebuilt.",
+                          sizeof(State),         methods,      slots,
+                          traverse_module,       clear_module, free_module};
 
 } // namespace
 

@@ -9,7 +9,7 @@ namespace aiter_prebuilt {
 
 struct EmbeddedKernel
 {
-    const void* bundle; // clang offload bundle with one gfx950 code object
+    const void* bundle; // clang offload bundle with one code object
     const void* handle; // what hipLaunchKernel is called with
     const char* symbol; // the kernel's name in the code object
 };
