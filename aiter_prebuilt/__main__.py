@@ -2,6 +2,6 @@
 
 import sys
 
-from aiter_prebuilt.tools.cli import main
+from aiter_prebuilt.tools.main import main
 
 sys.exit(main())

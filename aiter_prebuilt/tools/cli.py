@@ -16,6 +16,7 @@ from aiter_prebuilt.call import ModuleKey
 from aiter_prebuilt.choice import explain
 from aiter_prebuilt.errors import PrebuiltError
 from aiter_prebuilt.tools import (
+    completion,
     doctor,
     installed,
     provenance,
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         ("explain", _explain, "say which kernel a call takes", _explain_options),
         ("seed", _seed, "place full modules in a JIT directory", _seed_options),
         ("selftest", _selftest, "run every kernel on this GPU and judge it", selftest.options),
+        ("completion", _completion, "print a shell's completion script", _completion_options),
     ):
         command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         command.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -87,6 +89,15 @@ def _version() -> str:
         return importlib.metadata.version(target.load().distribution)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
+
+
+def _completion_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("shell", choices=completion.SHELLS)
+
+
+def _completion(parsed: argparse.Namespace) -> int:
+    print(completion.script(_parser(), parsed.shell), end="")
+    return OK
 
 
 def _verify_options(command: argparse.ArgumentParser) -> None:
