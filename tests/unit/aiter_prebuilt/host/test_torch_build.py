@@ -16,6 +16,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of an installed torch without a version.py."""
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.delitem(sys.modules, "torch", raising=False)
+    # Other tests of this process may have mapped a stand-in of the runtime.
+    monkeypatch.setattr(hip, "mapped_copies", lambda *_: ())
     folder = tmp_path / "torch"
     folder.mkdir()
     (folder / "__init__.py").write_text("raise RuntimeError('was imported')\n")
