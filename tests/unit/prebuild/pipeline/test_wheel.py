@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from prebuild.core.project import Project
 from prebuild.core.settings import Settings
 from prebuild.pipeline import wheel
 from prebuild.pipeline.kernels import Examined
@@ -125,4 +124,3 @@ def test_the_wheel_has_to_hold_the_package_the_stage_and_the_start_up_files(
     assert {"aiter_prebuilt/__init__.py", "aiter_prebuilt/serve/finder.py"} <= set(files)
     assert {"aiter_prebuilt.pth", "aiter_prebuilt/manifest.json"} <= set(files)
     assert not any("__pycache__" in name for name in files)
-    assert Project.here().root == PROJECT.root
