@@ -3,13 +3,14 @@ from __future__ import annotations
 import sys
 import threading
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aiter_prebuilt import settings
 from aiter_prebuilt.errors import UncoveredShapeError
-from aiter_prebuilt.serve import guard, jit, record
+from aiter_prebuilt.serve import guard, jit, record, report
 from tests.unit.aiter_prebuilt import samples
 
 
@@ -54,6 +55,24 @@ def test_one_build_takes_all_later_calls(built: list[tuple[Any, ...]]) -> None:
     assert len(built) == 1
     codes = [event.code for event in record.events()]
     assert codes == ["uncovered", "uncovered-to"]
+
+
+def test_the_report_counts_a_build_that_was_made_for_the_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(stock_name: str, *_: object) -> types.ModuleType:
+        module = types.ModuleType(stock_name)
+        module.__file__ = str(tmp_path / "built.so")
+        Path(module.__file__).touch()
+        module.ck_moe_stage1 = lambda *given: given  # type: ignore[attr-defined]
+        return module
+
+    monkeypatch.setattr(jit, "build", build)
+    monkeypatch.setattr(report, "_BUILT", [])
+    _guard()("ck_moe_stage1", "instance", "why", ("h", 8), None)
+    (found,) = report.gather().compiled
+    assert found.module == samples.STOCK
+    assert 0 <= found.seconds < 60
 
 
 def test_each_reason_is_logged_once_with_its_shape(built: list[tuple[Any, ...]]) -> None:
