@@ -158,7 +158,8 @@ def _place(wish: Wish, folder: Path, entry: store.Entry, action: Action) -> Step
         return Step(file=name, action="fail", detail=str(error))
     _sync(folder)
     if not placed:
-        return Step(file=name, action="keep", detail="another file took its name, such as AITER's own build")
+        detail = "another file took its name, such as AITER's own build"
+        return Step(file=name, action="keep", detail=detail)
     return Step(file=name, action=action, detail=f"copied from {entry.path}")
 
 
