@@ -30,6 +30,7 @@ SHARED_LEAVES = (
     "wheel.bundle",
     "choice.dispatch",
     "choice.heuristic",
+    "choice.lookup",
     "choice.routing",
     "choice.rules",
     "choice.tuned",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from prebuild.core.errors import CommandError
 
 _RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:\.post(\d+))?")
 _CK = "3rdparty/composable_kernel"
+_CONFIGS = "aiter/configs"
 _DIGITS = 8
 
 
@@ -49,7 +51,7 @@ class Repository:
     def releases(self) -> tuple[str, ...]:
         """The tags that are releases, oldest version first; candidates and nightlies are none."""
         tags = self._git("tag", "--list", "v*").split()
-        return tuple(sorted(filter(_RELEASE.fullmatch, tags), key=_order))
+        return tuple(sorted(filter(_RELEASE.fullmatch, tags), key=version))
 
     def read(self, tag: str) -> Tagged:
         """Read one tag's tree; raises AiterError where it has none."""
@@ -58,19 +60,30 @@ class Repository:
         except (CommandError, ValueError) as error:
             raise AiterError("no such release:", [f"{self.git_dir} has no {tag}"]) from error
         submodule = self._git("ls-tree", tag, _CK).split()
-        with tempfile.TemporaryDirectory() as folder:
-            self._unpack(tag, Path(folder))
-            tree = read(Path(folder))
-        ck = submodule[2][:_DIGITS] if len(submodule) > 2 else ""  # noqa: PLR2004  mode type hash
-        return Tagged(tag=tag, commit=commit, date=date, ck=ck, tree=tree)
-
-    def _unpack(self, tag: str, folder: Path) -> None:
         there = list(self._present(tag))
         if not there:
             raise AiterError("no AITER:", [f"{tag} has none of {', '.join(FILES)}"])
-        archive = proc.run(["git", f"--git-dir={self.git_dir}", "archive", tag, "--", *there])
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(folder, filter="data")
+        with self._unpacked(tag, there) as folder:
+            tree = read(folder)
+        ck = submodule[2][:_DIGITS] if len(submodule) > 2 else ""  # noqa: PLR2004  mode type hash
+        return Tagged(tag=tag, commit=commit, date=date, ck=ck, tree=tree)
+
+    @contextlib.contextmanager
+    def tables(self, tag: str) -> Iterator[Path]:
+        """The ``aiter/configs`` of a tag, with its tuned fMoE tables alone, for a while."""
+        listed = self._git("ls-tree", "-r", "--name-only", tag, "--", _CONFIGS).split("\n")
+        with self._unpacked(tag, [name for name in listed if "tuned_fmoe" in name]) as folder:
+            yield folder / _CONFIGS
+
+    @contextlib.contextmanager
+    def _unpacked(self, tag: str, names: Sequence[str]) -> Iterator[Path]:
+        """Files of a tag in a folder of their own; an archive of no names would hold all."""
+        with tempfile.TemporaryDirectory() as folder:
+            if names:
+                command = ["git", f"--git-dir={self.git_dir}", "archive", tag, "--", *names]
+                with tarfile.open(fileobj=io.BytesIO(proc.run(command))) as tar:
+                    tar.extractall(folder, filter="data")
+            yield Path(folder)
 
     def _present(self, tag: str) -> Iterator[str]:
         listed = self._git("ls-tree", "-r", "--name-only", tag, "--", *FILES).split("\n")
@@ -82,6 +95,7 @@ class Repository:
         return proc.run(["git", f"--git-dir={self.git_dir}", *arguments]).decode()
 
 
-def _order(tag: str) -> tuple[int, ...]:
+def version(tag: str) -> tuple[int, ...]:
+    """The numbers of a release's tag, empty for a commit."""
     found = _RELEASE.fullmatch(tag)
     return tuple(int(part or 0) for part in found.groups()) if found else ()

@@ -1,16 +1,15 @@
-"""What is said of an AITER, in lines for a terminal and as the table of docs/aiter-releases.md."""
+"""What is said of an AITER, in lines for a terminal."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
-from aiter_prebuilt.generations import Book, Generation, Release
+from aiter_prebuilt.generations import Book
 from prebuild.aiter.book import Verdict, judge
 from prebuild.aiter.repository import Tagged
 from prebuild.aiter.tree import changed
 
-BEGIN, END = "<!-- releases: begin -->", "<!-- releases: end -->"
 _SHORT = 8
 
 
@@ -53,43 +52,3 @@ def several(found: Sequence[Tagged], book: Book, before: Mapping[str, Tagged]) -
             yield from (
                 f"  changed since {since.tag}: {it}" for it in changed(since.tree, each.tree)
             )
-
-
-def table(book: Book) -> str:
-    """Return the table of all releases, those that are alike in one row."""
-    rows = ["| releases | names | MXFP4 with FlyDSL | swiglu | CK | FlyDSL | preload |"]
-    rows += ["|---|---|---|---|---|---|---|"]
-    groups: dict[tuple[str, ...], list[Release]] = {}
-    for release in book.releases:
-        groups.setdefault(_cells(release, book.generations[release.generation]), []).append(release)
-    for cells, releases in groups.items():
-        first, last = releases[0], releases[-1]
-        names = ", ".join(release.tag for release in releases)
-        dates = first.date if first.date == last.date else f"{first.date} to {last.date}"
-        rows.append(f"| {names} ({dates}) | {' | '.join(cells)} |")
-    return "\n".join(rows)
-
-
-def with_table(page: str, book: Book) -> str:
-    """Return the page with the table of the book between its marks."""
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    return f"{head}{begin}\n{table(book)}\n{end}{tail}"
-
-
-def _cells(release: Release, generation: Generation) -> tuple[str, ...]:
-    names = "end in `_`" if generation.names == "joined" else "plain"
-    heuristic = {
-        "never": "a tuned row alone",
-        "swiglu": "a tuned row, or swiglu",
-        "mxfp4": "preshuffled weights always",
-    }[generation.flydsl_heuristic]
-    flydsl = "has none" if generation.flydsl_rows == "never" else heuristic
-    return (
-        names,
-        flydsl,
-        "CK2stages, too" if "swiglu" in generation.activations else "no CK2stages",
-        f"`{release.ck}`",
-        release.flydsl or "none",
-        str(release.kernarg_preload),
-    )

@@ -14,10 +14,11 @@ from typing import Annotated, Any
 import typer
 
 from aiter_prebuilt import generations
-from prebuild.aiter import book, show
+from prebuild.aiter import book, pages, reach, show
 from prebuild.aiter.repository import Repository, Tagged
 from prebuild.aiter.tree import AiterError, read
 from prebuild.core.project import Project
+from prebuild.recipe.recipes import find_recipes, load_recipes
 
 SCHEMA = 1
 FOUND = 1
@@ -36,7 +37,7 @@ def command(
     generation: Annotated[
         str | None, typer.Option("--as", help="The tags have the rules of this generation.")
     ] = None,
-    write: Annotated[bool, typer.Option(help="Write the data file and its page.")] = False,
+    write: Annotated[bool, typer.Option(help="Write data files and documents.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable, versioned.")] = False,
 ) -> None:
     """Say which generation an AITER is of, what is new in it, and what it would be served."""
@@ -67,7 +68,7 @@ def _several(
     if write:
         releases = [book.release_of(each, known, generation) for each in found]
         known = book.with_releases(known, releases)
-        _write(Project.here(), known)
+        _write(Project.here(), known, repository, [release.tag for release in releases])
     if as_json:
         _print(
             releases=[{"tag": each.tag, **_plain(book.judge(each.tree, known))} for each in found],
@@ -98,11 +99,22 @@ def _before(
     return {each.tag: newest for each in new}
 
 
-def _write(project: Project, known: generations.Book) -> None:
+def _write(
+    project: Project, known: generations.Book, repository: Repository, tags: list[str]
+) -> None:
+    """Write the data files, with the calls of ``tags`` counted anew, and the documents' tables."""
+    recipes = load_recipes(find_recipes((), project.recipes))
+    counted: list[reach.Reach] = []
+    for release in known.releases:
+        if release.tag in tags:
+            generation = known.generations[release.generation]
+            with repository.tables(release.tag) as configs:
+                counted += reach.reach(release.tag, generation, configs, recipes)
+    every = reach.merged(reach.load(), counted, known, recipes)
     data = project.root / "aiter_prebuilt" / "data" / "aiter.json"
-    data.write_text(book.as_text(known), encoding="utf-8")
-    page = project.root / "docs" / "aiter-releases.md"
-    page.write_text(show.with_table(page.read_text(encoding="utf-8"), known), encoding="utf-8")
+    files = {data: book.as_text(known), reach.FILE: reach.as_text(every)}
+    for path, text in (*files.items(), *pages.written(project.root, known, every)):
+        path.write_text(text, encoding="utf-8")
 
 
 def _plain(verdict: book.Verdict) -> dict[str, Any]:

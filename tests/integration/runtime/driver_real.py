@@ -1,7 +1,8 @@
 """Calls the real module through the stand-in AITER, on tensors that only claim a GPU.
 
-``driver_real.py SITE RECORDING_DRIVER``: calls as JSON on stdin (lists of arguments for stage 1),
-results as JSON on stdout: what each returned or raised, and how many kernels it launched.
+``driver_real.py SITE RECORDING_DRIVER``: calls as JSON on stdin (function, arguments).  As JSON on
+stdout: what each returned or raised, the kernels that it launched, and what AITER's side saw.  The
+stand-in of a generation comes before the site's, by PYTHONPATH.
 """
 
 import importlib.util
@@ -19,23 +20,31 @@ def main() -> None:
     spec.loader.exec_module(driver)
     driver.install_torch(7)
     site.addsitedir(folder)
-    sys.path.insert(0, folder)
+    from aiter.jit import core
     from aiter.ops import moe_op
 
     record = Path(os.environ["HIP_RECORD_FILE"])
+
+    def launched() -> list[str]:
+        lines = record.read_text().splitlines() if record.exists() else []
+        return [json.loads(line)["symbol"] for line in lines]
+
     results = []
-    for arguments in json.load(sys.stdin):
-        before = len(record.read_text().splitlines()) if record.exists() else 0
+    for function, arguments in json.load(sys.stdin):
+        before = len(launched())
         try:
-            found = {"returned": moe_op.ck_moe_stage1(*map(driver.value_of, arguments))}
+            found = {"returned": getattr(moe_op, function)(*map(driver.value_of, arguments))}
         except Exception as error:
             found = {"raised": type(error).__name__, "message": str(error)}
-        after = len(record.read_text().splitlines()) if record.exists() else 0
-        results.append({**found, "launches": after - before})
+        results.append({**found, "launches": launched()[before:]})
     import aiter_prebuilt
 
-    codes = [event.code for event in aiter_prebuilt.reasons()]
-    json.dump({"results": results, "events": codes}, sys.stdout)
+    seen = {
+        "events": [event.code for event in aiter_prebuilt.reasons()],
+        "modules": sorted(core._loaded),
+        "hint_mismatches": core.hint_mismatches,
+    }
+    json.dump({"results": results, **seen}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ import os
 import shutil
 import sys
 import time
+import types
+import typing
 from pathlib import Path
 
 AITER_REBUILD = int(os.environ.get("AITER_REBUILD", "0"))
@@ -28,6 +30,8 @@ def get_user_jit_dir():
 
 bd_dir = f"{get_user_jit_dir()}/build"
 _loaded = {}
+hint_mismatches = []
+"""Stubs whose hints differ from those of the module's docstring: AITER warns of each."""
 
 
 @functools.lru_cache(maxsize=1024)
@@ -63,6 +67,14 @@ def build_module(md_name, srcs, blob_gen_cmd, verbose, hipify=False):
         lock.unlink()
 
 
+def _hints(first_line, stub):
+    """The hints of a docstring's signature."""
+    torch = types.SimpleNamespace(Tensor=stub.__globals__["Tensor"])
+    names = {"Optional": typing.Optional, "torch": torch}
+    exec(f"def {first_line}: pass", names)
+    return typing.get_type_hints(names[stub.__name__])
+
+
 def compile_ops(ops_name, gen_func):
     def decorator(stub):
         checked = []
@@ -79,8 +91,8 @@ def compile_ops(ops_name, gen_func):
                 module = get_module(chosen["md_name"])
             op = getattr(module, stub.__name__)
             if not checked:
-                first_line = op.__doc__.split("\n")[0]
-                exec(f"from __future__ import annotations\ndef {first_line}: pass", {})
+                if _hints(op.__doc__.split("\n")[0], stub) != typing.get_type_hints(stub):
+                    hint_mismatches.append(stub.__name__)
                 checked.append(True)
             return op(*args, **kwargs)
 

@@ -1,31 +1,15 @@
-# ruff: noqa: ARG001, N802, N803, PLR0913, PLR0917
+# ruff: noqa: N802, N803, PLR0913, PLR0917
 # AITER's names and parameters are kept as they are.
 """Stubs of the two functions, with AITER's parameters, hints and defaults."""
 
 from __future__ import annotations
 
 from aiter.jit.core import compile_ops
+from aiter.ops.naming import name_of
 
 
 class Tensor:
     """What the stubs' hints name."""
-
-
-_SHORT = {"torch.float4_e2m1fn_x2": "fp4x2", "torch.bfloat16": "b16"}
-
-
-def _short(tensor):
-    return _SHORT.get(str(tensor.dtype), str(tensor.dtype))
-
-
-def _name(mul_stage, hidden, weight, out, quant_type, activation, is_shuffled):
-    quant = ("no", "per_tensor", "per_token", "per_1x32", "per_1x128", "per_1x128")[quant_type]
-    act = ("silu", "gelu", "swiglu")[activation]
-    state = "on" if is_shuffled else "off"
-    return (
-        f"module_moe_ck2stages_{_short(hidden)}_{_short(weight)}_preshuffle_{state}_{_short(out)}"
-        f"_{act}_{quant}_mulWeightStage{mul_stage}"
-    )
 
 
 def cmdGenFunc_ck_moe_stage(
@@ -49,15 +33,7 @@ def cmdGenFunc_ck_moe_stage(
     dst_type: str | None = None,
     is_shuffled: bool = True,
 ):
-    name = _name(
-        2 if sorted_weights is None else 1,
-        hidden_states,
-        w1,
-        out,
-        quant_type,
-        activation,
-        is_shuffled,
-    )
+    name = name_of(1, locals())
     return {"md_name": name, "blob_gen_cmd": f"generate {name}"}
 
 
@@ -82,15 +58,7 @@ def cmdGenFunc_ck_moe_stage2(
     dst_type: str | None = None,
     is_shuffled: bool = True,
 ):
-    name = _name(
-        1 if sorted_weights is None else 2,
-        inter_states,
-        w1,
-        out,
-        quant_type,
-        activation,
-        is_shuffled,
-    )
+    name = name_of(2, locals())
     return {"md_name": name, "blob_gen_cmd": f"generate {name}"}
 
 

@@ -7,21 +7,8 @@ from aiter_prebuilt.generations import load
 from prebuild.aiter import show
 from prebuild.aiter.book import judge
 from prebuild.aiter.tree import read
-from prebuild.core.project import Project
 from tests.unit.prebuild.aiter.samples import FUSED, checkout
 from tests.unit.prebuild.aiter.test_book import tagged, with_parts
-
-
-def test_the_page_has_the_table_of_the_data_file() -> None:
-    page = (Project.here().root / "docs" / "aiter-releases.md").read_text()
-    assert show.with_table(page, load()) == page
-    assert show.table(load()) in page
-
-
-def test_releases_that_are_alike_share_a_row() -> None:
-    lines = show.table(load()).splitlines()
-    for release in load().releases:
-        assert sum(f"{release.tag}," in line or f"{release.tag} (" in line for line in lines) == 1
 
 
 def test_one_aiter(tmp_path: Path) -> None:
