@@ -18,6 +18,11 @@ CODEGEN ?=
 ifneq ($(CODEGEN),)
 export PREBUILD_CODEGEN := $(CODEGEN)
 endif
+# An AITER checkout or an installed one: the composable kernel that it pins is used.
+AITER ?=
+ifneq ($(AITER),)
+export PREBUILD_AITER := $(abspath $(AITER))
+endif
 comma := ,
 RECIPES = $(subst $(comma), ,$(RECIPE))
 NARROWED = $(if $(TP),--tp "$(TP)") $(if $(BLOCK_M),--block-m "$(BLOCK_M)") \
@@ -28,7 +33,7 @@ CONFIG = $(foreach r,$(RECIPES),-C recipe=$(r)) $(if $(TP),-C tp=$(TP)) \
 	$(if $(LAUNCHER),-C launcher=$(LAUNCHER)) $(if $(VERIFY),-C verify=$(VERIFY))
 
 # make takes any NAME=VALUE; one that nothing reads is a slip of the fingers.
-VARIABLES := PYTHON VENV RECIPE TP BLOCK_M COVERAGE LAUNCHER VERIFY CODEGEN BENCH TORCH TORCH_VENV \
+VARIABLES := PYTHON VENV RECIPE TP BLOCK_M COVERAGE LAUNCHER VERIFY CODEGEN AITER BENCH TORCH TORCH_VENV \
 	CONTAINER ALL SHARD PARTS TAG WHEEL ROCM_IMAGE WHEELHOUSE RELEASE_RECIPE SHELL
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v)))
 UNKNOWN := $(filter-out $(VARIABLES) MAKE%,$(GIVEN))
@@ -147,6 +152,14 @@ container: setup ## Build the local container from Debian's packages
 .PHONY: container-rocm
 container-rocm: setup ## Build the release container on ROCM_IMAGE, an image of AMD's
 	$(BIN)/prebuild container rocm "$(ROCM_IMAGE)"
+
+.PHONY: room
+room: setup ## See that a ROCm image fits on the disk; make room on a hosted runner
+	$(BIN)/prebuild room
+
+.PHONY: pin
+pin: setup ## Pin the newest AITER's composable kernel for releases (AITER=its repository)
+	$(BIN)/prebuild pin "$(AITER)"
 
 .PHONY: matrix
 matrix: setup ## Print the wheel workflow's jobs, a line a stage

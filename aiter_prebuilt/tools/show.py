@@ -76,7 +76,7 @@ def provenance(entry: provenance_facts.Provenance) -> str:
         ("source", f"{record.source_commit}{state}"),
         ("compiler", f"{record.compiler} ({record.toolchain})"),
         ("code generator", record.code_generator or "the compiler's own"),
-        ("composable kernel", record.ck_version),
+        ("composable kernel", f"{record.ck_version}, of {record.ck_origin or 'the toolchain'}"),
         ("HIP headers", record.hip_version),
         ("target", record.gfx_target),
         ("device flags", " ".join(record.device_flags)),

@@ -184,6 +184,8 @@ class BuildRecord:
     """``name@sha256:...`` of the container that it was built in, if any."""
     code_generator: str | None = None
     """What made kernels of ``compiler``'s IR; None where the compiler did it all itself."""
+    ck_origin: str | None = None
+    """Whose checkout composable kernel came from; None: from the toolchain's own packages."""
 
 
 @value_class(frozen=True, kw_only=True)

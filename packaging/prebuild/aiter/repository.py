@@ -57,12 +57,22 @@ class Repository:
             commit, date = self._git("log", "-1", "--format=%H %cs", tag, "--").split()
         except (CommandError, ValueError) as error:
             raise AiterError("no such release:", [f"{self.git_dir} has no {tag}"]) from error
-        submodule = self._git("ls-tree", tag, _CK).split()
         with tempfile.TemporaryDirectory() as folder:
             self._unpack(tag, Path(folder))
             tree = read(Path(folder))
-        ck = submodule[2][:_DIGITS] if len(submodule) > 2 else ""  # noqa: PLR2004  mode type hash
+        ck = self.composable_kernel(tag)[:_DIGITS]
         return Tagged(tag=tag, commit=commit, date=date, ck=ck, tree=tree)
+
+    def composable_kernel(self, tag: str) -> str:
+        """Return the composable kernel commit that a tag or commit pins, '' where it pins none.
+
+        Raises AiterError where there is no such tag.
+        """
+        try:
+            submodule = self._git("ls-tree", tag, _CK).split()
+        except CommandError as error:
+            raise AiterError("no such release:", [f"{self.git_dir} has no {tag}"]) from error
+        return submodule[2] if submodule else ""  # mode, type, hash, path
 
     def _unpack(self, tag: str, folder: Path) -> None:
         there = list(self._present(tag))

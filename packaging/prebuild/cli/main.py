@@ -121,6 +121,18 @@ COMMANDS = {
     "matrix": Late(
         "prebuild.cli.release", "matrix", "Print the jobs of the wheel workflow.", panel=_RELEASE
     ),
+    "pin": Late(
+        "prebuild.cli.release",
+        "pin",
+        "Pin the composable kernel of the newest AITER that is known, for the next release.",
+        panel=_RELEASE,
+    ),
+    "room": Late(
+        "prebuild.cli.release",
+        "room",
+        "See that a ROCm image fits on this disk; on a hosted runner make room for it.",
+        panel=_RELEASE,
+    ),
     "judge": Late(
         "prebuild.cli.release",
         "judge",

@@ -33,6 +33,11 @@ class Project:
         return self.root / "recipes"
 
     @property
+    def matrix(self) -> Path:
+        """What a release is built with, and against what it is proven."""
+        return self.root / "packaging" / "matrix.toml"
+
+    @property
     def build(self) -> Path:
         """Where builds go unless the caller says otherwise."""
         return self.root / "build"

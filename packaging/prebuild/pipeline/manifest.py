@@ -89,6 +89,7 @@ def _build_record(
         recipes=plan.recipes,
         container=container,
         code_generator=toolchain.codegen.version if toolchain.codegen else None,
+        ck_origin=toolchain.ck_origin,
     )
 
 

@@ -15,7 +15,8 @@ from prebuild.pipeline import build as pipeline
 from prebuild.pipeline.kernels import examine, run
 from prebuild.pipeline.manifest import make_manifest
 from prebuild.plan.make import make_plan
-from prebuild.toolchain import Toolchain, ck_abilities
+from prebuild.toolchain import ck_abilities
+from prebuild.toolchain.pin import Pin, read_pin
 from prebuild.verify.verdict import into_manifest
 from prebuild.wheel.config import WheelConfig, configured_recipes
 from prebuild.wheel.judges import audit_abi3, check_files, check_size, repair
@@ -60,7 +61,7 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
         source=source,
         container=settings.container,
     )
-    if not _published(config, manifest.build, prepared.toolchain):
+    if not _published(config, manifest.build, read_pin(project.matrix)):
         own = own_version(manifest.version, manifest.modules, manifest.build)
         manifest = dataclasses.replace(manifest, version=own)
     sbom = make_sbom(manifest, prepared.toolchain, epoch=source.epoch)
@@ -79,15 +80,15 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
     )
 
 
-def _published(config: WheelConfig, build: BuildRecord, toolchain: Toolchain) -> bool:
+def _published(config: WheelConfig, build: BuildRecord, pin: Pin) -> bool:
     """Whether this is what a release publishes.
 
-    All recipes with whole modules, built by the release container's own compiler and composable
-    kernel from a clean commit, every kernel checked.
+    All recipes with whole modules, built by the release container's own compiler with the
+    composable kernel of ``pin`` from a clean commit, every kernel checked.
     """
     everything = config == WheelConfig(coverage="full", launcher=config.launcher)
     released = build.toolchain == "rocm" and build.container is not None
-    return everything and released and not toolchain.ck_named and not build.source_dirty
+    return everything and released and build.ck_version == pin.ck_version and not build.source_dirty
 
 
 def verify_staged(

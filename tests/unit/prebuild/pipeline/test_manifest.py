@@ -47,3 +47,9 @@ def test_clang_alone_has_no_code_generator_beside_it(tmp_path: Path) -> None:
     made = record(toolchain(tmp_path))
     assert made.code_generator is None
     assert not [entry for entry in made.left_out if entry.what.startswith(("attribute", "feature"))]
+
+
+def test_the_record_says_whose_composable_kernel_it_was(tmp_path: Path) -> None:
+    assert record(toolchain(tmp_path)).ck_origin is None
+    named = dataclasses.replace(toolchain(tmp_path), ck_origin="AITER v1 (commit c)")
+    assert record(named).ck_origin == "AITER v1 (commit c)"
