@@ -11,6 +11,7 @@ COVERAGE ?=
 LAUNCHER ?=
 VERIFY ?=
 BENCH ?=
+IDENTITY ?=
 TORCH ?=
 TORCH_VENV ?= $(VENV)-torch
 # clang (default), or amd: AMD's own passes and code generator behind Debian's clang.
@@ -33,7 +34,7 @@ CONFIG = $(foreach r,$(RECIPES),-C recipe=$(r)) $(if $(TP),-C tp=$(TP)) \
 	$(if $(LAUNCHER),-C launcher=$(LAUNCHER)) $(if $(VERIFY),-C verify=$(VERIFY))
 
 # make takes any NAME=VALUE; one that nothing reads is a slip of the fingers.
-VARIABLES := PYTHON VENV RECIPE TP BLOCK_M COVERAGE LAUNCHER VERIFY CODEGEN AITER BENCH TORCH TORCH_VENV \
+VARIABLES := PYTHON VENV RECIPE TP BLOCK_M COVERAGE LAUNCHER VERIFY CODEGEN AITER IDENTITY BENCH TORCH TORCH_VENV \
 	CONTAINER ALL SHARD PARTS TAG WHEEL ROCM_IMAGE WHEELHOUSE RELEASE_RECIPE SHELL
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v)))
 UNKNOWN := $(filter-out $(VARIABLES) MAKE%,$(GIVEN))
@@ -115,6 +116,12 @@ ifneq ($(TORCH),)
 	$(BIN)/prebuild build kimi-k2.5-mxfp4
 	$(BIN)/python -m benchmarks.call --torch $(TORCH_VENV) module="$$(ls build/modules/*_fp4x2_fp4x2_preshuffle_on_*.so)"
 endif
+
+.PHONY: identity
+identity: toolchain $(TORCH_VENV)/.ready ## Compare our kernels' machine code with AITER's (AITER=its checkout, RECIPE)
+	$(BIN)/prebuild toolchain extra rocthrust
+	$(BIN)/prebuild identity "$(AITER)" $(RECIPES) --torch $(TORCH_VENV) $(if $(TP),--tp "$(TP)") \
+		$(if $(COVERAGE),--coverage "$(COVERAGE)") $(IDENTITY)
 
 # An environment of its own: the project's own never imports torch, and 1 GB is for this alone.
 $(TORCH_VENV)/.ready: pyproject.toml | $(VENV)/.ready

@@ -56,6 +56,9 @@ class Kernel:
     code_bytes: int
     verified: Mapping[str, Any] | None = None
     """Verdict of ``prebuild verify-kernels`` (executor version, problems, largest error)."""
+    as_aiter: tuple[str, ...] = ()
+    """The AITERs whose own sources were seen to give this machine code, with the compiler and the
+    composable kernel of the build record; none: nobody has compared (``prebuild identity``)."""
 
 
 @value_class(frozen=True, kw_only=True)

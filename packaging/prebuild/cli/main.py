@@ -106,6 +106,12 @@ COMMANDS = {
         "Say which generation an AITER is of, what is new in it, and what it would be served.",
         panel=_AITER,
     ),
+    "identity": Late(
+        "prebuild.cli.identity",
+        "command",
+        "Compile AITER's generated sources and ours, say of each kernel whether it is the same.",
+        panel=_AITER,
+    ),
     "harvest": Late(
         "prebuild.cli.harvest",
         "command",

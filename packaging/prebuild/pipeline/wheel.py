@@ -11,9 +11,10 @@ from aiter_prebuilt.wheel.manifest import BuildRecord, Manifest
 from prebuild.core import console
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
+from prebuild.inspect import aiter_code
 from prebuild.pipeline import build as pipeline
 from prebuild.pipeline.kernels import examine, run
-from prebuild.pipeline.manifest import make_manifest
+from prebuild.pipeline.manifest import make_manifest, with_compared
 from prebuild.plan.make import make_plan
 from prebuild.toolchain import ck_abilities
 from prebuild.toolchain.pin import Pin, read_pin
@@ -61,6 +62,7 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
         source=source,
         container=settings.container,
     )
+    manifest = with_compared(manifest, inspected, aiter_code.read(project.aiter_code))
     if not _published(config, manifest.build, read_pin(project.matrix)):
         own = own_version(manifest.version, manifest.modules, manifest.build)
         manifest = dataclasses.replace(manifest, version=own)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,8 +18,8 @@ from prebuild.core import proc
 from prebuild.core.errors import ToolchainError
 from prebuild.toolchain.aiter_sources import SUBMODULE, THIRD_PARTY
 
-_KEPT_OF_AITER = THIRD_PARTY / "ck_helper"
-_KEPT_OF_CK = Path("include")
+_KEPT_OF_AITER = (THIRD_PARTY / "ck_helper",)
+_KEPT_OF_CK = (Path("include"), Path("library", "include"))
 
 
 class Pinned(BaseModel):
@@ -91,12 +92,12 @@ def fetch(pin: Pin, folder: Path) -> None:
     _checkout(pin.ck, folder / SUBMODULE, _KEPT_OF_CK)
 
 
-def _checkout(pinned: Pinned, folder: Path, kept: Path) -> None:
+def _checkout(pinned: Pinned, folder: Path, kept: Sequence[Path]) -> None:
     """Fetch one commit without history, and of its files what is kept and what lies at the top."""
     folder.mkdir(parents=True, exist_ok=True)
     _git(folder, "init", "--quiet")
     _git(folder, "remote", "add", "origin", pinned.repository)
-    _git(folder, "sparse-checkout", "set", "--cone", str(kept))
+    _git(folder, "sparse-checkout", "set", "--cone", *(str(name) for name in kept))
     _git(folder, "fetch", "--quiet", "--depth=1", "--filter=blob:none", "origin", pinned.commit)
     _git(folder, "checkout", "--quiet", "--detach", pinned.commit)
 
