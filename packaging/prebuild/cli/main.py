@@ -54,6 +54,11 @@ COMMANDS = {
         "report",
         "Show a build's modules, slowest compiles, critical path, cache hits and registers.",
     ),
+    "generators": Late(
+        "prebuild.cli.generators",
+        "command",
+        "Set registers, spills, sizes and build times of two builds' kernels side by side.",
+    ),
     "verify-kernels": Late(
         "prebuild.cli.verify",
         "verify_kernels",
