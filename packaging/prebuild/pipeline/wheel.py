@@ -13,7 +13,7 @@ from prebuild.core.project import Project
 from prebuild.core.settings import Settings
 from prebuild.inspect import aiter_code
 from prebuild.pipeline import build as pipeline
-from prebuild.pipeline.kernels import examine, run
+from prebuild.pipeline.kernels import examine, problems, run
 from prebuild.pipeline.manifest import make_manifest, with_compared
 from prebuild.plan.make import make_plan
 from prebuild.toolchain import ck_abilities
@@ -98,13 +98,16 @@ def verify_staged(
 ) -> Manifest:
     """Run every kernel of the staged modules; returns the manifest with the verdicts in it.
 
-    Raises ``VerificationError`` where a kernel is wrong or could not be run and ``stop`` is set.
+    Raises ``VerificationError`` where a kernel is wrong or could not be run and ``stop`` is set;
+    otherwise such kernels are only told.
     """
     modules = staged.directory / "modules"
-    verdicts = (
-        run(modules, settings=settings) if stop else examine(modules, settings=settings).verdicts
-    )
-    return into_manifest(manifest, verdicts)
+    if stop:
+        return into_manifest(manifest, run(modules, settings=settings))
+    examined = examine(modules, settings=settings)
+    for problem in problems(examined):
+        console.err.print(problem, markup=False)
+    return into_manifest(manifest, examined.verdicts)
 
 
 def finish_wheel(packed: Path, directory: Path, prepared: PreparedWheel) -> Path:

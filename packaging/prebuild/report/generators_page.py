@@ -79,10 +79,10 @@ _COLUMNS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
 _HEAD = """\
 # Every kernel with both code generators
 
-Written by `prebuild generators`. Where a cell holds two figures, the first is of {one}, the second
-of {other}; one figure: both have it. Scratch in bytes a lane, LDS in bytes a workgroup, instructions
-of the whole code object, *error*: the largest error as a share of what the executor allows (`?`: no
-good verdict). [code-generators.md](code-generators.md) has the sums.
+Written by `prebuild generators`. Where a cell holds two figures, the first is of {one}, the
+second of {other}; one figure: both have it. Scratch in bytes a lane, LDS in bytes a workgroup,
+instructions of the whole code object, *error*: the largest error as a share of what the executor
+allows (`?`: no good verdict). [code-generators.md](code-generators.md) has the sums.
 """
 
 

@@ -66,19 +66,26 @@ def test_another_composable_kernel_than_the_pinned_one_is_ones_own() -> None:
 
 
 def test_a_wrong_kernel_stops_a_wheel_unless_it_is_only_reported(
-    verdict: Verdict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    verdict: Verdict,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def stop(*_: object, **__: object) -> list[Verdict]:
         raise VerificationError("wrong:", ["kernel"])
 
     monkeypatch.setattr(wheel, "run", stop)
-    examined = Examined(verdicts=(verdict,), unknown=())
+    monkeypatch.chdir(tmp_path)
+    bad = dataclasses.replace(verdict, ok=False, failure="an instruction without semantics\nat 4")
+    examined = Examined(verdicts=(verdict, bad), unknown=())
     monkeypatch.setattr(wheel, "examine", lambda *_, **__: examined)
     staged = Staged(directory=tmp_path, include={})
     settings = Settings(cache_dir=tmp_path)
     with pytest.raises(VerificationError):
         wheel.verify_staged(samples.manifest(), staged, settings, stop=True)
     wheel.verify_staged(samples.manifest(), staged, settings, stop=False)
+    assert "gemm1: an instruction without semantics (verify-failures" in capsys.readouterr().err
+    assert len(list((tmp_path / "verify-failures").iterdir())) == 1
 
 
 def prepared(folder: Path) -> wheel.PreparedWheel:
