@@ -57,22 +57,12 @@ class Repository:
             commit, date = self._git("log", "-1", "--format=%H %cs", tag, "--").split()
         except (CommandError, ValueError) as error:
             raise AiterError("no such release:", [f"{self.git_dir} has no {tag}"]) from error
+        submodule = self._git("ls-tree", tag, _CK).split()
         with tempfile.TemporaryDirectory() as folder:
             self._unpack(tag, Path(folder))
             tree = read(Path(folder))
-        ck = self.composable_kernel(tag)[:_DIGITS]
+        ck = submodule[2][:_DIGITS] if len(submodule) > 2 else ""  # noqa: PLR2004  mode type hash
         return Tagged(tag=tag, commit=commit, date=date, ck=ck, tree=tree)
-
-    def composable_kernel(self, tag: str) -> str:
-        """Return the composable kernel commit that a tag or commit pins, '' where it pins none.
-
-        Raises AiterError where there is no such tag.
-        """
-        try:
-            submodule = self._git("ls-tree", tag, _CK).split()
-        except CommandError as error:
-            raise AiterError("no such release:", [f"{self.git_dir} has no {tag}"]) from error
-        return submodule[2] if submodule else ""  # mode, type, hash, path
 
     def _unpack(self, tag: str, folder: Path) -> None:
         there = list(self._present(tag))
@@ -87,6 +77,17 @@ class Repository:
         for wanted in FILES:
             if any(name == wanted or name.startswith(f"{wanted}/") for name in listed):
                 yield wanted
+
+    def composable_kernel(self, commit: str) -> str:
+        """Return the composable kernel commit, in full, that a commit of AITER pins.
+
+        Raises AiterError where there is no such commit, or where it pins none.
+        """
+        try:
+            _mode, _type, pinned, _path = self._git("ls-tree", commit, _CK).split()
+        except (CommandError, ValueError) as error:
+            raise AiterError("no pin:", [f"{self.git_dir} has no {_CK} at {commit}"]) from error
+        return pinned
 
     def _git(self, *arguments: str) -> str:
         return proc.run(["git", f"--git-dir={self.git_dir}", *arguments]).decode()

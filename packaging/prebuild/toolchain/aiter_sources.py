@@ -63,7 +63,7 @@ def require_ck(found: AiterSources) -> Path:
             [missing],
         )
     raise ToolchainError(
-        "this AITER was installed without its composable kernel; name a checkout of it instead:",
+        "this AITER came without its composable kernel; name a checkout that has it:",
         [missing],
     )
 

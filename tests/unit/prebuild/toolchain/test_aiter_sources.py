@@ -64,7 +64,7 @@ def test_a_checkout_without_its_submodule_says_what_to_run(checkout: Path) -> No
 
 def test_an_aiter_installed_without_composable_kernel_asks_for_a_checkout(site: Path) -> None:
     (site / "aiter_meta" / CK).rmdir()
-    with pytest.raises(ToolchainError, match="installed without its composable kernel"):
+    with pytest.raises(ToolchainError, match="came without its composable kernel"):
         sources.require_ck(sources.find_aiter(site))
 
 
