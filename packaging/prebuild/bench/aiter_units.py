@@ -27,6 +27,11 @@ from prebuild.toolchain import Toolchain
 from prebuild.toolchain.aiter_sources import AiterSources
 
 _CODEGEN = Path("csrc/ck_gemm_moe_2stages_codegen")
+_DEFINES = (
+    *("-DENABLE_CK=1", "-D__HIP_PLATFORM_HCC__=1", "-DLEGACY_HIPBLAS_DIRECT", "-DUSE_PROF_API=1"),
+    *("-D__Float4_e2m1fn_x2", "-DTORCH_Float4_e2m1fn_x2", "-w"),
+)
+"""AITER's, as far as they reach a device compile of these units."""
 _PRELOAD = re.compile(r"(?<=--amdgpu-kernarg-preload-count=)\d+")
 # The generator asks AITER for the GPU, AITER asks torch and ROCm: here it is answered.
 _DRIVER = """\
@@ -38,6 +43,20 @@ sys.modules["chip_info"] = chip
 sys.argv = [script, *arguments]
 sys.path.insert(0, script.rpartition("/")[0])
 runpy.run_path(script, run_name="__main__")
+"""
+# A distribution's composable kernel comes without CK-Tile, of which AITER's headers name these
+# types alone, for conversions from torch's; no kernel of CK2stages has any of them.
+_TILE = Path("ck_tile/core.hpp")
+_TILE_TYPES = """\
+#pragma once
+#include <cstdint>
+namespace ck_tile {
+using fp32_t = float;
+using fp16_t = _Float16;
+using bf16_t = std::uint16_t;
+using index_t = std::int32_t;
+using int8_t = std::int8_t;
+}
 """
 
 
@@ -60,7 +79,8 @@ class AiterBuild:
         scratch.mkdir(parents=True, exist_ok=True)
         proc.run(self._generate(features, scratch))
         written = sorted((scratch / "instances").glob("*.cu"))
-        return {source.stem: self._unit(source) for source in written}
+        include = self._include(scratch)
+        return {source.stem: self._unit(source, include) for source in written}
 
     def _generate(self, features: ModuleKey, scratch: Path) -> list[str | Path]:
         script = self.sources.root / _CODEGEN / "gen_instances.py"
@@ -72,13 +92,12 @@ class AiterBuild:
         driver = [sys.executable, "-B", "-c", _DRIVER, target.load().gfx]
         return [*driver, script, *known, "-w", scratch]
 
-    def _unit(self, source: Path) -> Unit:
-        include = self._include()
+    def _unit(self, source: Path, include: tuple[Path, ...]) -> Unit:
         system = [part for path in self.torch.include for part in ("-isystem", str(path))]
         flags = (
             *("-x", "hip", "--cuda-device-only", "--no-gpu-bundle-output"),
             *self.flags,
-            *self._defines(),
+            *_DEFINES,
         )
         content = {
             "kind": "aiter",
@@ -98,22 +117,17 @@ class AiterBuild:
             object=self.objects / key[:2] / f"{key}.co",
         )
 
-    def _include(self) -> tuple[Path, ...]:
-        root = self.sources.root
+    def _include(self, scratch: Path) -> tuple[Path, ...]:
+        root, composable = self.sources.root, self.toolchain.ck_include
         own = (root / _CODEGEN, root / "csrc" / "include", root / "csrc" / "include" / "torch")
-        library = self.toolchain.ck_include.parent / "library" / "include"
-        return tuple(folder for folder in (*own, library) if folder.is_dir())
-
-    def _defines(self) -> tuple[str, ...]:
-        """AITER's, as far as they reach a device compile of these units."""
-        # A distribution's composable kernel comes without CK-Tile, for which AITER has a way out.
-        tile = (self.toolchain.ck_include / "ck_tile" / "core.hpp").is_file()
-        free = () if tile else ("-DAITER_CK_FREE=1",)
-        return (
-            *(f"-DENABLE_CK={int(tile)}", *free),
-            *("-D__HIP_PLATFORM_HCC__=1", "-DLEGACY_HIPBLAS_DIRECT", "-DUSE_PROF_API=1"),
-            *("-D__Float4_e2m1fn_x2", "-DTORCH_Float4_e2m1fn_x2", "-w"),
-        )
+        library = composable.parent / "library" / "include"
+        found = tuple(folder for folder in (*own, library) if folder.is_dir())
+        if (composable / _TILE).is_file():
+            return found
+        standin = scratch / "tile"
+        (standin / _TILE).parent.mkdir(parents=True, exist_ok=True)
+        (standin / _TILE).write_text(_TILE_TYPES, encoding="utf-8")
+        return (*found, standin)
 
 
 def aiters_flags(flags: Flags, preload: int | None) -> tuple[str, ...]:

@@ -80,7 +80,9 @@ def test_a_unit_is_compiled_for_the_gpu_alone_with_aiters_headers(
     assert "--cuda-device-only" in command
     assert command[command.index("-isystem") + 1] == str(tmp_path / "torch")
     assert f"-I{build.sources.root}/csrc/include" in command
-    assert "-DENABLE_CK=0" in command
+    tile = tmp_path / "scratch" / "tile"
+    assert f"-I{tile}" in command
+    assert "namespace ck_tile" in (tile / "ck_tile" / "core.hpp").read_text()
 
 
 def test_aiters_headers_and_flags_are_in_the_key_and_torchs_place_is_not(
@@ -108,7 +110,7 @@ def test_ck_tile_is_used_where_the_composable_kernel_has_it(
     (build.toolchain.ck_include.parent / "library" / "include").mkdir(parents=True)
     unit = build.units(FP8, tmp_path / "scratch")["one"]
     assert asked
-    assert "-DENABLE_CK=1" in unit.flags
+    assert tmp_path / "scratch" / "tile" not in unit.include
     assert build.toolchain.ck_include.parent / "library" / "include" in unit.include
 
 
