@@ -161,7 +161,7 @@ def likeness_of(
     """
     (symbol,) = [name for name in ours.kernels if "flush_icache" not in name]
     if symbol not in theirs.kernels:
-        return _ABSENT, f"AITER's object has no kernel {symbol}"
+        return _ABSENT, "AITER's object has no kernel with these template arguments"
     mine, other = ours.kernels[symbol], theirs.kernels[symbol]
     if changed := _fields(mine, other):
         return "other", f"descriptor: {changed}"
