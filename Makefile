@@ -11,12 +11,18 @@ COVERAGE ?=
 LAUNCHER ?=
 VERIFY ?=
 BENCH ?=
+IDENTITY ?=
 TORCH ?=
 TORCH_VENV ?= $(VENV)-torch
 # clang (default), or amd: AMD's own passes and code generator behind Debian's clang.
 CODEGEN ?=
 ifneq ($(CODEGEN),)
 export PREBUILD_CODEGEN := $(CODEGEN)
+endif
+# An AITER checkout or an installed one: the composable kernel that it pins is used.
+AITER ?=
+ifneq ($(AITER),)
+export PREBUILD_AITER := $(abspath $(AITER))
 endif
 comma := ,
 RECIPES = $(subst $(comma), ,$(RECIPE))
@@ -28,7 +34,7 @@ CONFIG = $(foreach r,$(RECIPES),-C recipe=$(r)) $(if $(TP),-C tp=$(TP)) \
 	$(if $(LAUNCHER),-C launcher=$(LAUNCHER)) $(if $(VERIFY),-C verify=$(VERIFY))
 
 # make takes any NAME=VALUE; one that nothing reads is a slip of the fingers.
-VARIABLES := PYTHON VENV RECIPE TP BLOCK_M COVERAGE LAUNCHER VERIFY CODEGEN BENCH TORCH TORCH_VENV \
+VARIABLES := PYTHON VENV RECIPE TP BLOCK_M COVERAGE LAUNCHER VERIFY CODEGEN AITER IDENTITY BENCH TORCH TORCH_VENV \
 	CONTAINER ALL SHARD PARTS TAG WHEEL ROCM_IMAGE WHEELHOUSE RELEASE_RECIPE SHELL
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v)))
 UNKNOWN := $(filter-out $(VARIABLES) MAKE%,$(GIVEN))
@@ -111,6 +117,12 @@ ifneq ($(TORCH),)
 	$(BIN)/python -m benchmarks.call --torch $(TORCH_VENV) module="$$(ls build/modules/*_fp4x2_fp4x2_preshuffle_on_*.so)"
 endif
 
+.PHONY: identity
+identity: toolchain $(TORCH_VENV)/.ready ## Compare our kernels' machine code with AITER's (AITER=its checkout, RECIPE)
+	$(BIN)/prebuild toolchain extra rocthrust
+	$(BIN)/prebuild identity "$(AITER)" $(RECIPES) --torch $(TORCH_VENV) $(if $(TP),--tp "$(TP)") \
+		$(if $(COVERAGE),--coverage "$(COVERAGE)") $(IDENTITY)
+
 # An environment of its own: the project's own never imports torch, and 1 GB is for this alone.
 $(TORCH_VENV)/.ready: pyproject.toml | $(VENV)/.ready
 	$(PYTHON) -m venv $(TORCH_VENV)
@@ -147,6 +159,14 @@ container: setup ## Build the local container from Debian's packages
 .PHONY: container-rocm
 container-rocm: setup ## Build the release container on ROCM_IMAGE, an image of AMD's
 	$(BIN)/prebuild container rocm "$(ROCM_IMAGE)"
+
+.PHONY: room
+room: setup ## See that a ROCm image fits on the disk; make room on a hosted runner
+	$(BIN)/prebuild room
+
+.PHONY: pin
+pin: setup ## Pin the newest AITER's composable kernel for releases (AITER=its repository)
+	$(BIN)/prebuild pin "$(AITER)"
 
 .PHONY: matrix
 matrix: setup ## Print the wheel workflow's jobs, a line a stage

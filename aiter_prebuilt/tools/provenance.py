@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from aiter_prebuilt.reason import Reason
 from aiter_prebuilt.tools import wheelcheck
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel import store
-from aiter_prebuilt.wheel.manifest import BuildRecord, Manifest
+from aiter_prebuilt.wheel.manifest import BuildRecord, Kernel, Manifest
 
 SBOM_FILE = f"{target.load().distribution}.cdx.json"
 
@@ -29,6 +30,10 @@ class Provenance:
 
     version: str
     record: BuildRecord
+    as_aiter: Mapping[str, int]
+    """AITER -> how many kernels were seen to be those that its own sources give."""
+    kernels: int
+    """Different ones, of all modules."""
     sbom: str | None
     """Path of the bill of materials."""
     problems: tuple[Reason, ...]
@@ -42,15 +47,29 @@ def read(package: Path = store.PACKAGE) -> tuple[Provenance, ...]:
     for shelf in shelves:
         if shelf.manifest is not None:
             path = _sbom(records, shelf.folder)
+            kernels = _kernels(shelf.manifest)
             found.append(
                 Provenance(
                     version=shelf.manifest.version,
                     record=shelf.manifest.build,
+                    as_aiter=Counter(name for kernel in kernels for name in kernel.as_aiter),
+                    kernels=len(kernels),
                     sbom=None if path is None else str(path),
                     problems=tuple(_compare(shelf.manifest, path)),
                 )
             )
     return tuple(found)
+
+
+def _kernels(manifest: Manifest) -> list[Kernel]:
+    """Each kernel once, whichever modules hold it."""
+    by_symbol = {
+        kernel.symbol: kernel
+        for module in manifest.modules
+        for instance in module.instances
+        for kernel in instance.kernels
+    }
+    return list(by_symbol.values())
 
 
 def _sbom(records: list[importlib.metadata.Distribution], folder: Path) -> Path | None:

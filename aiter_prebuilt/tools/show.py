@@ -76,7 +76,11 @@ def provenance(entry: provenance_facts.Provenance) -> str:
         ("source", f"{record.source_commit}{state}"),
         ("compiler", f"{record.compiler} ({record.toolchain})"),
         ("code generator", record.code_generator or "the compiler's own"),
-        ("composable kernel", record.ck_version),
+        ("composable kernel", f"{record.ck_version}, of {record.ck_origin or 'the toolchain'}"),
+        *(
+            ("AITER's own code", f"{count} of {entry.kernels} kernels, by the sources of {name}")
+            for name, count in sorted(entry.as_aiter.items())
+        ),
         ("HIP headers", record.hip_version),
         ("target", record.gfx_target),
         ("device flags", " ".join(record.device_flags)),

@@ -56,6 +56,9 @@ class Kernel:
     code_bytes: int
     verified: Mapping[str, Any] | None = None
     """Verdict of ``prebuild verify-kernels`` (executor version, problems, largest error)."""
+    as_aiter: tuple[str, ...] = ()
+    """The AITERs whose own sources were seen to give this machine code, with the compiler and the
+    composable kernel of the build record; none: nobody has compared (``prebuild identity``)."""
 
 
 @value_class(frozen=True, kw_only=True)
@@ -184,6 +187,8 @@ class BuildRecord:
     """``name@sha256:...`` of the container that it was built in, if any."""
     code_generator: str | None = None
     """What made kernels of ``compiler``'s IR; None where the compiler did it all itself."""
+    ck_origin: str | None = None
+    """Whose checkout composable kernel came from; None: from the toolchain's own packages."""
 
 
 @value_class(frozen=True, kw_only=True)

@@ -61,6 +61,19 @@ def test_a_tag_is_read_without_its_work_tree(repository: Path) -> None:
         Repository.at(repository / "aiter")
 
 
+def test_the_pinned_composable_kernel_is_read_in_full(repository: Path) -> None:
+    found = Repository.at(repository)
+    with pytest.raises(AiterError, match=r"has no 3rdparty/composable_kernel at v0\.1\.11"):
+        found.composable_kernel("v0.1.11")
+    pinned = "c" * 40
+    submodule = f"160000,{pinned},3rdparty/composable_kernel"
+    git(repository, "update-index", "--add", "--cacheinfo", submodule)
+    git(repository, "commit", "-qm", "pin")
+    git(repository, "tag", "v0.1.12")
+    assert found.composable_kernel("v0.1.12") == pinned
+    assert found.read("v0.1.12").ck == pinned[:8]
+
+
 def test_the_command_says_what_is_new(repository: Path) -> None:
     result = CliRunner().invoke(
         app, ["aiter", "--repo", str(repository), "--tag", "v0.1.11", "--json"]

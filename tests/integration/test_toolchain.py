@@ -213,9 +213,10 @@ def test_a_rocm_that_came_by_pip_is_a_toolchain(
     (module / "__main__.py").write_text(
         f"import sys\nassert sys.argv[1:] == ['path', '--root'], sys.argv\nprint({str(root)!r})\n"
     )
-    checkout = tmp_path / "3rdparty" / "composable_kernel"
+    whole = tmp_path / "aiter"
+    checkout = whole / "3rdparty" / "composable_kernel"
     shutil.copytree(debian.ck_include / "ck", checkout / "include" / "ck")
-    helper = tmp_path / "3rdparty" / "ck_helper" / "ck"
+    helper = whole / "3rdparty" / "ck_helper" / "ck"
     helper.mkdir(parents=True)
     (checkout / "include" / "ck" / "config.h").rename(helper / "config.h")
     monkeypatch.setattr(rocm, "DEFAULT", tmp_path / "no-rocm-of-the-machine")
@@ -224,9 +225,9 @@ def test_a_rocm_that_came_by_pip_is_a_toolchain(
     rocm._of_pip.cache_clear()
     try:
         alone = Settings(cache_dir=tmp_path, toolchain=ToolchainChoice.ROCM)
-        with pytest.raises(ToolchainError, match="PREBUILD_CK_INCLUDE"):
+        with pytest.raises(ToolchainError, match="PREBUILD_AITER"):
             load(alone)
-        found = load(Settings(cache_dir=tmp_path, ck_include=checkout / "include"))
+        found = load(Settings(cache_dir=tmp_path, aiter=whole))
     finally:
         rocm._of_pip.cache_clear()
     assert (found.kind, found.root) == ("rocm", root)

@@ -60,3 +60,14 @@ def test_only_the_release_may_write_and_nothing_runs_where_it_has_an_identity() 
     release = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"]
     steps = release["publish"]["steps"]
     assert not any("checkout" in step.get("uses", "") for step in steps)
+
+
+def test_a_rocm_image_is_pulled_only_after_its_room_was_looked_for() -> None:
+    pulling = 0
+    for path in WORKFLOWS:
+        for job in jobs(path):
+            commands = [step.get("run", "") for step in job.get("steps", [])]
+            if "make container-rocm" in commands:
+                pulling += 1
+                assert "make room" in commands[: commands.index("make container-rocm")]
+    assert pulling == 3

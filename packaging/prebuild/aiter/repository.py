@@ -91,6 +91,17 @@ class Repository:
             if any(name == wanted or name.startswith(f"{wanted}/") for name in listed):
                 yield wanted
 
+    def composable_kernel(self, commit: str) -> str:
+        """Return the composable kernel commit, in full, that a commit of AITER pins.
+
+        Raises AiterError where there is no such commit, or where it pins none.
+        """
+        try:
+            _mode, _type, pinned, _path = self._git("ls-tree", commit, _CK).split()
+        except (CommandError, ValueError) as error:
+            raise AiterError("no pin:", [f"{self.git_dir} has no {_CK} at {commit}"]) from error
+        return pinned
+
     def _git(self, *arguments: str) -> str:
         return proc.run(["git", f"--git-dir={self.git_dir}", *arguments]).decode()
 

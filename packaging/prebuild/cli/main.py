@@ -54,6 +54,11 @@ COMMANDS = {
         "report",
         "Show a build's modules, slowest compiles, critical path, cache hits and registers.",
     ),
+    "generators": Late(
+        "prebuild.cli.generators",
+        "command",
+        "Set registers, spills, sizes and build times of two builds' kernels side by side.",
+    ),
     "verify-kernels": Late(
         "prebuild.cli.verify",
         "verify_kernels",
@@ -106,6 +111,12 @@ COMMANDS = {
         "Say which generation an AITER is of, what is new in it, and what it would be served.",
         panel=_AITER,
     ),
+    "identity": Late(
+        "prebuild.cli.identity",
+        "command",
+        "Compile AITER's generated sources and ours, say of each kernel whether it is the same.",
+        panel=_AITER,
+    ),
     "harvest": Late(
         "prebuild.cli.harvest",
         "command",
@@ -120,6 +131,18 @@ COMMANDS = {
     ),
     "matrix": Late(
         "prebuild.cli.release", "matrix", "Print the jobs of the wheel workflow.", panel=_RELEASE
+    ),
+    "pin": Late(
+        "prebuild.cli.release",
+        "pin",
+        "Pin the composable kernel of the newest AITER that is known, for the next release.",
+        panel=_RELEASE,
+    ),
+    "room": Late(
+        "prebuild.cli.release",
+        "room",
+        "See that a ROCm image fits on this disk; on a hosted runner make room for it.",
+        panel=_RELEASE,
     ),
     "judge": Late(
         "prebuild.cli.release",

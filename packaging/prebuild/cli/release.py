@@ -9,20 +9,25 @@ from typing import Annotated
 
 import typer
 
+from aiter_prebuilt import generations
+from prebuild.aiter.repository import Repository
 from prebuild.core.console import err
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
 from prebuild.core.wheelfile import check_wheel
 from prebuild.pipeline.wheel import SIZE_BUDGET
 from prebuild.release import container as containers
+from prebuild.release.engine import Engine
 from prebuild.release.gate import judge_wheel
 from prebuild.release.join import join
 from prebuild.release.matrix import jobs, read_matrix
 from prebuild.release.pythons import candidates, distinct
 from prebuild.release.reproduce import file_sha256, reproduce
+from prebuild.release.room import make_room
 from prebuild.release.smoke import Smoked, smoke, try_installed
 from prebuild.release.version import check_version, section
 from prebuild.toolchain import load as load_toolchain
+from prebuild.toolchain.pin import raised
 from prebuild.wheel.version import project_repository, project_version
 
 container = typer.Typer(help="Build wheels in a container.", no_args_is_help=True)
@@ -59,20 +64,34 @@ def container_rocm(
     typer.echo(f"{containers.ROCM_IMAGE}@{digest}")
 
 
+def room() -> None:
+    """See that a ROCm image fits on this disk; on a hosted runner make room for it."""
+    project = Project.here()
+    images = Engine.find(containers.configuration(project)).image_folder()
+    disk, settings = read_matrix(project.matrix).disk, Settings.here()
+    make_room(disk, images, hosted=settings.hosted, say=lambda text: err.print(text, markup=False))
+
+
+def pin(
+    repository: Annotated[Path, typer.Argument(help="AITER's repository, or a mirror of it.")],
+) -> None:
+    """Pin the composable kernel of the newest AITER that is known, for the next release."""
+    matrix, newest = Project.here().matrix, generations.load().releases[-1]
+    commit = Repository.at(repository).composable_kernel(newest.commit)
+    text = matrix.read_text(encoding="utf-8")
+    made = raised(text, release=newest.tag, aiter_commit=newest.commit, ck_commit=commit)
+    matrix.write_text(made, encoding="utf-8")
+    state = "as before" if made == text else "changed"
+    typer.echo(f"AITER {newest.tag}: composable kernel {commit} ({matrix.name} is {state})")
+
+
 @container.command(name="run", context_settings={"ignore_unknown_options": True})
 def container_run(
     command: Annotated[list[str], typer.Argument(help="After --: make TARGET NAME=VALUE ...")],
     image: Image = containers.IMAGE,
 ) -> None:
     """Run a make target in a container, on a checkout of HEAD."""
-    settings = Settings.here()
-    containers.run(
-        Project.here(),
-        image,
-        command,
-        cache=settings.cache_dir,
-        ck_include=settings.ck_include,
-    )
+    containers.run(Project.here(), image, command, settings=Settings.here())
 
 
 @container.command(name="cibuildwheel")
@@ -103,7 +122,7 @@ def matrix(
     only: Annotated[str | None, typer.Option(help="compile, wheel or prove alone.")] = None,
 ) -> None:
     """Print the jobs of the wheel workflow."""
-    made = jobs(read_matrix(Project.here().root / "packaging" / "matrix.toml"))
+    made = jobs(read_matrix(Project.here().matrix))
     stages = [name for name, value in made.items() if isinstance(value, dict)]
     if only is not None and only not in stages:
         raise typer.BadParameter(f"{only!r} is no stage; there are {', '.join(stages)}")

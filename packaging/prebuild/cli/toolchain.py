@@ -132,6 +132,7 @@ def describe(toolchain: Toolchain) -> dict[str, Any]:
         "code_generator": toolchain.codegen.version if toolchain.codegen else None,
         "hip_version": toolchain.hip_version,
         "ck_version": toolchain.ck_version,
+        "ck_origin": toolchain.ck_origin,
         "clangxx": str(toolchain.clangxx),
         "hip_flags": list(toolchain.hip_flags),
         "host_flags": list(toolchain.host_flags),

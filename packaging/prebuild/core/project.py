@@ -33,6 +33,16 @@ class Project:
         return self.root / "recipes"
 
     @property
+    def matrix(self) -> Path:
+        """What a release is built with, and against what it is proven."""
+        return self.root / "packaging" / "matrix.toml"
+
+    @property
+    def aiter_code(self) -> Path:
+        """Which kernels were seen to be AITER's own."""
+        return self.root / "packaging" / "aiter_code.json"
+
+    @property
     def build(self) -> Path:
         """Where builds go unless the caller says otherwise."""
         return self.root / "build"

@@ -12,8 +12,11 @@
                           pip put into the build's own Python environment)
 ``PREBUILD_CK_INCLUDE``   the ``include`` folder of a composable kernel checkout, to use instead of
                           the toolchain's own headers
+``PREBUILD_AITER``        an AITER checkout, an installed one or its ``aiter_meta``: the composable
+                          kernel that it pins is used, as by ``PREBUILD_CK_INCLUDE``
 ``PREBUILD_CONTAINER``    ``name@sha256:...`` of the container that the build runs in; goes into the
                           build record (``prebuild container`` sets it)
+``RUNNER_ENVIRONMENT``    ``github-hosted`` on a machine of GitHub's, which nobody uses afterwards
 ========================  =====================================================================
 """
 
@@ -65,7 +68,10 @@ class Settings:
     debian_mirrors: tuple[str, ...] = ()
     rocm_path: Path | None = None
     ck_include: Path | None = None
+    aiter: Path | None = None
     container: str | None = None
+    hosted: bool = False
+    """Whether this is a machine of GitHub's, made for one job."""
 
     @classmethod
     def here(cls) -> Settings:
@@ -89,6 +95,10 @@ class Settings:
             for mirror in mirrors
             if "://" not in mirror and not mirror.startswith("file:/")
         ]
+        if environ.get("PREBUILD_CK_INCLUDE") and environ.get("PREBUILD_AITER"):
+            problems.append(
+                "PREBUILD_CK_INCLUDE and PREBUILD_AITER both name a composable kernel; set one"
+            )
         if problems:
             raise SettingsError("the environment holds values that mean nothing:", problems)
         return cls(
@@ -98,7 +108,9 @@ class Settings:
             debian_mirrors=tuple(mirror.rstrip("/") for mirror in mirrors),
             rocm_path=_optional_path(environ.get("ROCM_PATH")),
             ck_include=_optional_path(environ.get("PREBUILD_CK_INCLUDE")),
+            aiter=_optional_path(environ.get("PREBUILD_AITER")),
             container=environ.get("PREBUILD_CONTAINER") or None,
+            hosted=environ.get("RUNNER_ENVIRONMENT") == "github-hosted",
         )
 
 

@@ -45,7 +45,8 @@ def run(path: Path, *, failures: Path | None = None, **options: Unpack[Options])
     has been written to ``failures``.
     """
     examined = examine(path, **options)
-    _raise_if_wrong(examined, failures or Path("verify-failures"))
+    if wrong := problems(examined, failures):
+        raise VerificationError("kernels that are wrong or could not be run:", wrong)
     return list(examined.verdicts)
 
 
@@ -102,13 +103,15 @@ def mnemonics(path: Path, *, settings: Settings, objdump: Path | None = None) ->
         return as_toml(census(subjects, tool), len(subjects))
 
 
-def _raise_if_wrong(examined: Examined, directory: Path) -> None:
-    written = report.write_failures(examined.verdicts, directory)
+def problems(examined: Examined, failures: Path | None = None) -> list[str]:
+    """Return a line for each kernel that is wrong or could not be run.
+
+    What is wrong with a kernel is written in full to a file below ``failures``.
+    """
+    written = report.write_failures(examined.verdicts, failures or Path("verify-failures"))
     wrong = [verdict for verdict in examined.verdicts if not verdict.ok]
-    problems = [
+    found = [
         f"{verdict.kernel}: {verdict.failure.splitlines()[0]} ({path})"
         for verdict, path in zip(wrong, written, strict=True)
     ]
-    problems += [str(UnknownKernelError(symbol)) for symbol in examined.unknown]
-    if problems:
-        raise VerificationError("kernels that are wrong or could not be run:", problems)
+    return [*found, *(str(UnknownKernelError(symbol)) for symbol in examined.unknown)]

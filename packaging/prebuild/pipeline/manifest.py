@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from aiter_prebuilt import target
 from aiter_prebuilt.wheel.manifest import (
@@ -16,8 +18,10 @@ from aiter_prebuilt.wheel.manifest import (
     Module,
 )
 from prebuild.compile.flags import Flags
+from prebuild.core import identity
 from prebuild.core.model import Plan, PlannedInstance, PlannedKernel, PlannedModule
 from prebuild.core.source import SourceState
+from prebuild.inspect.aiter_code import Checked, aiters
 from prebuild.inspect.codeobject import KernelFacts
 from prebuild.inspect.elf import ElfFacts
 from prebuild.link import LinkedModule
@@ -71,6 +75,42 @@ def make_manifest(
     )
 
 
+def with_compared(
+    manifest: Manifest, modules: Sequence[Inspected], compared: Sequence[Checked]
+) -> Manifest:
+    """Return the manifest of ``modules`` with the AITERs that each kernel was seen to be of."""
+
+    def known(instance: Instance, objects: Mapping[str, Path]) -> Instance:
+        return replace(
+            instance,
+            kernels=tuple(_as_aiter(instance, one, objects, compared) for one in instance.kernels),
+        )
+
+    return replace(
+        manifest,
+        modules=tuple(
+            replace(
+                module,
+                instances=tuple(
+                    known(one, inspected.linked.code_objects) for one in module.instances
+                ),
+            )
+            for module, inspected in zip(manifest.modules, modules, strict=True)
+        ),
+    )
+
+
+def _as_aiter(
+    instance: Instance,
+    kernel: Kernel,
+    objects: Mapping[str, Path],
+    compared: Sequence[Checked],
+) -> Kernel:
+    name = identity.kernel_id(instance.name, main_loop=kernel.main_loop, tail=kernel.tail)
+    digest = hashlib.sha256(objects[name].read_bytes()).hexdigest()
+    return replace(kernel, as_aiter=aiters(compared, name, digest))
+
+
 def _build_record(
     plan: Plan, toolchain: Toolchain, flags: Flags, source: SourceState, container: str | None
 ) -> BuildRecord:
@@ -89,6 +129,7 @@ def _build_record(
         recipes=plan.recipes,
         container=container,
         code_generator=toolchain.codegen.version if toolchain.codegen else None,
+        ck_origin=toolchain.ck_origin,
     )
 
 

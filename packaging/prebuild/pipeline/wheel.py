@@ -11,11 +11,13 @@ from aiter_prebuilt.wheel.manifest import BuildRecord, Manifest
 from prebuild.core import console
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
+from prebuild.inspect import aiter_code
 from prebuild.pipeline import build as pipeline
-from prebuild.pipeline.kernels import examine, run
-from prebuild.pipeline.manifest import make_manifest
+from prebuild.pipeline.kernels import examine, problems, run
+from prebuild.pipeline.manifest import make_manifest, with_compared
 from prebuild.plan.make import make_plan
-from prebuild.toolchain import Toolchain, ck_abilities
+from prebuild.toolchain import ck_abilities
+from prebuild.toolchain.pin import Pin, read_pin
 from prebuild.verify.verdict import into_manifest
 from prebuild.wheel.config import WheelConfig, configured_recipes
 from prebuild.wheel.judges import audit_abi3, check_files, check_size, repair
@@ -60,7 +62,8 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
         source=source,
         container=settings.container,
     )
-    if not _published(config, manifest.build, prepared.toolchain):
+    manifest = with_compared(manifest, inspected, aiter_code.read(project.aiter_code))
+    if not _published(config, manifest.build, read_pin(project.matrix)):
         package = package_digest(project.root)
         own = own_version(manifest.version, manifest.modules, manifest.build, package)
         manifest = dataclasses.replace(manifest, version=own)
@@ -80,15 +83,15 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
     )
 
 
-def _published(config: WheelConfig, build: BuildRecord, toolchain: Toolchain) -> bool:
+def _published(config: WheelConfig, build: BuildRecord, pin: Pin) -> bool:
     """Whether this is what a release publishes.
 
-    All recipes with whole modules, built by the release container's own compiler and composable
-    kernel from a clean commit, every kernel checked.
+    All recipes with whole modules, built by the release container's own compiler with the
+    composable kernel of ``pin`` from a clean commit, every kernel checked.
     """
     everything = config == WheelConfig(coverage="full", launcher=config.launcher)
     released = build.toolchain == "rocm" and build.container is not None
-    return everything and released and not toolchain.ck_named and not build.source_dirty
+    return everything and released and build.ck_version == pin.ck_version and not build.source_dirty
 
 
 def verify_staged(
@@ -96,13 +99,16 @@ def verify_staged(
 ) -> Manifest:
     """Run every kernel of the staged modules; returns the manifest with the verdicts in it.
 
-    Raises ``VerificationError`` where a kernel is wrong or could not be run and ``stop`` is set.
+    Raises ``VerificationError`` where a kernel is wrong or could not be run and ``stop`` is set;
+    otherwise such kernels are only told.
     """
     modules = staged.directory / "modules"
-    verdicts = (
-        run(modules, settings=settings) if stop else examine(modules, settings=settings).verdicts
-    )
-    return into_manifest(manifest, verdicts)
+    if stop:
+        return into_manifest(manifest, run(modules, settings=settings))
+    examined = examine(modules, settings=settings)
+    for problem in problems(examined):
+        console.err.print(problem, markup=False)
+    return into_manifest(manifest, examined.verdicts)
 
 
 def finish_wheel(packed: Path, directory: Path, prepared: PreparedWheel) -> Path:

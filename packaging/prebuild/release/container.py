@@ -13,6 +13,8 @@ from prebuild.core import proc
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
 from prebuild.release.engine import ContainerError, Engine, network_arguments, require
+from prebuild.toolchain import pin
+from prebuild.toolchain.aiter_sources import find_aiter
 from prebuild.toolchain.sources import mirrors_of
 
 IMAGE = "localhost/aiter-prebuilt:debian"
@@ -24,6 +26,8 @@ INSIDE = "/opt/aiter-prebuilt/cache"
 TOOLS = "/opt/aiter-prebuilt/tools"
 """PREBUILD_TOOLS of the images: the build tool's environment."""
 INSIDE_PROJECT = "/project"
+_AITER = "/aiter"
+"""Where an AITER that the caller names is mounted."""
 ROCM_IMAGE = "localhost/aiter-prebuilt:rocm"
 # What runs the build script and CPython; what compiles is in the toolchain.
 PACKAGES = (
@@ -92,11 +96,11 @@ def cibuildwheel(
     create = [
         *network_arguments(),
         f"--volume={objects}:{INSIDE}/objects",
-        *_ck_volume(settings.ck_include),
+        *_ck_volume(settings),
     ]
     environment = {
         **engine.environment,
-        **_ck_environment(settings.ck_include),
+        **_ck_environment(settings),
         "CIBW_CONTAINER_ENGINE": f"podman; create_args: {' '.join(create)}",
         "CIBW_MANYLINUX_X86_64_IMAGE": image,
         "CIBW_CONFIG_SETTINGS": " ".join(f"{key}={value}" for key, value in config.items()),
@@ -118,16 +122,16 @@ def run(
     image: str,
     command: Sequence[str],
     *,
-    cache: Path,
-    ck_include: Path | None = None,
+    settings: Settings,
     named: bool = True,
 ) -> None:
     """Run a command of the project's Makefile in ``image``, on a checkout of HEAD.
 
-    Objects and their costs come from ``cache`` and go there; ``dist/`` and ``wheelhouse/`` are
-    this checkout's own.  ``ck_include`` are headers of composable kernel to use instead of the
-    image's.  ``named`` puts the image's digest into the build record.
+    Objects and their costs come from the cache of ``settings`` and go there; ``dist/`` and
+    ``wheelhouse/`` are this checkout's own.  A composable kernel that ``settings`` name is used
+    instead of the image's.  ``named`` puts the image's digest into the build record.
     """
+    cache = settings.cache_dir
     engine = Engine.find(configuration(project))
     digest = engine.digest(image)
     objects = cache / "objects"
@@ -141,13 +145,13 @@ def run(
         for name in ("dist", "wheelhouse"):
             (project.root / name).mkdir(exist_ok=True)
             mounts[project.root / name] = f"{INSIDE_PROJECT}/{name}"
-        environment = {**_INSIDE, **_ck_environment(ck_include)}
+        environment = {**_INSIDE, **_ck_environment(settings)}
         if named:
             environment["PREBUILD_CONTAINER"] = f"{image}@{digest}"
         engine.attached(
             *("run", "--rm", "--workdir", INSIDE_PROJECT, *network_arguments()),
             *(f"--volume={outside}:{inside}" for outside, inside in mounts.items()),
-            *_ck_volume(ck_include),
+            *_ck_volume(settings),
             *(f"--env={name}={value}" for name, value in environment.items()),
             *(image, "sh", "-c", _WITH_COSTS, "sh", *command),
         )
@@ -177,15 +181,22 @@ def _copy_if_there(source: Path, target: Path) -> None:
         shutil.copy(source, target)
 
 
-def _ck_volume(include: Path | None) -> list[str]:
-    """Mount the whole checkout: its licence and its commit lie beside the headers."""
-    if include is None:
-        return []
-    return [f"--volume={include.parent}:/ck:ro"]
+def _ck_volume(settings: Settings) -> list[str]:
+    """Mount the whole checkout: licence, commit and generated header lie beside the headers."""
+    if settings.aiter is not None:
+        return [f"--volume={find_aiter(settings.aiter).root}:{_AITER}:ro"]
+    if settings.ck_include is not None:
+        return [f"--volume={settings.ck_include.parent}:/ck:ro"]
+    return []
 
 
-def _ck_environment(include: Path | None) -> dict[str, str]:
-    return {} if include is None else {"PREBUILD_CK_INCLUDE": f"/ck/{include.name}"}
+def _ck_environment(settings: Settings) -> dict[str, str]:
+    """The same by the names inside; an image's own PREBUILD_AITER gives way."""
+    if settings.aiter is not None:
+        return {"PREBUILD_AITER": _AITER}
+    if settings.ck_include is not None:
+        return {"PREBUILD_AITER": "", "PREBUILD_CK_INCLUDE": f"/ck/{settings.ck_include.name}"}
+    return {}
 
 
 def clone(project: Project, target: Path) -> None:
@@ -194,11 +205,15 @@ def clone(project: Project, target: Path) -> None:
 
 
 def build_rocm(project: Project, rocm_image: str) -> str:
-    """Build :data:`ROCM_IMAGE` on AMD's image ``rocm_image``; returns its digest."""
+    """Build :data:`ROCM_IMAGE` on AMD's image ``rocm_image``; returns its digest.
+
+    The composable kernel in it is the pinned one, which is fetched.
+    """
     engine = Engine.find(configuration(project))
     with tempfile.TemporaryDirectory(prefix="prebuild-context-") as scratch:
         context = Path(scratch)
         fill_context(context, project, ())
+        pin.fetch(pin.read_pin(project.matrix), context / "aiter")
         file = project.root / "packaging" / "containers" / "Containerfile.rocm"
         options = ["--file", str(file), "--build-arg", f"ROCM_IMAGE={rocm_image}"]
         _build_image(engine, [*options, "--tag", ROCM_IMAGE, str(context)])

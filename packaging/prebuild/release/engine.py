@@ -52,6 +52,10 @@ class Engine:
             return False
         return True
 
+    def image_folder(self) -> Path:
+        """Where images are unpacked."""
+        return Path(self.run("info", "--format", "{{.Store.GraphRoot}}").strip())
+
     def digest(self, image: str) -> str:
         """``sha256:...`` that names an image's content; raises where it is not here."""
         if not self.has(image):

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from prebuild.core.errors import ProblemsError
+from prebuild.toolchain.pin import Pinned, PinnedAiter
 
 SCHEMA = 1
 """Raised by one whenever a workflow of the old schema would misread the new one."""
+_DEEP_ENOUGH = 3
+"""Parts of a path: ``/``, ``opt``, ``ghc``."""
 
 
 class MatrixError(ProblemsError):
@@ -50,9 +60,28 @@ class Minor(_Data):
         return int(self.rocm.partition(".")[0])
 
 
+class Disk(_Data):
+    """What a job needs on a runner's disk, and what may go from a hosted one."""
+
+    needs_gb: int = Field(ge=1)
+    removable: tuple[str, ...]
+
+    @field_validator("removable")
+    @classmethod
+    def _below_the_top(cls, folders: tuple[str, ...]) -> tuple[str, ...]:
+        shallow = [name for name in folders if len(PurePosixPath(name).parts) < _DEEP_ENOUGH]
+        if shallow or not all(name.startswith("/") and ".." not in name for name in folders):
+            msg = "expected absolute folders below /opt or /usr, none of these themselves"
+            raise ValueError(msg)
+        return folders
+
+
 class Matrix(_Data):
     """The whole file."""
 
+    aiter: PinnedAiter
+    ck: Pinned
+    disk: Disk
     wheel: Wheel
     majors: tuple[Major, ...] = Field(alias="major", min_length=1)
     minors: tuple[Minor, ...] = Field(alias="minor", min_length=1)

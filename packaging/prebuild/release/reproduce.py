@@ -7,6 +7,7 @@ libc and Python under the build script, and all host objects and some kernels co
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import shutil
 import sys
@@ -67,7 +68,8 @@ def reproduce(
         say(f"second build: in {image}, {seeded} of {objects} objects from the first, rest anew")
         # From the first checkout: HEAD may have moved on meanwhile.
         same_commit = Project(root=folder / "one" / "checkout")
-        second = _build_inside(same_commit, folder, image, options)
+        own = dataclasses.replace(settings, cache_dir=folder / "cache")
+        second = _build_inside(same_commit, own, folder, image, options)
         problems = differences(first, second)
         if problems:
             raise NotReproducibleError(f"two builds of {first.name} differ:", problems)
@@ -87,7 +89,9 @@ def _build_here(project: Project, checkout: Path, options: list[str]) -> Path:
     return _only_wheel(checkout / "dist")
 
 
-def _build_inside(project: Project, folder: Path, image: str, options: list[str]) -> Path:
+def _build_inside(
+    project: Project, settings: Settings, folder: Path, image: str, options: list[str]
+) -> Path:
     """The digest of the image stays out of the build record, which the first build has none of."""
     checkout = folder / "two"
     container.clone(project, checkout)
@@ -96,7 +100,7 @@ def _build_inside(project: Project, folder: Path, image: str, options: list[str]
         Project(root=checkout),
         image,
         ["sh", "-c", 'umask 027 && exec "$@"', "sh", *command, *options],
-        cache=folder / "cache",
+        settings=settings,
         named=False,
     )
     return _only_wheel(checkout / "dist")

@@ -1,7 +1,7 @@
 """Composable kernel's headers from a checkout that the caller names, instead of the toolchain's.
 
 AITER pins a newer composable kernel than a ROCm release ships.  The sources adapt to what the
-headers can do; the manifest says which they were.
+headers can do; the manifest says which they were and where they came from.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from prebuild.core import proc
-from prebuild.core.errors import CommandError, ToolchainError
+from prebuild.core.errors import ToolchainError
+from prebuild.core.settings import Settings
+from prebuild.toolchain.aiter_sources import described, find_aiter, origin, require_ck
 from prebuild.toolchain.headers import CK_HEADER
 from prebuild.toolchain.model import Toolchain
 
@@ -29,6 +31,29 @@ _ABILITIES = {
 """Ability -> headers, and what has to stand in each."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class NamedCk:
+    """Headers that the caller named."""
+
+    include: Path
+    """The folder above ``ck/``."""
+    origin: str
+    """Which AITER's they are, or by which variable they were named."""
+
+
+def named_ck(settings: Settings) -> NamedCk | None:
+    """The headers that the settings name instead of the toolchain's, None where they name none.
+
+    Raises :class:`ToolchainError` where an AITER is named that is none, or lacks its submodule.
+    """
+    if settings.aiter is not None:
+        found = find_aiter(settings.aiter)
+        return NamedCk(include=require_ck(found), origin=origin(found))
+    if settings.ck_include is not None:
+        return NamedCk(include=settings.ck_include, origin="PREBUILD_CK_INCLUDE")
+    return None
+
+
 def abilities(include: Path) -> frozenset[str]:
     """What the composable kernel in ``include`` can beyond that of ROCm 7.2, by its headers."""
     return frozenset(
@@ -42,16 +67,17 @@ def _has(header: Path, pattern: str) -> bool:
     return header.is_file() and bool(re.search(pattern, header.read_text(), re.MULTILINE))
 
 
-def with_ck(toolchain: Toolchain, include: Path) -> Toolchain:
-    """``toolchain`` with the composable kernel in ``include`` (the folder above ``ck/``).
+def with_ck(toolchain: Toolchain, named: NamedCk) -> Toolchain:
+    """``toolchain`` with the composable kernel that the caller named.
 
-    A checkout lacks the header that CK's own build generates; it comes from the toolchain's, or
-    where that has no composable kernel from AITER, which keeps one beside the checkout that it
-    pins.  Raises :class:`ToolchainError` where it holds no such headers.
+    A checkout lacks the header that CK's own build generates; it comes from AITER where it keeps
+    one beside the checkout that it pins, as in AITER's own builds, else from the toolchain's
+    composable kernel.  Raises :class:`ToolchainError` where it holds no such headers.
     """
+    include = named.include
     if not (include / CK_HEADER).is_file():
         raise ToolchainError(
-            "PREBUILD_CK_INCLUDE names no composable kernel that can be used (its folder include/ "
+            f"{named.origin} names no composable kernel that can be used (its folder include/ "
             "is expected, of a version with the MX MoE device operations):",
             [f"{include / CK_HEADER} does not exist"],
         )
@@ -68,23 +94,23 @@ def with_ck(toolchain: Toolchain, include: Path) -> Toolchain:
         host_flags=(*toolchain.host_flags, *flags),
         ck_include=include,
         ck_version=_version(include, content),
-        ck_named=True,
+        ck_origin=named.origin,
         ck_licence=_licence(include) or toolchain.ck_licence,
         identity=hashlib.sha256(f"{toolchain.identity} ck {content}".encode()).hexdigest(),
     )
 
 
 def _generated(toolchain: Toolchain, include: Path) -> tuple[Path, ...]:
-    """The folder with ``ck/config.h`` where neither the toolchain nor the checkout has it."""
-    if any((folder / _CONFIG).is_file() for folder in (include, toolchain.ck_include)):
-        return ()
+    """The folder with ``ck/config.h`` where it is neither the checkout's nor the toolchain's."""
     helper = include.parent.parent / "ck_helper"
     if (helper / _CONFIG).is_file():
         return (helper,)
+    if any((folder / _CONFIG).is_file() for folder in (include, toolchain.ck_include)):
+        return ()
     raise ToolchainError(
         f"{_CONFIG}, which composable kernel's build generates, is nowhere; put it into the "
         "checkout's include folder, or name the composable kernel in an AITER checkout:",
-        [f"no {folder / _CONFIG}" for folder in (include, toolchain.ck_include, helper)],
+        [f"no {folder / _CONFIG}" for folder in (helper, include, toolchain.ck_include)],
     )
 
 
@@ -98,20 +124,9 @@ def _hash(folder: Path) -> str:
 
 def _version(include: Path, content: str) -> str:
     """The commit where it is a git checkout without changes, else the hash of the headers."""
-    try:
-        command: list[str | Path] = [
-            "git",
-            "-C",
-            include,
-            "describe",
-            "--always",
-            "--abbrev=40",
-            "--dirty",
-        ]
-        described = proc.run([*command, "--exclude=*"]).decode().strip()
-    except CommandError:
-        described = ""
-    return f"commit {described}" if described else f"headers sha256 {content[:16]}"
+    commit = described(include.parent)
+    clean = commit and not commit.endswith("-dirty")
+    return f"commit {commit}" if clean else f"headers sha256 {content[:16]}"
 
 
 def _licence(include: Path) -> Path | None:

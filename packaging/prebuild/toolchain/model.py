@@ -60,7 +60,7 @@ class Toolchain:
         llvm_bin: the folder of the llvm tools, see :meth:`tool`.
         ck_include: the folder that holds ``ck/ck.hpp``; already searched through the flags.
         ck_version: the package version of composable kernel, or ``CK_VERSION`` of its header.
-        ck_named: the caller named that folder (``PREBUILD_CK_INCLUDE``).
+        ck_origin: where that folder came from, where the caller named it; None: the toolchain's.
         ck_licence: the licence text of composable kernel, or None where there is none.
         hip_version: ``major.minor.patch`` of the HIP headers.
         compiler_version: the first line of ``clang++ --version``.
@@ -84,7 +84,7 @@ class Toolchain:
     llvm_bin: Path
     ck_include: Path
     ck_version: str
-    ck_named: bool = False
+    ck_origin: str | None = None
     ck_licence: Path | None
     hip_version: str
     compiler_version: str

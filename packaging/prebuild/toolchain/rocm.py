@@ -17,6 +17,7 @@ from pathlib import Path
 from prebuild.core import proc
 from prebuild.core.errors import CommandError, ToolchainError
 from prebuild.core.settings import Settings
+from prebuild.toolchain.ck import named_ck
 from prebuild.toolchain.headers import CK_HEADER, ck_version, hip_version
 from prebuild.toolchain.model import REPRODUCIBLE_HIP, Toolchain
 
@@ -45,10 +46,10 @@ def _of_pip() -> Path | None:
     return Path(said[-1]) if said else None
 
 
-def problems(root: Path, *, ck: Path | None = None) -> list[str]:
+def problems(root: Path, *, own_ck: bool = True) -> list[str]:
     """What ``root`` lacks as a ROCm installation for this project; nothing means usable.
 
-    Where ``ck`` names the headers of a composable kernel, ``root`` need have none.
+    Without ``own_ck`` the headers of composable kernel come from elsewhere.
     """
     if not root.is_dir():
         return [f"{root} is not a folder (ROCM_PATH names another one)"]
@@ -59,9 +60,10 @@ def problems(root: Path, *, ck: Path | None = None) -> list[str]:
         found.append(f"no device libraries (ocml.bc) under {root}; package rocm-device-libs")
     if not (root / "include" / "hip" / "hip_runtime.h").exists():
         found.append(f"no {root}/include/hip/hip_runtime.h; package hip-dev")
-    if ck is None and not (root / "include" / CK_HEADER).exists():
+    if own_ck and not (root / "include" / CK_HEADER).exists():
         found.append(
-            f"no {root}/include/{CK_HEADER}; package composablekernel-dev, or PREBUILD_CK_INCLUDE"
+            f"no {root}/include/{CK_HEADER}; package composablekernel-dev, or PREBUILD_AITER "
+            "(make: AITER=...), a checkout of AITER"
         )
     if not (root / "lib" / "libamdhip64.so").exists():
         found.append(f"no {root}/lib/libamdhip64.so; package hip-runtime-amd")
@@ -71,7 +73,7 @@ def problems(root: Path, *, ck: Path | None = None) -> list[str]:
 def load(settings: Settings) -> Toolchain:
     """The ROCm installation of the settings; raises :class:`ToolchainError` with all it lacks."""
     root = root_of(settings)
-    if found := problems(root, ck=settings.ck_include):
+    if found := problems(root, own_ck=named_ck(settings) is None):
         raise ToolchainError(f"the ROCm installation in {root} is not usable:", found)
     llvm, bitcode = _llvm_bin(root), _bitcode(root)
     if llvm is None or bitcode is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prebuild.core.errors import ToolchainError
 from prebuild.core.settings import Settings, ToolchainChoice
 from prebuild.toolchain import codegen, debian, rocm
-from prebuild.toolchain.ck import abilities, with_ck
+from prebuild.toolchain.ck import abilities, named_ck, with_ck
 from prebuild.toolchain.model import Progress, Silent, Toolchain
 
 
@@ -13,7 +13,7 @@ def choose(settings: Settings) -> ToolchainChoice:
     """``rocm`` or ``debian``: what the user forces, else a ROCm installation that has all parts."""
     if settings.toolchain is not ToolchainChoice.AUTO:
         return settings.toolchain
-    usable = not rocm.problems(rocm.root_of(settings), ck=settings.ck_include)
+    usable = not rocm.problems(rocm.root_of(settings), own_ck=named_ck(settings) is None)
     return ToolchainChoice.ROCM if usable else ToolchainChoice.DEBIAN
 
 
@@ -21,15 +21,17 @@ def load(settings: Settings) -> Toolchain:
     """The toolchain, which has to be there; raises :class:`ToolchainError` with what to do."""
     found = rocm.load if choose(settings) is ToolchainChoice.ROCM else debian.load
     toolchain = found(settings)
-    if settings.ck_include:
-        toolchain = with_ck(toolchain, settings.ck_include)
+    if named := named_ck(settings):
+        toolchain = with_ck(toolchain, named)
     return codegen.attached(toolchain, settings)
 
 
 def ck_abilities(settings: Settings) -> frozenset[str]:
     """What the composable kernel of a build can beyond ROCm 7.2's; nothing before an install."""
+    if named := named_ck(settings):
+        return abilities(named.include)
     try:
-        return abilities(settings.ck_include or load(settings).ck_include)
+        return abilities(load(settings).ck_include)
     except ToolchainError:
         return frozenset()
 

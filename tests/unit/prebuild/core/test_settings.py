@@ -57,3 +57,17 @@ def test_the_code_generator_is_clangs_unless_amds_is_asked_for() -> None:
     assert Settings.from_environ({"HOME": "/h", "PREBUILD_CODEGEN": "amd"}).codegen == "amd"
     with pytest.raises(SettingsError, match="PREBUILD_CODEGEN is 'rocm'; allowed: clang, amd"):
         Settings.from_environ({"HOME": "/h", "PREBUILD_CODEGEN": "rocm"})
+
+
+def test_an_aiter_and_headers_cannot_both_be_named() -> None:
+    named = {"HOME": "/h", "PREBUILD_AITER": "/aiter"}
+    assert Settings.from_environ(named).aiter == Path("/aiter")
+    with pytest.raises(SettingsError, match="PREBUILD_CK_INCLUDE and PREBUILD_AITER"):
+        Settings.from_environ({**named, "PREBUILD_CK_INCLUDE": "/ck/include"})
+    assert Settings.from_environ({**named, "PREBUILD_AITER": ""}).aiter is None
+
+
+def test_only_github_says_that_nobody_needs_the_machine_afterwards() -> None:
+    assert not Settings.from_environ({"HOME": "/h"}).hosted
+    assert not Settings.from_environ({"HOME": "/h", "RUNNER_ENVIRONMENT": "self-hosted"}).hosted
+    assert Settings.from_environ({"HOME": "/h", "RUNNER_ENVIRONMENT": "github-hosted"}).hosted

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
 from aiter_prebuilt.wheel.manifest import BuildRecord, LeftOut
 from prebuild.core.source import SourceState
-from prebuild.pipeline.manifest import make_manifest
+from prebuild.inspect.aiter_code import Checked
+from prebuild.inspect.codeobject import KernelFacts
+from prebuild.inspect.elf import ElfFacts
+from prebuild.link import LinkedModule
+from prebuild.pipeline.manifest import Inspected, make_manifest, with_compared
 from prebuild.toolchain import Toolchain
 from prebuild.toolchain.model import CodeGenerator
-from tests.unit.prebuild.samples import FLAGS, kimi_plan, toolchain
+from tests.unit.prebuild.samples import FLAGS, SOURCE, kimi_plan, toolchain
 
 
 def record(tools: Toolchain) -> BuildRecord:
@@ -47,3 +52,56 @@ def test_clang_alone_has_no_code_generator_beside_it(tmp_path: Path) -> None:
     made = record(toolchain(tmp_path))
     assert made.code_generator is None
     assert not [entry for entry in made.left_out if entry.what.startswith(("attribute", "feature"))]
+
+
+def test_the_record_says_whose_composable_kernel_it_was(tmp_path: Path) -> None:
+    assert record(toolchain(tmp_path)).ck_origin is None
+    named = dataclasses.replace(toolchain(tmp_path), ck_origin="AITER v1 (commit c)")
+    assert record(named).ck_origin == "AITER v1 (commit c)"
+
+
+def inspected(folder: Path) -> tuple[Inspected, ...]:
+    """The modules of Kimi at TP 2, with a file for each code object that holds its kernel's id."""
+    facts = KernelFacts(
+        symbol="s", target="t", vgprs=1, agprs=0, sgprs=1, lds_bytes=0, scratch_bytes=0,
+        vgpr_spills=0, sgpr_spills=0, kernarg_bytes=8, workgroup_size=64, code_bytes=4, opcodes={},
+    )  # fmt: skip
+    (module,) = kimi_plan(tp=[2]).modules
+    ids = [kernel.id for instance in module.built for kernel in instance.kernels]
+    for name in ids:
+        (folder / name).write_text(name)
+    linked = LinkedModule(
+        path=folder / "m.so",
+        sha256="0" * 64,
+        size=1,
+        code_objects={name: folder / name for name in ids},
+    )
+    elf = ElfFacts(
+        soname="m.so", needed=(), run_paths=(), versions=(), undefined=(), exported=(),
+        bundle_targets=(),
+    )  # fmt: skip
+    kernels = dict.fromkeys(ids, facts)
+    return (Inspected(planned=module, linked=linked, elf=elf, kernels=kernels),)
+
+
+def test_a_kernel_is_an_aiters_own_where_its_very_bytes_were_compared(tmp_path: Path) -> None:
+    modules = inspected(tmp_path)
+    made = make_manifest(
+        version="1", plan=kimi_plan(tp=[2]), recipes=(), modules=modules,
+        toolchain=toolchain(tmp_path), flags=FLAGS, source=SOURCE,
+    )  # fmt: skip
+    first, second, *_ = modules[0].kernels
+    checked = Checked(
+        aiter="AITER v1",
+        compiler="clang",
+        code_generator=None,
+        composable_kernel="7.2.4",
+        kernels={
+            first: hashlib.sha256(first.encode()).hexdigest(),
+            second: hashlib.sha256(b"another build").hexdigest(),
+        },
+    )
+    found = with_compared(made, modules, [checked])
+    said = [kernel.as_aiter for one in found.modules[0].instances for kernel in one.kernels]
+    assert sorted(said, reverse=True)[:2] == [("AITER v1",), ()]
+    assert said.count(("AITER v1",)) == 1

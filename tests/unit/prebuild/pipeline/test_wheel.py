@@ -11,23 +11,29 @@ import pytest
 from prebuild.core.settings import Settings
 from prebuild.pipeline import wheel
 from prebuild.pipeline.kernels import Examined
+from prebuild.toolchain.pin import read_pin
 from prebuild.verify.errors import VerificationError
 from prebuild.verify.verdict import Verdict
 from prebuild.wheel.config import WheelConfig
 from prebuild.wheel.stage import Staged
 from tests.unit.aiter_prebuilt import samples
-from tests.unit.prebuild.samples import PROJECT, toolchain
+from tests.unit.prebuild.samples import PROJECT
 
+PIN = read_pin(PROJECT.matrix)
 RELEASED = dataclasses.replace(
-    samples.manifest().build, toolchain="rocm", container="image@sha256:0", source_dirty=False
+    samples.manifest().build,
+    toolchain="rocm",
+    container="image@sha256:0",
+    source_dirty=False,
+    ck_version=PIN.ck_version,
 )
 WHOLE = WheelConfig(coverage="full")
 
 
 def test_what_the_release_container_builds_of_everything_is_published() -> None:
-    assert wheel._published(WHOLE, RELEASED, toolchain(Path("t")))
+    assert wheel._published(WHOLE, RELEASED, PIN)
     through_ccache = dataclasses.replace(WHOLE, launcher="ccache")
-    assert wheel._published(through_ccache, RELEASED, toolchain(Path("t")))
+    assert wheel._published(through_ccache, RELEASED, PIN)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +49,7 @@ def test_what_the_release_container_builds_of_everything_is_published() -> None:
 )
 def test_what_was_narrowed_or_not_checked_is_ones_own(narrowed: dict[str, Any]) -> None:
     config = dataclasses.replace(WHOLE, **narrowed)
-    assert not wheel._published(config, RELEASED, toolchain(Path("t")))
+    assert not wheel._published(config, RELEASED, PIN)
 
 
 @pytest.mark.parametrize(
@@ -51,28 +57,35 @@ def test_what_was_narrowed_or_not_checked_is_ones_own(narrowed: dict[str, Any]) 
 )
 def test_what_was_built_otherwise_is_ones_own(other: dict[str, Any]) -> None:
     record = dataclasses.replace(RELEASED, **other)
-    assert not wheel._published(WHOLE, record, toolchain(Path("t")))
+    assert not wheel._published(WHOLE, record, PIN)
 
 
-def test_a_composable_kernel_that_the_caller_names_is_ones_own() -> None:
-    named = dataclasses.replace(toolchain(Path("t")), ck_named=True)
-    assert not wheel._published(WHOLE, RELEASED, named)
+def test_another_composable_kernel_than_the_pinned_one_is_ones_own() -> None:
+    other = dataclasses.replace(RELEASED, ck_version="7.2.4")
+    assert not wheel._published(WHOLE, other, PIN)
 
 
 def test_a_wrong_kernel_stops_a_wheel_unless_it_is_only_reported(
-    verdict: Verdict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    verdict: Verdict,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def stop(*_: object, **__: object) -> list[Verdict]:
         raise VerificationError("wrong:", ["kernel"])
 
     monkeypatch.setattr(wheel, "run", stop)
-    examined = Examined(verdicts=(verdict,), unknown=())
+    monkeypatch.chdir(tmp_path)
+    bad = dataclasses.replace(verdict, ok=False, failure="an instruction without semantics\nat 4")
+    examined = Examined(verdicts=(verdict, bad), unknown=())
     monkeypatch.setattr(wheel, "examine", lambda *_, **__: examined)
     staged = Staged(directory=tmp_path, include={})
     settings = Settings(cache_dir=tmp_path)
     with pytest.raises(VerificationError):
         wheel.verify_staged(samples.manifest(), staged, settings, stop=True)
     wheel.verify_staged(samples.manifest(), staged, settings, stop=False)
+    assert "gemm1: an instruction without semantics (verify-failures" in capsys.readouterr().err
+    assert len(list((tmp_path / "verify-failures").iterdir())) == 1
 
 
 def prepared(folder: Path) -> wheel.PreparedWheel:

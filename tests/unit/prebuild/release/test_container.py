@@ -8,8 +8,10 @@ import pytest
 from prebuild.core import proc
 from prebuild.core.errors import CommandError
 from prebuild.core.project import Project
+from prebuild.core.settings import Settings
 from prebuild.release import container
 from prebuild.release.engine import ContainerError, Engine
+from prebuild.toolchain import pin
 
 
 @pytest.fixture
@@ -35,9 +37,8 @@ def test_a_run_mounts_a_checkout_the_objects_and_the_results(
     seen: list[list[str]], tmp_path: Path
 ) -> None:
     ck = tmp_path / "ck" / "include"
-    container.run(
-        Project(root=tmp_path), "img", ["make", "wheel"], cache=tmp_path / "c", ck_include=ck
-    )
+    settings = Settings(cache_dir=tmp_path / "c", ck_include=ck)
+    container.run(Project(root=tmp_path), "img", ["make", "wheel"], settings=settings)
     run = seen[-1]
     assert run[-2:] == ["make", "wheel"]
     assert "img" in run
@@ -48,12 +49,49 @@ def test_a_run_mounts_a_checkout_the_objects_and_the_results(
     assert "--env=PREBUILD_CK_INCLUDE=/ck/include" in run
     assert "--env=PREBUILD_CONTAINER=img@sha256:abc" in run
     assert any(command[:2] == ["git", "clone"] for command in seen)
+    assert "--env=PREBUILD_AITER=" in run
+
+
+def test_an_aiter_that_the_caller_names_takes_the_place_of_the_images(
+    seen: list[list[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "aiter" / "3rdparty" / "composable_kernel").mkdir(parents=True)
+    settings = Settings(cache_dir=tmp_path / "c", aiter=tmp_path / "aiter")
+    container.run(Project(root=tmp_path), "img", ["make", "wheel"], settings=settings)
+    assert f"--volume={tmp_path / 'aiter'}:/aiter:ro" in seen[-1]
+    assert "--env=PREBUILD_AITER=/aiter" in seen[-1]
+
+
+def test_the_release_image_has_the_pinned_composable_kernel(
+    seen: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[tuple[str, str]] = []
+
+    def fetch(wanted: pin.Pin, folder: Path) -> None:
+        fetched.append((wanted.ck.commit, folder.name))
+
+    monkeypatch.setattr(pin, "fetch", fetch)
+    project = Project.here()
+    container.build_rocm(project, "rocm/image")
+    assert fetched == [(pin.read_pin(project.matrix).ck.commit, "aiter")]
+    build = next(command for command in seen if command[1] == "build")
+    assert "ROCM_IMAGE=rocm/image" in build
+    recipe = project.root / "packaging" / "containers" / "Containerfile.rocm"
+    text = recipe.read_text(encoding="utf-8")
+    (target,) = re.findall(r"^COPY aiter (\S+)$", text, re.MULTILINE)
+    assert f"PREBUILD_AITER={target} " in text
 
 
 def test_a_nameless_run_leaves_no_trace_of_the_container(
     seen: list[list[str]], tmp_path: Path
 ) -> None:
-    container.run(Project(root=tmp_path), "img", ["true"], cache=tmp_path / "c", named=False)
+    container.run(
+        Project(root=tmp_path),
+        "img",
+        ["true"],
+        settings=Settings(cache_dir=tmp_path / "c"),
+        named=False,
+    )
     assert not any("PREBUILD_CONTAINER" in part for part in seen[-1])
 
 
@@ -65,7 +103,9 @@ def test_an_image_that_is_not_here_is_said_with_what_to_do(
 
     monkeypatch.setattr(proc, "run", absent)
     with pytest.raises(ContainerError, match="make container"):
-        container.run(Project(root=tmp_path), "img", ["true"], cache=tmp_path / "c")
+        container.run(
+            Project(root=tmp_path), "img", ["true"], settings=Settings(cache_dir=tmp_path / "c")
+        )
     assert seen == []
 
 

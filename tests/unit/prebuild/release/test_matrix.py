@@ -8,7 +8,17 @@ from prebuild.core.project import Project
 from prebuild.release.matrix import MatrixError, jobs, read_matrix
 from prebuild.wheel.judges import HIP_RUNTIME
 
-GOOD = """
+GOOD = f"""
+[aiter]
+release = "v1"
+commit = "{"a" * 40}"
+repository = "https://host.example/aiter"
+[ck]
+commit = "{"c" * 40}"
+repository = "https://host.example/ck"
+[disk]
+needs_gb = 40
+removable = ["/opt/ghc"]
 [wheel]
 shards = 2
 [[major]]
@@ -39,7 +49,7 @@ def test_a_wheel_is_compiled_in_shards_and_proven_on_each_minor(tmp_path: Path) 
 
 
 def test_the_projects_own_matrix_is_good() -> None:
-    matrix = read_matrix(Project.here().root / "packaging" / "matrix.toml")
+    matrix = read_matrix(Project.here().matrix)
     assert {minor.rocm for minor in matrix.minors} >= {"7.0", "7.1", "7.2"}
     assert [major.hip_runtime for major in matrix.majors] == [HIP_RUNTIME]
 
@@ -61,6 +71,11 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         ('rocm = "7.0"', 'rocm = "7.2"', "minor 7.2 stands twice"),
         ("[wheel]", "[wheels]", "wheels"),
         ("shards = 2", "shards =", "matrix.toml"),
+        ("needs_gb = 40", "needs_gb = 0", "disk.needs_gb"),
+        ('"/opt/ghc"', '"/opt"', "disk.removable"),
+        ('"/opt/ghc"', '"/opt/ghc/../../home"', "disk.removable"),
+        (f'"{"c" * 40}"', '"c0ffee"', "ck.commit"),
+        ('release = "v1"', "", "aiter.release"),
     ],
 )
 def test_each_defect_is_named(tmp_path: Path, old: str, new: str, words: str) -> None:

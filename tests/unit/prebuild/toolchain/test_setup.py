@@ -36,9 +36,9 @@ def test_auto_takes_debian_where_a_part_lacks(tmp_path: Path) -> None:
     (root / "include" / CK_HEADER).unlink()
     settings = Settings(cache_dir=tmp_path, rocm_path=root)
     assert setup.choose(settings) is ToolchainChoice.DEBIAN
-    assert rocm.problems(root) == [
-        f"no {root}/include/{CK_HEADER}; package composablekernel-dev, or PREBUILD_CK_INCLUDE"
-    ]
+    (problem,) = rocm.problems(root)
+    assert problem.startswith(f"no {root}/include/{CK_HEADER}; package composablekernel-dev")
+    assert "PREBUILD_AITER" in problem
 
 
 def test_a_rocm_without_ck_serves_where_a_checkout_is_named(tmp_path: Path) -> None:
@@ -46,6 +46,41 @@ def test_a_rocm_without_ck_serves_where_a_checkout_is_named(tmp_path: Path) -> N
     (root / "include" / CK_HEADER).unlink()
     settings = Settings(cache_dir=tmp_path, rocm_path=root, ck_include=tmp_path / "ck" / "include")
     assert setup.choose(settings) is ToolchainChoice.ROCM
+
+
+@pytest.mark.parametrize(
+    "bitcode",
+    [
+        "lib/llvm/amdgcn/bitcode",  # ROCm 7.10 to 7.14 by pip
+        "lib/llvm/lib/clang/23/lib/amdgcn/bitcode",  # a newer clang, in its resource folder
+        "lib/llvm/lib/clang/24/amdgcn/bitcode",
+    ],
+)
+def test_a_newer_clang_below_lib_and_its_device_libraries_are_found(
+    tmp_path: Path, bitcode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "rocm"
+    for name in (
+        "lib/llvm/bin/clang++",
+        f"{bitcode}/ocml.bc",
+        "include/hip/hip_runtime.h",
+        "lib/libamdhip64.so",
+        "lib/libamdhip64.so.7",
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    numbers = "\n".join(f"#define HIP_VERSION_{part} 10" for part in ("MAJOR", "MINOR", "PATCH"))
+    (root / "include/hip/hip_version.h").write_text(numbers)
+    version = "AMD clang version 23.0.0git\nInstalledDir: /nowhere\n"
+    monkeypatch.setattr(rocm.proc, "run", lambda *_args, **_more: version.encode())
+    settings = Settings(cache_dir=tmp_path, rocm_path=root, ck_include=tmp_path / "ck" / "include")
+    assert setup.choose(settings) is ToolchainChoice.ROCM
+    found = rocm.load(settings)
+    assert found.clangxx == root / "lib/llvm/bin/clang++"
+    assert f"--rocm-device-lib-path={root / bitcode}" in found.hip_flags
+    assert found.compiler_version == "AMD clang version 23.0.0git"
+    assert (found.ck_version, found.hip_version) == ("none", "10.10.10")
+    assert found.hip_runtime == root / "lib/libamdhip64.so.7"
 
 
 @pytest.fixture

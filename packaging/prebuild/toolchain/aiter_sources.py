@@ -1,0 +1,98 @@
+"""The composable kernel that an AITER pins, in a checkout of it or in an installed package.
+
+AITER keeps it as the submodule ``3rdparty/composable_kernel``, with the one header that CK's build
+generates in ``3rdparty/ck_helper``; an installed AITER has both below ``aiter_meta``, a package of
+its own beside ``aiter`` (ROCm/aiter, ``setup.py`` and ``aiter/jit/core.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from prebuild.core import proc
+from prebuild.core.errors import CommandError, ToolchainError
+
+THIRD_PARTY = Path("3rdparty")
+SUBMODULE = THIRD_PARTY / "composable_kernel"
+_CODEGEN = Path("csrc/ck_gemm_moe_2stages_codegen")
+"""A folder that a checkout and ``aiter_meta`` both have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AiterSources:
+    """Where the sources of an AITER lie that it compiles."""
+
+    root: Path
+    """Holds ``csrc`` and ``3rdparty``: a checkout, or ``aiter_meta``."""
+    package: Path
+    """Its Python package, ``aiter``."""
+
+    @property
+    def ck_include(self) -> Path:
+        """The folder above ``ck/``, whether it is there or not."""
+        return self.root / SUBMODULE / "include"
+
+
+def find_aiter(path: Path) -> AiterSources:
+    """Return the sources of the AITER at ``path``; raises :class:`ToolchainError` where none is.
+
+    ``path`` is a checkout, an installed package (``aiter`` or ``aiter_meta``), or the folder that
+    holds both.
+    """
+    for root in (path, path / "aiter_meta", path.parent / "aiter_meta"):
+        if (root / _CODEGEN).is_dir() or (root / SUBMODULE).is_dir():
+            beside = root.parent if root.name == "aiter_meta" else root
+            return AiterSources(root=root, package=beside / "aiter")
+    raise ToolchainError(
+        "no AITER where one was named; expected is a checkout, or the folder of an installed "
+        "package (aiter or aiter_meta):",
+        [f"{path} has neither {_CODEGEN} nor {SUBMODULE}, nor an aiter_meta with them"],
+    )
+
+
+def require_ck(found: AiterSources) -> Path:
+    """Return the include folder of its composable kernel; raises :class:`ToolchainError`."""
+    if (found.ck_include / "ck").is_dir():
+        return found.ck_include
+    missing = f"{found.ck_include / 'ck'} does not exist"
+    if (found.root / ".git").exists():
+        raise ToolchainError(
+            "the AITER checkout lacks its submodule; run "
+            f"`git -C {found.root} submodule update --init {SUBMODULE}`:",
+            [missing],
+        )
+    raise ToolchainError(
+        "this AITER came without its composable kernel; name a checkout that has it:",
+        [missing],
+    )
+
+
+def origin(found: AiterSources) -> str:
+    """Say which AITER it is: its tag and commit, or the version that was installed."""
+    if (found.root / ".git").exists():
+        commit = described(found.root)
+        tag = _git(found.root, "describe", "--tags", "--exact-match")
+        return f"AITER {tag} (commit {commit})" if tag else f"AITER commit {commit}"
+    marks = [*found.package.parent.glob("amd_aiter-*.dist-info")]
+    marks += found.package.parent.glob("aiter-*.dist-info")
+    versions = sorted(mark.name.removesuffix(".dist-info").partition("-")[2] for mark in marks)
+    return f"AITER {versions[0]}, installed" if len(versions) == 1 else "an AITER without a version"
+
+
+def described(checkout: Path) -> str:
+    """Return the commit of a git checkout, ``-dirty`` behind it where files changed; else ''.
+
+    The checkout's own: not that of a repository that it lies in.
+    """
+    top = _git(checkout, "rev-parse", "--show-toplevel")
+    if not top or Path(top).resolve() != checkout.resolve():
+        return ""
+    return _git(checkout, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        return proc.run(["git", "-C", folder, *arguments]).decode().strip()
+    except CommandError:
+        return ""
