@@ -95,9 +95,8 @@ def test_who_answers_is_right_on_the_problems_of_the_wrong_kernel(
         own = subject.launches[batch.name()]  # by its own name; it is as CK makes it
         assert (made.symbol, made.grid, made.block) == (own.symbol, own.grid, own.block)
         layout = launches.layout_of(subject.facts.kind).format  # behind it is padding
-        assert [
-            struct.unpack_from(layout, each.kernarg, launches.HEAD) for each in (made, own)
-        ] == [struct.unpack_from(layout, own.kernarg, launches.HEAD)] * 2
+        read = [struct.unpack_from(layout, x.kernarg, launches.HEAD) for x in (made, own)]
+        assert read[0] == read[1]
         named = replace(subject, launches={batch.name(): made})
         problem, _ = capture.place(subject.facts, batch)
         run = runner.run_problem(named, program, problem)
