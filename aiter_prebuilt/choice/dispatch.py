@@ -11,7 +11,7 @@ from typing import Literal
 
 from aiter_prebuilt.call import Call, Gemm, Variant
 from aiter_prebuilt.values import value_class
-from aiter_prebuilt.wheel.manifest import Instance, Kernel
+from aiter_prebuilt.wheel.manifest import Instance, Instead, Kernel
 
 PREFIX = "moe_ck2stages_"
 """How the names of AITER's instances begin; a kernel of another name is another back end's."""
@@ -37,6 +37,20 @@ class Refusal:
 
 
 @value_class(frozen=True, kw_only=True)
+class Replaced:
+    """The instance that AITER's own module would run, and why another one answers."""
+
+    instance: Instance
+    reason: str
+    """What is wrong with its kernel."""
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        return f"instead of {short_name(self.instance.name)}: {self.reason}"
+
+
+@value_class(frozen=True, kw_only=True)
 class Choice:
     """What becomes of a call within AITER's whole module."""
 
@@ -50,6 +64,8 @@ class Choice:
     variant: Variant | None
     """Which of the instance's kernels; None where the call is refused."""
     refusal: Refusal | None
+    replaced: Replaced | None = None
+    """Which one ``instance`` answers for; None where it is AITER's own choice."""
 
 
 def choose(table: Sequence[Instance], call: Call) -> Choice:
@@ -64,12 +80,17 @@ def choose(table: Sequence[Instance], call: Call) -> Choice:
     if instance is None:
         instance = next((each for each in table if _is_reached(each, call)), None)
     refusal = _refusal(instance, call)
+    gemm = call.gemm
+    taken, replaced = instance, None
+    if instance is not None and refusal is None:
+        taken, replaced = _right(table, instance, gemm)
     return Choice(
-        instance=instance,
+        instance=taken,
         named=named,
         name_unknown=bool(name) and not named,
-        variant=variant_of(instance, call.gemm.k) if instance and not refusal else None,
+        variant=variant_of(taken, gemm.k) if taken and not refusal else None,
         refusal=refusal,
+        replaced=replaced,
     )
 
 
@@ -110,6 +131,26 @@ def short_name(name: str) -> str:
         return name
     parts = stem.removeprefix(PREFIX).split("_")  # gemm1, tile, waves, element operation, v3, ...
     return f"{'_'.join([*parts[:3], *parts[4:5]])}{dot}{variant}"
+
+
+def _right(
+    table: Sequence[Instance], instance: Instance, gemm: Gemm
+) -> tuple[Instance, Replaced | None]:
+    """Return who answers a call: a kernel with wrong numbers is replaced, where a tile divides."""
+    rule = _rule(instance, gemm.k)
+    if rule is None:
+        return instance, None
+    other = next(each for each in table if each.name == rule.instance)
+    if gemm.n % other.n_per_block or gemm.k % other.k_per_block:
+        return instance, None
+    return other, Replaced(instance=instance, reason=rule.reason)
+
+
+def _rule(instance: Instance, k: int) -> Instead | None:
+    if not instance.instead:
+        return None
+    variant = variant_of(instance, k)
+    return next((r for r in instance.instead if (r.main_loop, r.tail) == variant), None)
 
 
 def _is_reached(instance: Instance, call: Call) -> bool:
