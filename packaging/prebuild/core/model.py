@@ -181,6 +181,18 @@ class PlannedModule:
         """The instances that are compiled."""
         return tuple(instance for instance in self.instances if instance.built)
 
+    @property
+    def starts(self) -> tuple[str, ...]:
+        """The names under which Python can start the file (``PyInit_<name>``).
+
+        A whole module has AITER's own name in every release: as a file of a JIT directory, Python
+        imports it by that.
+        """
+        if self.name != self.stock_name or self.features.splitk:
+            return (self.name,)
+        endings = (ending for contract in self.contracts for ending in contract.endings)
+        return tuple(dict.fromkeys(self.name + ending for ending in endings))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
