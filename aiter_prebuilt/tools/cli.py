@@ -113,6 +113,8 @@ def _doctor_options(command: argparse.ArgumentParser) -> None:
 
 def _explain_options(command: argparse.ArgumentParser) -> None:
     ask.options(command)
+    text = "tell of the calls alone that AITER gives to this back end; default: of all"
+    command.add_argument("--backend", choices=tuple(verdict.BUILDERS), help=text)
     theirs = command.add_argument_group("host and AITER", "as they are here, unless said otherwise")
     theirs.add_argument("--aiter", type=Path, metavar="PATH", help="a checkout or package folder")
     text = "whose rules count; default: the installed AITER's"
@@ -180,6 +182,7 @@ def _explain(parsed: argparse.Namespace) -> int:
         answer
         for features, questions in ask.calls(parsed, shelves)
         for answer in explain.explain(questions, features, lambda name: judged(name).supply, at)
+        if parsed.backend in (None, answer.backend)
     ]
     names = dict.fromkeys(a.stock_name for a in answers if a.backend == "ck2stages")
     states = [doctor.state_of(judged(name)) for name in names]

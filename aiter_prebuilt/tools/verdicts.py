@@ -41,9 +41,21 @@ def answers(found: Sequence[explain.Answer], modules: Sequence[doctor.ModuleStat
         lines.append(f"{name}:")
         for part in dict.fromkeys(map(_part, mine)):
             rows = [_answer_row(answer, below) for answer in mine if _part(answer) == part]
-            lines += [f"  {part}", table(_HEAD, _merged(rows), indent="  ")]
-    lines += ["", summary([answer.verdict for answer in found], "call")]
+            lines += [f"  {part}", table(_HEAD, _merged(_both(rows)), indent="  ")]
+    told = [answer.verdict for answer in found]
+    lines += ["", summary(told, "call"), *_compiles(told)]
     return "\n".join([*lines, *(["", "its modules:", *states(modules)] if modules else [])])
+
+
+def _compiles(found: Sequence[Verdict]) -> Iterator[str]:
+    """What is compiled, once each, and for how long."""
+    pending = [each for each in found if each.state == "compiles" and not each.compiled_already]
+    known = {(each.by, each.module): each.seconds for each in pending}
+    if known:
+        yield from ("", "compiled, and how long that takes:")
+    for (by, module), seconds in known.items():
+        what = f"{by}, {module}" if module else by
+        yield from listed(f"{what}: {seconds.text if seconds else 'not known'}")
 
 
 def summary(found: Sequence[Verdict], what: str) -> str:
@@ -65,6 +77,17 @@ def _part(answer: explain.Answer) -> str:
     return ", ".join(f"{name} {size}" for name, size in sizes if size is not None)
 
 
+def _both(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Join the two stages of a batch that differ in nothing else."""
+    joined: list[tuple[object, ...]] = []
+    for row in rows:
+        if joined and joined[-1][:1] + joined[-1][2:] == row[:1] + row[2:]:
+            joined[-1] = (row[0], "1, 2", *row[2:])
+        else:
+            joined.append(row)
+    return joined
+
+
 def _merged(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
     """Join rows of one stage that differ in nothing but growing tokens."""
     joined: list[tuple[object, ...]] = []
@@ -82,13 +105,19 @@ def _merged(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
 
 def _answer_row(answer: explain.Answer, below: Sequence[Verdict]) -> tuple[object, ...]:
     call, told = answer.call, answer.verdict
-    what = f"{told.how}: see below" if told in below else told.text
+    what = f"by {told.by}: see below" if told in below else _short(told)
     if answer.instance is not None and answer.variant is not None:
         main_loop, tail = answer.variant
         kernel = short_name(f"{answer.instance}.{'main' if main_loop else 'nomain'}_{tail}")
         what = f"{answer.coverage} {kernel}{f': {told.note}' if told.note else ''}"
     chosen = "" if answer.choice == "heuristic" else f" ({answer.choice})"
     return call.tokens, call.stage, call.block_m, told.state, f"{what}{chosen}"
+
+
+def _short(told: Verdict) -> str:
+    """The verdict without the seconds, which are said once for all calls."""
+    how = f"by {told.by}{', already done' if told.compiled_already else ''}"
+    return f"{how}: {told.note}" if told.note else how
 
 
 def states(found: Sequence[doctor.ModuleState]) -> list[str]:

@@ -55,6 +55,19 @@ def test_batches_of_one_answer_are_one_line_under_their_layer(
     assert text[-1] == "6 calls: 3 prebuilt, 0 compiles, 3 refused"
 
 
+def test_what_compiles_is_told_once_with_its_seconds() -> None:
+    found = answers(batch(64), batch(4096), preshuffle=False)
+    text = verdicts.answers(found, ()).splitlines()
+    assert text[3].split()[:6] == ["64", "1,", "2", "32", "compiles", "by"]
+    end = text[text.index("compiled, and how long that takes:") + 1 :]
+    assert end[0].startswith("    - CK2stages, module_moe_ck2stages_fp4x2_fp4x2_preshuffle_off")
+    assert " ".join(" ".join(end).split()).count("not known") == 1
+    done = verdict.compiled_already("CK2stages", samples.STOCK, "AITER's own file")
+    ready = verdicts.answers([dataclasses.replace(found[0], verdict=done)], ())
+    assert "by CK2stages, already done: AITER's own file" in ready
+    assert "how long" not in ready
+
+
 def test_weights_with_and_without_their_mark_and_sizes_are_told_apart() -> None:
     found = [*answers(batch(64)), *answers(batch(64), preshuffle=False)]
     heads = [line for line in verdicts.answers(found, ()).splitlines() if line[0:6] == "module"]
@@ -69,7 +82,7 @@ def test_a_call_refers_to_what_is_said_of_its_module() -> None:
     declined = dataclasses.replace(one, verdict=DECLINED, instance=None)
     text = verdicts.answers([declined], [NOT_SERVED])
     assert text.count("no GPU") == 1
-    assert "(ROCm/aiter#3566): see below" in " ".join(text.split())
+    assert "by CK2stages: see below" in " ".join(text.split())
     assert "no GPU" in verdicts.answers([declined], ())
 
 
