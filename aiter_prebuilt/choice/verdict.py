@@ -68,8 +68,9 @@ class Verdict:
 
     state: State
     by: str
-    """Of what is prebuilt: the module that answers, or AITER's assembly, which comes compiled.  Of
-    what compiles: AITER's back end.  Of what is refused: who raises."""
+    """Of what is prebuilt: the module that answers; AITER's assembly, which comes compiled, or its
+    own build of another back end.  Of what compiles: AITER's back end.  Of what is refused: who
+    raises."""
     module: str | None = None
     """AITER's name of the module in question, None where there is none (assembly, FlyDSL)."""
     why: str = ""
@@ -77,7 +78,7 @@ class Verdict:
     seconds: Seconds | None = None
     """Of a compile; None: not known, or there is none."""
     compiled_already: bool = False
-    """Whether AITER's own build is there and is taken: ``compiles`` then costs nothing now."""
+    """Whether AITER's own build stands before ours: ``compiles`` then costs nothing now."""
     instead_of: str = ""
     """The kernel that the call names, where another one answers, which does the same."""
     instead_why: str = ""

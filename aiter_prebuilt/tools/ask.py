@@ -243,8 +243,10 @@ def _of_recipe(parsed: argparse.Namespace, shelves: tuple[store.Shelf, ...]) -> 
     mine = [deployment for deployment in known if deployment.recipe == parsed.recipe]
     if not mine:
         names = ", ".join(sorted({deployment.recipe for deployment in known})) or "none"
+        broken = [f"; {shelf.reason.message}" for shelf in shelves if shelf.reason is not None]
         raise ShapeError(
             f"no installed wheel was made for recipe {parsed.recipe!r}; known are: {names}"
+            + "".join(broken)
         )
     chosen = [each for each in mine if parsed.tp is None or each.tp in parsed.tp]
     absent = sorted(set(parsed.tp or ()) - {each.tp for each in chosen})

@@ -144,6 +144,8 @@ def _aiters_own(name: str, there: Host) -> Verdict | None:
         if jit.rejects_other_gpus:  # before it asks anybody for the module
             why = f"{what}: AITER rejects it and compiles; remove it to be served"
             return verdict.compiles(by, name, why)
+    elif not name.startswith(FAMILY):
+        return verdict.prebuilt(f"AITER's own build of {by}", name, str(own))
     if asked.mode == "prefer" and there.finder != "absent":
         return None
     found = "and is found first; remove it to be served" if foreign else "is found first"

@@ -11,6 +11,7 @@ import pytest
 
 from aiter_prebuilt.choice.model import QUANTS, ModelConfigError
 from aiter_prebuilt.choice.questions import ShapeError
+from aiter_prebuilt.reason import Reason
 from aiter_prebuilt.tools import ask
 from aiter_prebuilt.wheel import store
 from aiter_prebuilt.wheel.manifest import Deployment
@@ -60,6 +61,15 @@ def test_a_recipe_with_its_own_batches_or_with_others() -> None:
     assert [(each.tokens, each.tp, each.block_m) for each in only[1]] == [(7, 4, 64), (99, 4, 64)]
     with pytest.raises(ShapeError, match="recipe kimi has TP 2, 4, not 8, 16"):
         calls("--recipe", "kimi", "--tp", "2", "16", "8")
+
+
+def test_a_wheel_that_cannot_be_read_is_told() -> None:
+    reason = Reason(code="manifest-invalid", message="manifest is not JSON")
+    broken = store.Shelf(folder=Path("site"), manifest=None, reason=reason)
+    parser = argparse.ArgumentParser()
+    ask.options(parser)
+    with pytest.raises(ShapeError, match="known are: none; manifest is not JSON"):
+        ask.calls(parser.parse_args(["--recipe", "kimi"]), (broken,))
 
 
 def test_a_models_own_configuration(config: Path) -> None:

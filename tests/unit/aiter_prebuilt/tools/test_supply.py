@@ -193,6 +193,23 @@ def test_a_file_for_this_gpu_and_any_file_without_a_gpu_stands_before_ours(
     assert not again.compiled_already, "AITER builds it anew"
 
 
+def test_another_back_ends_module_that_aiter_has_built_needs_no_compile(
+    jit: jitdir.JitFacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert judged(CKTILE, jit=jit).supply.verdict.state == "compiles"
+    file = Path(jit.folder) / f"{CKTILE}.so"
+    file.touch()
+    foreign = judged(CKTILE, jit=jit).supply.verdict
+    assert (foreign.state, foreign.compiled_already) == ("compiles", False)
+    monkeypatch.setattr(jitdir, "targets_of", lambda _: frozenset({"gfx950"}))
+    told = judged(CKTILE, jit=jit).supply.verdict
+    assert (told.state, told.by, told.why) == (
+        "prebuilt",
+        "AITER's own build of CK-Tile",
+        str(file),
+    )
+
+
 def test_aiters_file_counts_under_the_name_that_aiter_asks_for(jit: jitdir.JitFacts) -> None:
     """The file of a plain name is not asked for by an AITER whose names end in an underscore."""
     joined = samples.contract(endings=("", "_"))
