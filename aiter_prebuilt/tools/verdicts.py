@@ -43,7 +43,7 @@ def answers(found: Sequence[explain.Answer], modules: Sequence[doctor.ModuleStat
             rows = [_answer_row(answer, below) for answer in mine if _part(answer) == part]
             lines += [f"  {part}", table(_HEAD, _merged(_both(rows)), indent="  ")]
     told = [answer.verdict for answer in found]
-    lines += ["", summary(told, "call"), *_compiles(told)]
+    lines += [*([""] if lines else []), summary(told, "call"), *_compiles(told)]
     return "\n".join([*lines, *(["", "its modules:", *states(modules)] if modules else [])])
 
 
