@@ -17,7 +17,7 @@ from aiter_prebuilt.errors import BinaryError, StrictMissError
 from aiter_prebuilt.host import facts as host
 from aiter_prebuilt.host.match import hip_runtime, match
 from aiter_prebuilt.reason import Reason
-from aiter_prebuilt.serve import record, report
+from aiter_prebuilt.serve import record, report, strict
 from aiter_prebuilt.serve.loader import PrebuiltLoader
 from aiter_prebuilt.serve.offer import Offer
 from aiter_prebuilt.wheel import store
@@ -41,6 +41,7 @@ def find(fullname: str, path: Sequence[str] | None = None) -> ModuleSpec | None:
     stock_name = fullname.rpartition(".")[2]
     if "." not in fullname and asked.jit_dir is None:
         return None
+    report.say_at_exit()
     try:
         found = _spec(fullname, stock_name, path, asked)
     except StrictMissError:
@@ -130,16 +131,6 @@ def _not_shipped(
         _decline(stock_name, broken or [missing], asked)
 
 
-def _way_out(stock_name: str) -> str:
-    if stock_name.rstrip("_").endswith("_splitk"):
-        return (
-            "Split-K modules need a newer composable kernel than ROCm 7.2's: build a wheel with "
-            "PREBUILD_CK_INCLUDE, pack AITER's own build of it with `prebuild harvest`, or set "
-            "AITER_PREBUILT=auto to let AITER compile it"
-        )
-    return "Set AITER_PREBUILT=auto to let AITER compile it"
-
-
 def _decline(stock_name: str, reasons: list[Reason], asked: settings.Settings) -> None:
     for reason in reasons:
         level = logging.INFO if reason.code == "not-shipped" else logging.WARNING
@@ -147,8 +138,4 @@ def _decline(stock_name: str, reasons: list[Reason], asked: settings.Settings) -
     internal = any(reason.code == "internal" for reason in reasons)
     if asked.mode == "strict" and (stock_name.startswith(FAMILY) or not internal):
         text = "; ".join(f"{reason.message} ({reason.code})" for reason in reasons)
-        raise StrictMissError(
-            f"AITER_PREBUILT=strict and {stock_name} cannot be served prebuilt: {text}. "
-            f"{_way_out(stock_name)}",
-            name=stock_name,
-        )
+        raise strict.miss(stock_name, text)

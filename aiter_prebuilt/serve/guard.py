@@ -140,12 +140,13 @@ class Guard:
         if not self._build:
             problems.append(self._forbidden())
             return None
-        began = time.perf_counter()
+        began, asked = time.perf_counter(), time.time()
         try:
             module = jit.build(self._stock_name, call.function, call.args)
         except jit.JitError as error:
             problems.append(str(error))
             return None
+        report.built(self._stock_name, module.__file__, asked)
         self._say(f"uncovered calls go to AITER's own build {module.__file__}")
         self._note("AITER's own build", began)
         return module

@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-from aiter_prebuilt.errors import StrictMissError
 from aiter_prebuilt.reason import Reason
-from aiter_prebuilt.serve import record, report
+from aiter_prebuilt.serve import record, report, strict
 from aiter_prebuilt.serve.offer import Offer, first_that_loads
 from aiter_prebuilt.settings import Settings
 
@@ -51,12 +50,12 @@ class PrebuiltLoader:
         for reason in refused:
             record.add(self._stock_name, reason.code, f"not served, {reason.message}")
         text = "; ".join(f"{reason.message} ({reason.code})" for reason in refused)
-        message = f"{self._stock_name} cannot be served prebuilt: {text}"
         if self._asked.mode == "strict":
-            raise StrictMissError(f"AITER_PREBUILT=strict and {message}", name=self._stock_name)
+            raise strict.miss(self._stock_name, text)
         own = self._aiters_own(spec)
         if own is None:
             report.left_to_aiter(spec.name)
+            message = f"{self._stock_name} cannot be served prebuilt: {text}"
             raise ModuleNotFoundError(message, name=spec.name)
         return own
 

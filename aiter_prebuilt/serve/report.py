@@ -66,8 +66,9 @@ class Report:
         built = ", ".join(f"{found.module} {found.seconds:.1f} s" for found in self.compiled)
         spent = sum(found.milliseconds for found in self.served)
         declined = len({event.module for event in self.declined})
+        count = f"{len(self.served)} module{'' if len(self.served) == 1 else 's'}"
         return (
-            f"{len(self.served)} modules served in {spent:.0f} ms, "
+            f"{count} served in {spent:.0f} ms, "
             f"{len(self.handed_on)} handed on, {declined} declined; "
             f"AITER compiled {built or 'nothing'}"
         )
@@ -75,6 +76,8 @@ class Report:
 
 _SERVED: list[Served] = []
 _HANDED_ON: list[HandedOn] = []
+_BUILT: list[Compiled] = []
+"""What AITER built for calls that a served module handed on."""
 _ASKED: dict[str, float] = {}
 """Full name of a module that AITER has to find itself -> when it asked, in seconds since 1970."""
 
@@ -82,7 +85,6 @@ _ASKED: dict[str, float] = {}
 def served(found: Served) -> None:
     """Note a module that was loaded."""
     _SERVED.append(found)
-    _say_at_exit()
 
 
 def handed_on(found: HandedOn) -> None:
@@ -92,9 +94,14 @@ def handed_on(found: HandedOn) -> None:
 
 def left_to_aiter(fullname: str) -> None:
     """Note that AITER has to find ``fullname`` itself: a build may begin now."""
-    if fullname not in _ASKED:
-        _ASKED[fullname] = time.time()
-        _say_at_exit()
+    _ASKED.setdefault(fullname, time.time())
+
+
+def built(module: str, file: str | None, asked: float) -> None:
+    """Note AITER's build ``file``, asked for at ``asked`` (since 1970), if it was made since."""
+    seconds = _seconds(file, asked)
+    if seconds is not None:
+        _BUILT.append(Compiled(module=module, seconds=seconds))
 
 
 def gather() -> Report:
@@ -104,28 +111,34 @@ def gather() -> Report:
         served=tuple(_SERVED),
         handed_on=tuple(_HANDED_ON),
         declined=tuple(event for event in record.events() if event.code not in quiet),
-        compiled=tuple(_compiled()),
+        compiled=(*_compiled(), *_BUILT),
     )
 
 
 def _compiled() -> list[Compiled]:
     found = []
     for fullname, asked in _ASKED.items():
-        try:
-            # A finished build is in sys.modules, from the file that it wrote.
-            changed = Path(sys.modules[fullname].__file__ or "").stat().st_mtime
-        except (KeyError, AttributeError, OSError):
-            continue
-        if changed >= asked:
-            name = fullname.removeprefix(_PACKAGE)
-            found.append(Compiled(module=name, seconds=changed - asked))
+        # A finished build is in sys.modules, from the file that it wrote.
+        seconds = _seconds(getattr(sys.modules.get(fullname), "__file__", None), asked)
+        if seconds is not None:
+            found.append(Compiled(module=fullname.removeprefix(_PACKAGE), seconds=seconds))
     return found
+
+
+def _seconds(file: str | None, asked: float) -> float | None:
+    """How long after the question the file was finished; None where it was there before."""
+    try:
+        changed = Path(file or "").stat().st_mtime
+    except OSError:
+        return None
+    return changed - asked if file and changed >= asked else None
 
 
 _saying = False
 
 
-def _say_at_exit() -> None:
+def say_at_exit() -> None:
+    """Log the line when this process ends."""
     global _saying  # noqa: PLW0603  once a process
     if not _saying:
         _saying = True

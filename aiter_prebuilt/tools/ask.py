@@ -10,9 +10,8 @@ from pathlib import Path
 from aiter_prebuilt.call import ModuleKey, Shape
 from aiter_prebuilt.choice import model, questions
 from aiter_prebuilt.choice.questions import Question, ShapeError
-from aiter_prebuilt.errors import PrebuiltError
+from aiter_prebuilt.errors import UsageError
 from aiter_prebuilt.kinds import ACTIVATIONS, QUANTISATIONS, dtypes
-from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel import store
 from aiter_prebuilt.wheel.manifest import Deployment
 
@@ -35,21 +34,6 @@ _TAKES = {
 """Where batches come from -> the options that go with it."""
 
 Asked = tuple[ModuleKey, list[Question]]
-
-
-class UsageError(PrebuiltError):
-    """Options that do not go together; the message says which do."""
-
-    exit_code = 2
-
-
-@value_class(frozen=True, kw_only=True)
-class _Spread:
-    """Over what a layer is spread, and the batches that come to it."""
-
-    tokens: tuple[int, ...]
-    tp: tuple[int, ...]
-    ep: int | None
 
 
 def options(command: argparse.ArgumentParser) -> None:

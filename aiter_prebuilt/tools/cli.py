@@ -10,21 +10,23 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from aiter_prebuilt import settings, target
 from aiter_prebuilt.choice import explain, verdict
-from aiter_prebuilt.errors import PrebuiltError
+from aiter_prebuilt.errors import PrebuiltError, UsageError
 from aiter_prebuilt.tools import (
     ask,
     completion,
     doctor,
+    image,
     installed,
     provenance,
     seed,
     selftest,
     show,
     supply,
+    tables,
     verdicts,
     wheelcheck,
 )
@@ -37,10 +39,21 @@ OK, FOUND, USAGE, FAILED, WRONG = 0, 1, 2, 3, 5
 """Exit codes; ``docs/exit-codes.md`` says what each means for each command."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Leaves it to :func:`main` to say what is wrong with a command line: in one line, or JSON."""
+
+    def error(self, message: str) -> NoReturn:
+        command = self.prog.partition(" ")[2]
+        where = f"{command}: " if command else ""
+        raise UsageError(f"{where}{message} (see {self.prog} --help)")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    parsed = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    parsed = argparse.Namespace(json="--json" in given, command=given[0] if given else None)
     try:
+        parsed = _parser().parse_args(given)
         return int(parsed.run(parsed))
     except PrebuiltError as error:
         return _fail(parsed, error)
@@ -56,12 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _fail(parsed: argparse.Namespace, error: PrebuiltError) -> int:
     if parsed.json:
         _print_json(parsed, error={"kind": type(error).__name__, "message": str(error)})
-    print(f"aiter-prebuilt: {error}", file=sys.stderr)
+    print(tables.fitted(f"aiter-prebuilt: {error}", sys.stderr), file=sys.stderr)
     return error.exit_code
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="aiter-prebuilt",
         description="Prebuilt CK2stages MoE modules of AITER: look after them.",
     )
@@ -106,9 +119,10 @@ def _verify_options(command: argparse.ArgumentParser) -> None:
 
 
 def _doctor_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--pid", type=int, help="look at this running process")
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("--pid", type=int, help="look at this running process")
     text = "judge an image that is built without a GPU: take the wheel's GPU for there"
-    command.add_argument("--image", action="store_true", help=text)
+    what.add_argument("--image", action="store_true", help=text)
 
 
 def _explain_options(command: argparse.ArgumentParser) -> None:
@@ -145,7 +159,7 @@ def _list(parsed: argparse.Namespace) -> int:
     if parsed.json:
         _print_json(parsed, **show.modules_json(shelves))
     else:
-        print(show.modules(shelves))
+        _print(show.modules(shelves))
     return OK if all(shelf.reason is None for shelf in shelves) else FOUND
 
 
@@ -158,16 +172,19 @@ def _verify(parsed: argparse.Namespace) -> int:
             fields["provenance"] = [dataclasses.asdict(entry) for entry in told]
         _print_json(parsed, sound=report.sound, **fields)
     else:
-        print("\n".join([*map(show.provenance, told), show.wheel(report)]))
+        _print("\n".join([*map(show.provenance, told), show.wheel(report)]))
     return OK if report.sound and not any(entry.problems for entry in told) else FOUND
 
 
 def _doctor(parsed: argparse.Namespace) -> int:
-    report = doctor.examine(settings.read(), parsed.pid, image=parsed.image)
+    asked = settings.read()
+    if parsed.image:
+        image.settle(asked)
+    report = doctor.examine(asked, parsed.pid, image=parsed.image)
     if parsed.json:
         _print_json(parsed, **dataclasses.asdict(report))
     else:
-        print(show.doctor(report))
+        _print(show.doctor(report))
     attention = FOUND if report.problems or not report.modules else OK
     return max(attention, verdict.exit_code(module.verdict for module in report.modules))
 
@@ -191,7 +208,7 @@ def _explain(parsed: argparse.Namespace) -> int:
         host = [dataclasses.asdict(state) for state in states]
         _print_json(parsed, aiter=dataclasses.asdict(whose), answers=found, host=host)
     else:
-        print("\n".join([*verdicts.whose_rules(whose), verdicts.answers(answers, states)]))
+        _print("\n".join([*verdicts.whose_rules(whose), verdicts.answers(answers, states)]))
     return verdict.exit_code(answer.verdict for answer in answers)
 
 
@@ -214,7 +231,7 @@ def _seed(parsed: argparse.Namespace) -> int:
             parsed, dry_run=wish.dry_run, steps=[dataclasses.asdict(step) for step in steps]
         )
     else:
-        print(show.steps(steps, wish))
+        _print(show.steps(steps, wish))
     return FOUND if any(step.action in ("fail", "keep") for step in steps) else OK
 
 
@@ -223,8 +240,12 @@ def _selftest(parsed: argparse.Namespace) -> int:
     if parsed.json:
         _print_json(parsed, **report.to_json())
     else:
-        print(selftest.text(report))
+        _print(selftest.text(report))
     return WRONG if "wrong" in report.verdicts else OK if report.proven else FOUND
+
+
+def _print(text: str) -> None:
+    print(tables.fitted(text, sys.stdout))
 
 
 def _print_json(parsed: argparse.Namespace, **fields: Any) -> None:  # noqa: ANN401  JSON values

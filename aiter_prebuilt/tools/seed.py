@@ -105,7 +105,8 @@ def _locked(wish: Wish, *, create: bool) -> Iterator[Path]:
             _sweep(folder)
         yield folder
     except OSError as error:
-        raise SeedError(f"{folder}: {error.strerror} ({error.filename})") from error
+        where = f" ({error.filename})" if error.filename else ""
+        raise SeedError(f"{folder}: {error.strerror}{where}") from error
     finally:
         os.close(descriptor)
 
@@ -189,7 +190,8 @@ def _place(wish: Wish, folder: Path, entry: store.Entry, name: str, action: Acti
         return Step(file=name, action="fail", detail=str(error))
     _sync(folder)
     if not placed:
-        return Step(file=name, action="keep", detail="AITER built it in this very moment")
+        detail = "another file took its name, such as AITER's own build"
+        return Step(file=name, action="keep", detail=detail)
     return Step(file=name, action=action, detail=f"copied from {entry.path}")
 
 

@@ -21,7 +21,7 @@ from prebuild.wheel.config import WheelConfig, configured_recipes
 from prebuild.wheel.judges import audit_abi3, check_files, check_size, repair
 from prebuild.wheel.sbom import SBOM_NAME, make_sbom
 from prebuild.wheel.stage import Staged, stage, write_manifest
-from prebuild.wheel.version import own_version, project_version
+from prebuild.wheel.version import own_version, package_digest, package_files, project_version
 
 SIZE_BUDGET = 12_000_000
 """Bytes of the wheel with all recipes."""
@@ -61,7 +61,8 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
         container=settings.container,
     )
     if not _published(config, manifest.build, prepared.toolchain):
-        own = own_version(manifest.version, manifest.modules, manifest.build)
+        package = package_digest(project.root)
+        own = own_version(manifest.version, manifest.modules, manifest.build, package)
         manifest = dataclasses.replace(manifest, version=own)
     sbom = make_sbom(manifest, prepared.toolchain, epoch=source.epoch)
     staged = stage(
@@ -120,11 +121,7 @@ def finish_wheel(packed: Path, directory: Path, prepared: PreparedWheel) -> Path
 def expected_files(prepared: PreparedWheel) -> list[str]:
     """Every path that the wheel has to hold, metadata aside."""
     root = prepared.project.root
-    package = [
-        path.relative_to(root).as_posix()
-        for path in sorted((root / "aiter_prebuilt").rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
-    ]
+    package = [path.relative_to(root).as_posix() for path in package_files(root)]
     site = [path.name for path in sorted((root / "packaging" / "site").iterdir())]
     return [*package, *prepared.staged.include.values(), *site]
 

@@ -30,21 +30,37 @@ def _own(root: Path, key: str) -> str:
     return str(tomllib.loads(text)["tool"]["prebuild"][key])
 
 
-def own_version(base: str, modules: Sequence[Module], build: BuildRecord) -> str:
+def own_version(base: str, modules: Sequence[Module], build: BuildRecord, package: str) -> str:
     """Return ``<base>+<coverage>.k<8 hex digits>``.
 
-    The digits follow from the modules' keys, the compiler, its flags and the composable kernel:
-    the same content has the same version.
+    The digits follow from the modules' bytes, the compiler, its flags, the composable kernel and
+    ``package``, the digest of the runtime's own files: the same content has the same version.
     """
     coverages = {module.coverage for module in modules}
     label = "deployed" if "deployed" in coverages else "full"
-    return f"{base}+{label}.k{_digest(modules, build)}"
+    return f"{base}+{label}.k{_digest(modules, build, package)}"
 
 
-def _digest(modules: Sequence[Module], build: BuildRecord) -> str:
+def package_files(root: Path) -> list[Path]:
+    """Return the files of the runtime package in the checkout at ``root``, in order."""
+    files = sorted((root / "aiter_prebuilt").rglob("*"))
+    return [path for path in files if path.is_file() and "__pycache__" not in path.parts]
+
+
+def package_digest(root: Path) -> str:
+    """Return the sha256 over names and content of :func:`package_files`."""
+    digest = hashlib.sha256()
+    for path in package_files(root):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{content}  {path.relative_to(root).as_posix()}\n".encode())
+    return digest.hexdigest()
+
+
+def _digest(modules: Sequence[Module], build: BuildRecord, package: str) -> str:
     """Eight hex digits; behind a letter, since PEP 440 drops the leading zeros of a number."""
     content = {
-        "modules": sorted(module.key for module in modules),
+        "package": package,
+        "modules": sorted((module.key, module.sha256) for module in modules),
         "compiler": [build.compiler, build.code_generator],
         "composable kernel": build.ck_version,
         "flags": build.device_flags,

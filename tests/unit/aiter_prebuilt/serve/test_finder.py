@@ -7,7 +7,7 @@ import pytest
 
 from aiter_prebuilt.errors import StrictMissError
 from aiter_prebuilt.reason import Reason
-from aiter_prebuilt.serve import finder, record
+from aiter_prebuilt.serve import finder, record, report
 from aiter_prebuilt.wheel import store
 from tests.unit.aiter_prebuilt import samples
 
@@ -19,6 +19,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("AITER_PREBUILT", "AITER_REBUILD", "AITER_JIT_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(record, "_EVENTS", {})
+    monkeypatch.setattr(report, "_saying", True)  # registers nothing for the test's own exit
     read_all = store.read_all  # before it is replaced
     monkeypatch.setattr(store, "read_all", lambda: read_all(tmp_path / "aiter_prebuilt"))
 
@@ -102,5 +103,16 @@ def test_a_strict_miss_names_the_way_out(
 ) -> None:
     monkeypatch.setattr(finder.store, "read_all", lambda: ())
     monkeypatch.setenv("AITER_PREBUILT", "strict")
-    with pytest.raises(StrictMissError, match=way_out):
+    with pytest.raises(StrictMissError, match=way_out) as caught:
         finder.find(f"aiter.jit.{samples.STOCK}{suffix}")
+    assert "CK2stages modules alone" in str(caught.value), "what strict does not cover is said"
+
+
+def test_a_strict_miss_ends_with_the_report_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[bool] = []
+    monkeypatch.setattr(finder.store, "read_all", lambda: ())
+    monkeypatch.setattr(finder.report, "say_at_exit", lambda: said.append(True))
+    monkeypatch.setenv("AITER_PREBUILT", "strict")
+    with pytest.raises(StrictMissError):
+        finder.find(NAME)
+    assert said

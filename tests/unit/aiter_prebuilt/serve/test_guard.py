@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import os
 import sys
 import threading
+import time
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aiter_prebuilt import settings
 from aiter_prebuilt.errors import UncoveredShapeError
-from aiter_prebuilt.serve import guard, jit, record
+from aiter_prebuilt.serve import guard, jit, record, report
 from tests.unit.aiter_prebuilt import samples
 
 
@@ -54,6 +57,25 @@ def test_one_build_takes_all_later_calls(built: list[tuple[Any, ...]]) -> None:
     assert len(built) == 1
     codes = [event.code for event in record.events()]
     assert codes == ["uncovered", "uncovered-to"]
+
+
+def test_the_report_counts_a_build_that_was_made_for_the_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(stock_name: str, *_: object) -> types.ModuleType:
+        module = types.ModuleType(stock_name)
+        module.__file__ = str(tmp_path / "built.so")
+        Path(module.__file__).touch()
+        os.utime(module.__file__, (time.time() + 60, time.time() + 60))
+        module.ck_moe_stage1 = lambda *given: given  # type: ignore[attr-defined]
+        return module
+
+    monkeypatch.setattr(jit, "build", build)
+    monkeypatch.setattr(report, "_BUILT", [])
+    _guard()("ck_moe_stage1", "instance", "why", ("h", 8), None)
+    (found,) = report.gather().compiled
+    assert found.module == samples.STOCK
+    assert found.seconds == pytest.approx(60, abs=5)
 
 
 def test_each_reason_is_logged_once_with_its_shape(built: list[tuple[Any, ...]]) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "_SERVED", [])
     monkeypatch.setattr(report, "_HANDED_ON", [])
     monkeypatch.setattr(report, "_ASKED", {})
+    monkeypatch.setattr(report, "_BUILT", [])
     monkeypatch.setattr(report, "_saying", True)  # registers nothing for the test's own exit
 
 
@@ -76,6 +78,37 @@ def test_one_line_says_it_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert report.gather().line() == (
         "2 modules served in 30 ms, 1 handed on, 1 declined; AITER compiled module_test 62.0 s"
     )
+
+
+def test_a_build_for_calls_that_were_handed_on_is_a_build(tmp_path: Path) -> None:
+    path = tmp_path / "module_test.so"
+    path.write_bytes(b"")
+    os.utime(path, (1000, 1000))
+    report.built("module_before", str(path), asked=1001)
+    report.built("module_test", str(path), asked=940)
+    report.built("module_gone", str(tmp_path / "gone.so"), asked=940)
+    report.built("module_without", None, asked=0)
+    assert report.gather().compiled == (report.Compiled(module="module_test", seconds=60),)
+    assert report.gather().line().endswith("AITER compiled module_test 60.0 s")
+
+
+def test_one_module_is_no_modules() -> None:
+    report.served(report.Served(module="a", wheel="1.0", coverage="full", milliseconds=20))
+    assert report.gather().line().startswith("1 module served in 20 ms, ")
+
+
+def test_the_line_is_said_once_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    at_exit: list[Callable[[], None]] = []
+    monkeypatch.setattr(report, "_saying", False)
+    monkeypatch.setattr(report.atexit, "register", at_exit.append)
+    report.say_at_exit()
+    report.say_at_exit()
+    (say,) = at_exit
+    with caplog.at_level("INFO"):
+        say()
+    assert caplog.messages == [f"prebuilt: {report.gather().line()}"]
 
 
 def test_what_was_served_is_no_decline() -> None:

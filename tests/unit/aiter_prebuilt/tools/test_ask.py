@@ -11,6 +11,7 @@ import pytest
 
 from aiter_prebuilt.choice.model import QUANTS, ModelConfigError
 from aiter_prebuilt.choice.questions import ShapeError
+from aiter_prebuilt.errors import UsageError
 from aiter_prebuilt.reason import Reason
 from aiter_prebuilt.tools import ask
 from aiter_prebuilt.wheel import store
@@ -94,7 +95,7 @@ def test_what_a_configuration_says_of_its_weights_counts(config: Path) -> None:
     ((only, _),) = calls("--config", config, "--no-preshuffle", "--tokens", "1")
     assert not only.preshuffle
     config.write_text(json.dumps({**CONFIG, "quantization_config": {"quant_method": "odd"}}))
-    with pytest.raises(ask.UsageError, match="does not say how its experts are quantised"):
+    with pytest.raises(UsageError, match="does not say how its experts are quantised"):
         calls("--config", config)
     with pytest.raises(ModelConfigError, match="is not a multiple of TP 3"):
         calls("--config", config, "--quant", "mxfp4", "--tp", "3")
@@ -148,7 +149,7 @@ def test_a_file_of_shapes(tmp_path: Path) -> None:
     ],
 )
 def test_options_that_do_not_go_together(words: tuple[str, ...], told: str) -> None:
-    with pytest.raises(ask.UsageError, match=told) as caught:
+    with pytest.raises(UsageError, match=told) as caught:
         calls(*words)
     assert caught.value.exit_code == 2
 

@@ -126,10 +126,32 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.strip()
 
 
-def test_usage() -> None:
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["dance"])
-    assert caught.value.code == cli.USAGE
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["dance"], "invalid choice: 'dance'"),
+        (["list", "--fast"], "unrecognized arguments: --fast"),
+        (["seed"], "the following arguments are required: --jit-dir"),
+        (["seed", "--jit-dir"], "expected one argument"),
+        (["seed", "--jit-dir", ""], "is empty"),
+        (["seed", "--jit-dir", " "], "is empty"),
+        (["doctor", "--image", "--pid", "1"], "not allowed with"),
+        (["explain", "--tokens", "many"], "'many' is no whole number of 1 or more"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_or_json(
+    given: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(given) == cli.USAGE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert "--help" in line
+    if given:
+        assert cli.main([*given[:1], "--json", *given[1:]]) == cli.USAGE
+        found = _json(capsys)
+        assert said in found["error"]["message"]  # type: ignore[index]
+        assert found["command"] == given[0]
 
 
 def test_tables_align_and_keep_the_last_column_whole() -> None:
@@ -184,14 +206,6 @@ def test_errors_of_json_commands_are_json_too(capsys: pytest.CaptureFixture[str]
     found = _json(capsys)
     assert found["error"]["kind"] == "ShapeError"  # type: ignore[index]
     assert "known are: kimi" in found["error"]["message"]  # type: ignore[index]
-
-
-@pytest.mark.parametrize("value", ["", " "])
-def test_an_empty_jit_dir_is_no_folder(value: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["seed", "--jit-dir", value])
-    assert caught.value.code == cli.USAGE
-    assert "is empty" in capsys.readouterr().err
 
 
 def test_seed_stops_at_a_damaged_manifest(

@@ -8,9 +8,11 @@ import pytest
 from packaging.version import Version
 
 from aiter_prebuilt.wheel.manifest import BuildRecord, Module
-from prebuild.wheel.version import own_version, project_version
+from prebuild.wheel.version import own_version, package_digest, package_files, project_version
 from tests.unit.aiter_prebuilt import samples
 from tests.unit.prebuild.samples import PROJECT
+
+PACKAGE = "0" * 64
 
 
 def record(**changes: object) -> BuildRecord:
@@ -28,7 +30,7 @@ def test_the_published_version_stands_in_pyproject() -> None:
 
 @pytest.mark.parametrize("coverage", ["full", "deployed", "sound"])
 def test_ones_own_is_another_version_for_pip(coverage: str) -> None:
-    version = own_version("1.2.3", [module(coverage=coverage)], record())
+    version = own_version("1.2.3", [module(coverage=coverage)], record(), PACKAGE)
     assert Version(version) > Version("1.2.3")
     assert str(Version(version)) == version, "not in PEP 440's normal form"
     assert Version(version).base_version == "1.2.3"
@@ -37,7 +39,9 @@ def test_ones_own_is_another_version_for_pip(coverage: str) -> None:
 
 def test_the_same_content_has_the_same_version() -> None:
     one, two = module("1" * 64), module("2" * 64)
-    assert own_version("1.0.0", [one, two], record()) == own_version("1.0.0", [two, one], record())
+    assert own_version("1.0.0", [one, two], record(), PACKAGE) == own_version(
+        "1.0.0", [two, one], record(), PACKAGE
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,19 +54,40 @@ def test_the_same_content_has_the_same_version() -> None:
     ],
 )
 def test_another_maker_is_another_version(changed: dict[str, object]) -> None:
-    before = own_version("1.0.0", [module()], record())
-    assert own_version("1.0.0", [module()], record(**changed)) != before
+    before = own_version("1.0.0", [module()], record(), PACKAGE)
+    assert own_version("1.0.0", [module()], record(**changed), PACKAGE) != before
 
 
 def test_other_modules_are_another_version() -> None:
-    one = own_version("1.0.0", [module("1" * 64)], record())
-    assert one != own_version("1.0.0", [module("2" * 64)], record())
+    one = own_version("1.0.0", [module("1" * 64)], record(), PACKAGE)
+    assert one != own_version("1.0.0", [module("2" * 64)], record(), PACKAGE)
+
+
+def test_other_bytes_of_a_module_are_another_version() -> None:
+    other = dataclasses.replace(module(), sha256="f" * 64)
+    one = own_version("1.0.0", [module()], record(), PACKAGE)
+    assert one != own_version("1.0.0", [other], record(), PACKAGE)
+
+
+def test_another_runtime_is_another_version(tmp_path: Path) -> None:
+    package = tmp_path / "aiter_prebuilt"
+    (package / "tools" / "__pycache__").mkdir(parents=True)
+    (package / "tools" / "cli.py").write_text("one")
+    before = package_digest(tmp_path)
+    (package / "tools" / "__pycache__" / "cli.pyc").write_text("not packed")
+    assert package_files(tmp_path) == [package / "tools" / "cli.py"]
+    assert package_digest(tmp_path) == before
+    (package / "tools" / "cli.py").write_text("two")
+    changed = package_digest(tmp_path)
+    assert changed != before
+    versions = {own_version("1.0.0", [module()], record(), each) for each in (before, changed)}
+    assert len(versions) == 2
 
 
 def test_where_it_was_built_does_not_count() -> None:
-    here = own_version("1.0.0", [module()], record())
+    here = own_version("1.0.0", [module()], record(), PACKAGE)
     there = record(container="image@sha256:0", source_commit="f" * 40)
-    assert own_version("1.0.0", [module()], there) == here
+    assert own_version("1.0.0", [module()], there, PACKAGE) == here
 
 
 def test_a_checkout_without_it_says_so(tmp_path: Path) -> None:
