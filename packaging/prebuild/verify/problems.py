@@ -41,20 +41,36 @@ class Batch:
     stage: Stage
     tokens: int
     block_m: int
+    parts: int = 1
+    """Parts that K is split into; with more than one, stage 1 gives the sums of gate and up."""
 
     @classmethod
     def of(
-        cls, *, stage: Stage, tokens: int, topk: int, experts: int, n: int, k: int, block_m: int
+        cls,
+        *,
+        stage: Stage,
+        tokens: int,
+        topk: int,
+        experts: int,
+        n: int,
+        k: int,
+        block_m: int,
+        parts: int = 1,
     ) -> Batch:
         """Return the batch whose GEMM has ``n`` columns and sums ``k`` values."""
         model_dim, inter_dim = (k, n) if stage == 1 else (n, k)
         layer = Shape(model_dim=model_dim, inter_dim=inter_dim, experts=experts, topk=topk)
-        return cls(layer=layer, stage=stage, tokens=tokens, block_m=block_m)
+        return cls(layer=layer, stage=stage, tokens=tokens, block_m=block_m, parts=parts)
 
     @property
     def gemm(self) -> Gemm:
         """What the kernel multiplies."""
         return self.layer.gemm(self.stage, tokens=self.tokens, block_m=self.block_m)
+
+    @property
+    def columns(self) -> int:
+        """Columns of the output: gate and up side by side where K is split."""
+        return self.gemm.n * (2 if self.parts > 1 else 1)
 
     @property
     def topk(self) -> int:
@@ -68,9 +84,10 @@ class Batch:
 
     def name(self) -> str:
         """Return a short name for reports."""
+        split = f" parts={self.parts}" if self.parts > 1 else ""
         return (
             f"stage{self.stage} tokens={self.tokens} topk={self.topk} experts={self.experts}"
-            f" n={self.gemm.n} k={self.gemm.k} block_m={self.block_m}"
+            f" n={self.gemm.n} k={self.gemm.k}{split} block_m={self.block_m}"
         )
 
 

@@ -14,15 +14,22 @@ Bounds (u = 2**-24 is the unit roundoff of float32, v that of the output type):
 - A product of two rounded factors: the first-order terms, their product, and u relative.
 - Rounding to the output: v relative to the value before it (bfloat16 2**-8, half 2**-11), and the
   smallest normal number, 2**-126 or 2**-14, where denormals may be flushed.
+- swiglu(g, y) = g / (1 + exp(-1.702 * g)) * (y + 1) with g at most 7 and y within 7 of 0: a clamp
+  makes no error larger; the slope in g is that of silu at 1.702 * g; that product is off by u
+  relative, which changes the quotient by at most 1.702 * |g| * u relative; y + 1 is off by u.
 - Stage 2 adds topk rounded contributions in the output type in some order: each addition is off by
   at most v times a partial sum, which is at most the sum of the absolute contributions.
+- A split K adds the parts in float32, in some order: the bound of stage 2's additions with u for v.
+  Each part is a sum of its own, rounded to half before it is added.
 
 A routed weight multiplies gate and up before the activation (stage 1), or the result (stage 2).
+Where K is split, stage 1 gives gate and up themselves: the caller activates their sums.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import ml_dtypes
@@ -32,6 +39,7 @@ import numpy.typing as npt
 from prebuild.verify.problems import SCALE_BLOCK, U8, WIDE_BLOCK, Kind, Problem, Scales
 
 F64 = npt.NDArray[np.float64]
+Index = npt.NDArray[np.intp]
 U_F32 = 2.0**-24
 ROUNDOFF = {"bf16": 2.0**-8, "f16": 2.0**-11}
 SMALLEST = {"bf16": 2.0**-126, "f16": 2.0**-14}
@@ -41,17 +49,22 @@ _SCALING = 4
 """Further float32 roundings of a term or a sum: two scales, their product, the sum of blocks."""
 _GELU_SLOPE = 1.13
 _GELU_EVALUATION = 16 * U_F32
+_SWIGLU_ALPHA, _SWIGLU_LIMIT = 1.702, 7.0
+"""Those of the OAI swiglu in CK's XDL epilogue (rocm-libraries pull request 8944)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What a kernel has to give, (tokens, topk, n), before the sum over slots in stage 2."""
+    """What a kernel has to give, (tokens, topk, n), before the sum over slots in stage 2.
+
+    Where K is split (tokens * topk, parts, 2 * n), before the sum over parts.
+    """
 
     value: F64
     bound: F64
-    """Largest error allowed, of the value as rounded to the output type."""
+    """Largest error allowed, of the value as rounded to the type in which it is added."""
     roundoff: float
-    """Unit roundoff of the output type."""
+    """Unit roundoff of the type of the sum."""
 
 
 def fp4_values(codes: U8, scales: Scales) -> F64:
@@ -97,23 +110,54 @@ def expect(
 ) -> Expected:
     """Return what stage 1 or 2 gives for a problem."""
     batch, routing = problem.batch, problem.routing
-    rows = values_of(problem.kind, problem.activations, problem.activation_scales)
-    weights = values_of(problem.kind, problem.weights, problem.weight_scales)
+    operands = (
+        values_of(problem.kind, problem.activations, problem.activation_scales),
+        values_of(problem.kind, problem.weights, problem.weight_scales),
+    )
     value = np.empty((batch.tokens, batch.topk, batch.gemm.n))
     bound = np.empty_like(value)
-    for expert in range(batch.experts):
-        tokens, slots = np.nonzero(routing.topk_ids == expert)
-        if not tokens.size:
-            continue
-        source = tokens if batch.stage == 1 else tokens * batch.topk + slots
-        part = _contract(rows[source], weights[expert])
+    for tokens, slots, part in _products(problem, *operands):
         if routed_weight:
-            part = _weighted(*part, routing.weights[tokens, slots])
+            part = _weighted(*part, routing.weights[tokens, slots])  # noqa: PLW2901
         if batch.stage == 1:
-            part = _gated(*part, activation)
+            part = _gated(*part, activation)  # noqa: PLW2901
         value[tokens, slots], bound[tokens, slots] = part
-    roundoff = ROUNDOFF[out]
-    bound += roundoff * (np.abs(value) + bound) + SMALLEST[out]
+    return _rounded(value, bound, out, ROUNDOFF[out])
+
+
+def expect_parts(problem: Problem, *, routed_weight: bool) -> Expected:
+    """Return what each part of a split K adds to stage 1's sums of gate and up."""
+    batch, routing = problem.batch, problem.routing
+    rows = values_of(problem.kind, problem.activations, problem.activation_scales)
+    weights = values_of(problem.kind, problem.weights, problem.weight_scales)
+    shape = (batch.tokens, batch.topk, batch.parts, batch.columns)
+    value, bound = np.empty(shape), np.empty(shape)
+    width = batch.gemm.k // batch.parts
+    for part in range(batch.parts):
+        span = slice(part * width, (part + 1) * width)
+        for tokens, slots, found in _products(problem, rows[:, span], weights[..., span]):
+            if routed_weight:
+                found = _weighted(*found, routing.weights[tokens, slots])  # noqa: PLW2901
+            value[tokens, slots, part], bound[tokens, slots, part] = found
+    flat = (batch.tokens * batch.topk, *shape[2:])
+    return _rounded(value.reshape(flat), bound.reshape(flat), "f16", U_F32)
+
+
+def _products(
+    problem: Problem, rows: F64, weights: F64
+) -> Iterator[tuple[Index, Index, tuple[F64, F64]]]:
+    """Yield the rows of each expert: their tokens and slots, their sums and the bound of these."""
+    batch = problem.batch
+    for expert in range(batch.experts):
+        tokens, slots = np.nonzero(problem.routing.topk_ids == expert)
+        if tokens.size:
+            source = tokens if batch.stage == 1 else tokens * batch.topk + slots
+            yield tokens, slots, _contract(rows[source], weights[expert])
+
+
+def _rounded(value: F64, bound: F64, kind: str, roundoff: float) -> Expected:
+    """Round to ``kind``; sums of the rounded values are rounded with ``roundoff``."""
+    bound += ROUNDOFF[kind] * (np.abs(value) + bound) + SMALLEST[kind]
     return Expected(value=value, bound=bound, roundoff=roundoff)
 
 
@@ -128,6 +172,9 @@ def _gated(total: F64, error: F64, activation: str) -> tuple[F64, F64]:
     n = total.shape[1] // 2
     gate, up = total[:, :n], total[:, n:]
     gate_error, up_error = error[:, :n], error[:, n:]
+    if activation == "swiglu":
+        up = np.clip(up, -_SWIGLU_LIMIT, _SWIGLU_LIMIT) + 1
+        up_error = up_error + U_F32 * (np.abs(up) + up_error)
     active, active_error = _ACTIVATIONS[activation](gate, gate_error)
     product = active * up
     bound = np.abs(active) * up_error + np.abs(up) * active_error + active_error * up_error
@@ -146,7 +193,16 @@ def _gelu(gate: F64, error: F64) -> tuple[F64, F64]:
     return gate * (1 + erf) / 2, bound
 
 
-_ACTIVATIONS = {"silu": _silu, "gelu": _gelu}
+def _swiglu(gate: F64, error: F64) -> tuple[F64, F64]:
+    gate = np.minimum(gate, _SWIGLU_LIMIT)
+    scaled = _SWIGLU_ALPHA * gate
+    with np.errstate(over="ignore"):
+        value = gate / (1 + np.exp(-scaled))
+    evaluation = _SILU_EVALUATION + U_F32 * np.abs(scaled)
+    return value, _SILU_SLOPE * error + evaluation * (np.abs(value) + error)
+
+
+_ACTIVATIONS = {"silu": _silu, "gelu": _gelu, "swiglu": _swiglu}
 
 
 def _weighted(total: F64, error: F64, factors: npt.NDArray[np.float32]) -> tuple[F64, F64]:
@@ -157,9 +213,9 @@ def _weighted(total: F64, error: F64, factors: npt.NDArray[np.float32]) -> tuple
 
 
 def sum_bound(expected: Expected) -> tuple[F64, F64]:
-    """Return stage 2's output, (tokens, n), and the bound of its rounded sum."""
-    topk = expected.value.shape[1]
+    """Return the sum over slots or parts, (rows, columns), and the bound of its rounded sum."""
+    count = expected.value.shape[1]
     magnitude = np.sum(np.abs(expected.value) + expected.bound, axis=1)
     roundoff = expected.roundoff
-    additions = topk * roundoff * (1 + roundoff) ** topk * magnitude
+    additions = count * roundoff * (1 + roundoff) ** count * magnitude
     return expected.value.sum(axis=1), expected.bound.sum(axis=1) + additions
