@@ -65,6 +65,8 @@ def _verdict(use: Use, module: PlannedModule | None) -> tuple[Status, str]:
     missing = rules.unavailable(use.table.family, use.call.features, use.module)
     if missing:
         return "unavailable", missing.reason
+    if choice.fault:
+        return "wrong", choice.fault
     if choice.refusal is not None or choice.variant is None:
         return "refused", choice.refusal.text if choice.refusal else ""
     if choice.variant in facts.wrong:
