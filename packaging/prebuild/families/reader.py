@@ -12,10 +12,10 @@ from typing import Annotated, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aiter_prebuilt.call import ModuleKey, Stage, Tail, Variant
-from aiter_prebuilt.wheel.manifest import Instance, Reach
+from aiter_prebuilt.wheel.manifest import Instance, Instead, Reach
 from prebuild.core import identity
 from prebuild.core.errors import ProblemsError
-from prebuild.core.model import Family, InstanceFacts, Tile, Unavailable
+from prebuild.core.model import Family, InstanceFacts, Tile, Unavailable, Wrong
 
 Positive = Annotated[int, Field(gt=0)]
 KernelName = Literal[
@@ -79,6 +79,7 @@ class _Wrong(_Instance):
     stage: Stage
     kernels: Annotated[list[KernelName], Field(min_length=1)]
     reason: Annotated[str, Field(min_length=1)]
+    instead: _Instance | None = None
 
 
 class _Table(_Strict):
@@ -199,6 +200,16 @@ def _instance(family: Family, features: ModuleKey, facts: InstanceFacts) -> Inst
         prefetch_stages=family.prefetch_stages[tile.version],
         tails=family.tails[tile.version],
         reached_by=facts.reached_by,
+        instead=tuple(
+            Instead(
+                main_loop=main_loop,
+                tail=tail,
+                instance=identity.instance_name(family, features, facts.stage, wrong.instead),
+                reason=wrong.reason,
+            )
+            for (main_loop, tail), wrong in facts.wrong.items()
+            if wrong.instead is not None
+        ),
     )
 
 
@@ -209,7 +220,7 @@ def _rows(stage: Stage, rows: list[_Row], wrong: list[_Wrong]) -> tuple[Instance
             tile=_tile_of(row),
             reached_by=tuple(Reach(**reach.model_dump()) for reach in row.reached_by),
             wrong={
-                _variant(kernel): entry.reason
+                _variant(kernel): _wrong(entry)
                 for entry in wrong
                 if entry.stage == stage and _tile_of(entry) == _tile_of(row)
                 for kernel in entry.kernels
@@ -231,6 +242,12 @@ def _tile_of(row: _Instance) -> Tile:
     )
 
 
+def _wrong(entry: _Wrong) -> Wrong:
+    return Wrong(
+        reason=entry.reason, instead=_tile_of(entry.instead) if entry.instead is not None else None
+    )
+
+
 def _variant(kernel: KernelName) -> Variant:
     loop, _, tail = kernel.partition("_")
     return loop == "main", cast("Tail", tail)
@@ -248,3 +265,21 @@ def _wrong_problems(table: _Table, entry: _Wrong) -> Iterator[str]:
         if kernel.endswith("_full") != whole:
             tails = "full" if whole else "odd and even"
             yield f"kernels: {kernel} is none of pipeline {pipeline}, whose tails are {tails}"
+    if entry.instead is not None:
+        yield from _instead_problems(table, entry, entry.instead)
+
+
+def _instead_problems(table: _Table, entry: _Wrong, instead: _Instance) -> Iterator[str]:
+    """What answers in a wrong kernel's place has to be right, and to mean the same for each K."""
+    rows = table.stage1 if entry.stage == 1 else table.stage2
+    name = _tile_of(instead).name
+    if _tile_of(instead) not in map(_tile_of, rows):
+        yield f"instead: stage {entry.stage} has no instance {name}"
+    if any((w.stage, _tile_of(w)) == (entry.stage, _tile_of(instead)) for w in table.wrong):
+        yield f"instead: {name} has wrong kernels itself"
+    if entry.stage == 1 and any(table.features.splitk):
+        yield "instead: of a split K a part decides which kernel runs, which no rule looks at"
+    if instead.tile[1] != entry.tile[1]:
+        yield f"instead: {name} takes blocks of {instead.tile[1]} rows, not of {entry.tile[1]}"
+    if entry.tile[3] % instead.tile[3]:
+        yield f"instead: {name} takes K in steps of {instead.tile[3]}, not of {entry.tile[3]}"

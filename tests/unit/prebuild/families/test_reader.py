@@ -40,6 +40,7 @@ def test_a_wrong_table_names_the_key(old: str, new: str, path: str) -> None:
     assert any(path in ".".join(map(str, item["loc"])) for item in caught.value.errors())
 
 
+INSTEAD = "instead = { tile = [256, 32, 128, 128], waves = [1, 4], pipeline = 3 }"
 SHUFFLED = (PROJECT.root / "packaging/prebuild/families/a4w4_preshuffle.toml").read_text()
 
 
@@ -52,6 +53,13 @@ def test_wrong_kernels_belong_to_their_instance_alone() -> None:
     assert not any(facts.wrong for facts in parse_family(TABLE).instances)
 
 
+def test_every_wrong_kernel_names_who_answers_its_calls() -> None:
+    (facts,) = [f for f in parse_family(SHUFFLED).instances if f.wrong]
+    answering = {wrong.instead.name for wrong in facts.wrong.values() if wrong.instead is not None}
+    assert answering == {"256x32x128x128_1x4_v3"}
+    assert all(wrong.instead is not None for wrong in facts.wrong.values())
+
+
 @pytest.mark.parametrize(
     ("old", "new", "path", "message"),
     [
@@ -62,6 +70,15 @@ def test_wrong_kernels_belong_to_their_instance_alone() -> None:
         ('"main_even",', '"main_odd",', "", "a kernel stands there twice"),
         ('kernels = ["main_even", "main_odd", "nomain_even"]', "kernels = []", "kernels", ""),
         ("reason = ", "cause = ", "wrong.0.cause", ""),
+        (INSTEAD, INSTEAD.replace("256, 32", "256, 16"), "", "stage 2 has no instance 256x16x"),
+        (INSTEAD, INSTEAD.replace("256, 32", "256, 64"), "", "takes blocks of 64 rows, not of 32"),
+        (INSTEAD, INSTEAD.replace("128]", "96]"), "", "takes K in steps of 96, not of 128"),
+        (
+            INSTEAD,
+            "instead = { tile = [64, 32, 32, 128], waves = [1, 1], pipeline = 1 }",
+            "",
+            "64x32x32x128_1x1_v1 has wrong kernels itself",
+        ),
     ],
 )
 def test_a_wrong_kernel_that_is_not_there_is_an_error(
@@ -73,6 +90,14 @@ def test_a_wrong_kernel_that_is_not_there_is_an_error(
     errors = caught.value.errors()
     assert any(path in ".".join(map(str, item["loc"])) for item in errors)
     assert any(message in item["msg"] for item in errors)
+
+
+def test_no_rule_is_for_the_stage_whose_k_is_split() -> None:
+    table = SHUFFLED.replace("splitk = [false]", "splitk = [false, true]")
+    table = table.replace("stage = 2\n", "stage = 1\n")
+    table = table.replace("waves = [1, 1]\npipeline = 1", "waves = [1, 1]\npipeline = 3", 1)
+    with pytest.raises(ValidationError, match="of a split K a part decides which kernel runs"):
+        parse_family(table)
 
 
 def test_broken_toml_is_an_error() -> None:
