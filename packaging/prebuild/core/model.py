@@ -64,6 +64,8 @@ class InstanceFacts:
     reached_by: tuple[Reach, ...]
     wrong: Mapping[Variant, Wrong]
     """Kernels whose numbers were found wrong: no module holds them."""
+    wrong_split: Mapping[Variant, Wrong]
+    """More of them, where K is split."""
 
 
 @dataclass(frozen=True, kw_only=True)
