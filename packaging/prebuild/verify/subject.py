@@ -120,7 +120,8 @@ def batches(facts: Facts) -> list[Batch]:
     """Return the problems of a kernel.
 
     The first has an expert with two blocks, the second one nearly all padding, an empty expert,
-    tokens that name an expert twice and blocks beyond ``num_valid_ids``; the second a single row.
+    tokens that name an expert twice and blocks beyond ``num_valid_ids``; the second a single row;
+    the third one block of columns, and rows of extreme values.
     """
     values = 2 if facts.kind is Kind.MX_FP4 else 1
     n, k = 2 * facts.n, values * facts.k * k_steps(facts)
@@ -132,6 +133,7 @@ def batches(facts: Facts) -> list[Batch]:
         Batch.of(
             stage=facts.stage, tokens=one, topk=3, experts=_EXPERTS, n=n, k=k, block_m=facts.m
         ),
+        Batch.of_extremes(stage=facts.stage, n=facts.n, k=k, block_m=facts.m),
     ]
 
 
