@@ -29,12 +29,14 @@ ROWS = 15
 """Rows of activations that this module fills, fewer than any kernel's block has."""
 EXPERT = 2
 """The only expert that has rows."""
-ROUTED_WEIGHTS = (1.0, 0.5, 2.5, 2.0**-20, 0.0, 1.0, 3.0)
+ROUTED_WEIGHTS = (1.0, 0.5, 2.5, 0.0, 1.0, 2.0**-20, 3.0)
+"""So placed that what may overflow before them is not made small by them: the order is free."""
 
 _ROW_POWERS = (0, 4, 5, 6, 9, 60, 100, -40, -62, -90)
 _ZERO, _OUTLIER, _FAINT, _NAN, _INFINITE = range(10, ROWS)
-_COLUMN_POWERS = (0, 4, 5, 6, 9, 14, -14, 0)
-_UP_POWERS = (0, 0, -14, 14, 0)
+_COLUMN_POWERS = (0, 4, 5, 6, 9, 8, -8, 0)
+_UP_POWERS = (0, 0, -8, 8, 0)
+"""So low that the product of two scales, which kernels compute first, stays finite."""
 _LARGE, _NEGATIVE, _EMPTY, _BROKEN = 3, 4, 5, 6
 """Columns: one value under the largest scale, the same below zero, zeros, a NaN."""
 _NAN_BYTE, _TOP_BYTE = 255, 254
@@ -47,6 +49,9 @@ _OF_BLOCK = 2
 """Whose power a block of 128 columns gets."""
 _POWER_OF_TENSOR = 3
 
+BF16, F16 = np.dtype(ml_dtypes.bfloat16), np.dtype(np.float16)
+_RANGES = {BF16: (2.0**128 - 2.0**120, 2.0**-126), F16: (65504.0, 2.0**-14)}
+"""Largest and smallest normal number."""
 FP4, FP8, INT4 = "fp4", np.dtype(ml_dtypes.float8_e4m3fn), np.dtype(np.int8)
 _LOWEST_FP8 = 0xFE
 """-448."""
@@ -113,7 +118,7 @@ def _scale(operand: Operand, powers: npt.NDArray[np.int64]) -> None:
     scales = operand.scales
     if scales is None:
         values = operand.values()
-        largest = float(ml_dtypes.finfo(operand.dtype).max)
+        largest, _ = _RANGES[operand.dtype]
         wide = np.ldexp(values.astype(np.float64), powers[..., None])
         values[...] = np.clip(wide, -largest, largest).astype(operand.dtype)
     elif operand.mx:
@@ -158,8 +163,8 @@ def _single(operand: Operand, at: Index, value: int, *, top: int) -> None:
         code = (2 if value > 0 else 10) << 4  # K is odd: the high nibble
         operand.codes[(*at, _PLACE // 2)] = code
     elif operand.floats:
-        kind = ml_dtypes.finfo(operand.dtype)
-        operand.values()[(*at, _PLACE)] = value * float(kind.max if high else kind.tiny)
+        largest, smallest = _RANGES[operand.dtype]
+        operand.values()[(*at, _PLACE)] = value * (largest if high else smallest)
     else:
         operand.values()[(*at, _PLACE)] = value
     if scales is not None and operand.mx:

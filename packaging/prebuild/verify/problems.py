@@ -139,7 +139,7 @@ class Problem:
 
 
 def route(batch: Batch, seed: int) -> Routing:
-    """Return a routing with an expert that takes everybody, an empty one and duplicates.
+    """Return a routing with an expert that takes everybody, an empty one, the last and duplicates.
 
     Slot 0 of every token is expert 0 (so that it fills more than one block and pads the last);
     expert 1 stays empty; the other slots spread over the rest, and every seventh token names
@@ -151,6 +151,7 @@ def route(batch: Batch, seed: int) -> Routing:
     random = np.random.default_rng(seed)
     ids = random.integers(2, batch.experts, (batch.tokens, batch.topk)).astype(np.int32)
     ids[:, 0] = 0
+    ids[-1, -1] = batch.experts - 1
     ids[::7] = 0
     weights = random.uniform(0.05, 1.0, (batch.tokens, batch.topk)).astype(np.float32)
     return sort(batch, ids, weights)
@@ -223,8 +224,8 @@ _TYPES = {
     Kind.FP8_TENSOR: extremes.FP8,
     Kind.FP8_BLOCK: extremes.FP8,
     Kind.INT4_ROW: extremes.FP8,
-    Kind.BF16: np.dtype(ml_dtypes.bfloat16),
-    Kind.F16: np.dtype(np.float16),
+    Kind.BF16: extremes.BF16,
+    Kind.F16: extremes.F16,
 }
 """Type of the activations' values."""
 
