@@ -12,7 +12,7 @@ from prebuild.gfx950.memory import Allocation
 from prebuild.verify.reference import Expected, sum_bound
 
 F64 = npt.NDArray[np.float64]
-_TYPES = {"bf16": ml_dtypes.bfloat16, "f16": np.float16}
+_TYPES = {"bf16": ml_dtypes.bfloat16, "f16": np.float16, "f32": np.float32}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +51,17 @@ def judge_values(out: Allocation, expected: Expected, kind: str) -> Judgement:
 
 
 def judge_sums(out: Allocation, expected: Expected, kind: str) -> Judgement:
-    """Judge stage 2: the sums, then every single contribution, whatever their order was."""
+    """Judge stage 2, or a split K: the sums, then every single addend, whatever their order was."""
     value, bound = sum_bound(expected)
     whole = _judge(out, value, bound, kind)
     return whole if whole.first is not None else _with_addends(out, expected, kind, whole)
 
 
 def _judge(out: Allocation, value: F64, bound: F64, kind: str) -> Judgement:
-    count = value.size
-    found = out.data[: 2 * count].view(_TYPES[kind]).astype(np.float64).reshape(value.shape)
-    undefined = out.shadow[: 2 * count].view(np.uint16).reshape(value.shape) != 0
+    count, width = value.size, _width(kind)
+    found = out.data[: width * count].view(_TYPES[kind]).astype(np.float64).reshape(value.shape)
+    marks = out.shadow[: width * count].reshape(*value.shape, width)
+    undefined: npt.NDArray[np.bool_] = (marks != 0).any(axis=-1)
     error = _distance(found, value)
     good = _within(error, bound) & ~undefined
     ratio = np.where(undefined, 0.0, _ratio(error, bound))
@@ -73,7 +74,7 @@ def _judge(out: Allocation, value: F64, bound: F64, kind: str) -> Judgement:
             expected=float(value[index]),
             bound=float(bound[index]),
             undefined=bool(undefined[index]),
-            writer=int(out.writer.repeat(2)[np.ravel_multi_index(index, good.shape)]),
+            writer=int(out.writer[np.ravel_multi_index(index, good.shape) * width // 4]),
             where="value",
         )
     return Judgement(
@@ -107,7 +108,7 @@ def _ratio(error: F64, bound: F64) -> F64:
 
 
 def _with_addends(out: Allocation, expected: Expected, kind: str, whole: Judgement) -> Judgement:
-    """Judge each addend: per element as many as slots, each near one of the reference's.
+    """Judge each addend: per element one a slot or part, each near one of the reference's.
 
     Sorting pairs them: if any pairing keeps every difference within a tolerance, the sorted one
     does.  The tolerance is the largest of the element's slots.
@@ -131,8 +132,8 @@ def _with_addends(out: Allocation, expected: Expected, kind: str, whole: Judgeme
             expected=float(want[at, worst]),
             bound=float(bound[at]),
             undefined=False,
-            writer=int(out.writer[at // 2]),
-            where=f"addend ({int(counts[at])} of {topk} slots added)",
+            writer=int(out.writer[at * _width(kind) // 4]),
+            where=f"addend ({int(counts[at])} of {topk} added)",
         )
     return Judgement(
         elements=whole.elements,
@@ -152,13 +153,19 @@ def _addends(
     if not log.addresses:
         return np.full((elements, topk), np.nan), np.zeros(elements, np.int64)
     offsets = np.concatenate(log.addresses)
-    halves = np.concatenate(log.values).view(_TYPES[kind]).astype(np.float64)
-    index = (offsets[:, None] // 2 + np.arange(2)).reshape(-1)
+    added = np.concatenate(log.values).view(_TYPES[kind]).astype(np.float64)
+    width = _width(kind)
+    index = (offsets[:, None] // width + np.arange(4 // width)).reshape(-1)
     order = np.argsort(index, kind="stable")
-    index, halves = index[order], halves[order]
+    index, added = index[order], added[order]
     rank = np.arange(index.size) - np.searchsorted(index, index)
     counts = np.bincount(index, minlength=elements)
     kept = rank < topk
     addends = np.full((elements, topk), np.nan)
-    addends[index[kept], rank[kept]] = halves[kept]
+    addends[index[kept], rank[kept]] = added[kept]
     return addends, counts
+
+
+def _width(kind: str) -> int:
+    """Bytes of an element; an atomic addition has four of them."""
+    return int(np.dtype(_TYPES[kind]).itemsize)

@@ -42,30 +42,46 @@ class Batch:
     stage: Stage
     tokens: int
     block_m: int
+    parts: int = 1
+    """Parts that K is split into; with more than one, stage 1 gives the sums of gate and up."""
     extreme: bool = False
     """Whether values are those of :mod:`prebuild.verify.extremes`."""
 
     @classmethod
     def of(
-        cls, *, stage: Stage, tokens: int, topk: int, experts: int, n: int, k: int, block_m: int
+        cls,
+        *,
+        stage: Stage,
+        tokens: int,
+        topk: int,
+        experts: int,
+        n: int,
+        k: int,
+        block_m: int,
+        parts: int = 1,
     ) -> Batch:
         """Return the batch whose GEMM has ``n`` columns and sums ``k`` values."""
         model_dim, inter_dim = (k, n) if stage == 1 else (n, k)
         layer = Shape(model_dim=model_dim, inter_dim=inter_dim, experts=experts, topk=topk)
-        return cls(layer=layer, stage=stage, tokens=tokens, block_m=block_m)
+        return cls(layer=layer, stage=stage, tokens=tokens, block_m=block_m, parts=parts)
 
     @classmethod
-    def of_extremes(cls, *, stage: Stage, n: int, k: int, block_m: int) -> Batch:
+    def of_extremes(cls, *, stage: Stage, n: int, k: int, block_m: int, parts: int = 1) -> Batch:
         """Return the batch of one expert's block of rows with extreme values."""
         made = cls.of(
             stage=stage, tokens=extremes.ROWS, topk=1, experts=4, n=n, k=k, block_m=block_m
         )
-        return replace(made, extreme=True)
+        return replace(made, extreme=True, parts=parts)
 
     @property
     def gemm(self) -> Gemm:
         """What the kernel multiplies."""
         return self.layer.gemm(self.stage, tokens=self.tokens, block_m=self.block_m)
+
+    @property
+    def columns(self) -> int:
+        """Columns of the output: gate and up side by side where K is split."""
+        return self.gemm.n * (2 if self.parts > 1 else 1)
 
     @property
     def topk(self) -> int:
@@ -79,9 +95,10 @@ class Batch:
 
     def name(self) -> str:
         """Return a short name for reports."""
+        split = f" parts={self.parts}" if self.parts > 1 else ""
         return (
             f"stage{self.stage} tokens={self.tokens} topk={self.topk} experts={self.experts}"
-            f" n={self.gemm.n} k={self.gemm.k} block_m={self.block_m}"
+            f" n={self.gemm.n} k={self.gemm.k}{split} block_m={self.block_m}"
             f"{' extreme values' if self.extreme else ''}"
         )
 

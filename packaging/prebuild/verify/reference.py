@@ -1,78 +1,47 @@
 """The operation by its definition in float64, and how far a kernel may be from it.
 
-Bounds (u = 2**-24 is the unit roundoff of float32, f = 2**-126 its smallest normal number, v the
-unit roundoff of the output type):
+The bound of each step is derived in :mod:`prebuild.verify.bounds`.  Beyond those:
 
-- A sum of K products in float32, in whatever order and with whatever association, each product
-  exact: |error| <= g * S with S the sum of the absolute products and g = n*u / (1 - n*u)
-  (Higham, Accuracy and Stability, section 4.2), n = K + 4: scales that are no powers of two add up
-  to four roundings.  A denormal product or partial sum may be flushed, which adds f each: 2*n*f.
-- An activation moves by what its exact function does between x - e and x + e, for an argument with
-  error e: at the ends of the interval, or at the function's minimum in it.
-- silu(x) = x * (1 / (1 + exp(-x))), as CK has it.  Its evaluation in float32 (exp within 4 ulp with
-  its argument reduction, one addition, a division and a product) is off by at most 16 * u relative;
-  1 / (1 + exp(-x)) may be flushed, which it is for x below -87.3, and so may the product.
-- gelu(x) = x * (1 + erf(x / sqrt 2)) / 2: erf is off by at most 16 * u, and so the result by
-  at most 16 * u * (1 + |x|), as 1 + erf may cancel.  Below -6.5 erf is nearer to -1 than to any
-  other float32, and the result is zero or what is true.
-- A product of two rounded factors: the first-order terms, their product, u relative, and f.
-- Rounding to the output: v relative to the value before it (bfloat16 2**-8, half 2**-11), and the
-  smallest normal number, 2**-126 or 2**-14, where denormals may be flushed.
 - Stage 2 adds topk rounded contributions in the output type in some order: each addition is off by
-  at most v times a partial sum, which is at most the sum of the absolute contributions.
-
-What is not finite: NaN and infinity go through every step as IEEE 754 has it, so silu and gelu of
-minus infinity are NaN (infinity times zero).  What is certainly beyond a type's largest number is
-infinite from there on.  Where it depends on the order of additions or on a last bit whether a value
-is finite, the bound is infinite and everything is allowed; the problems are made so that this
-hardly occurs (a test counts it).
+  at most the type's unit roundoff times a partial sum, which is at most the sum of the absolute
+  contributions.
+- A split K adds the parts in float32, in some order: the same bound with float32's roundoff.
+  Each part is a sum of its own, rounded to half before it is added.
 
 A routed weight multiplies gate and up before the activation (stage 1), or the result (stage 2).
+Where K is split, stage 1 gives gate and up themselves: the caller activates their sums.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from prebuild.verify import bounds
+from prebuild.verify.bounds import F64, LARGEST_F32, OVERFLOW, ROUNDOFF, U_F32, Near
 from prebuild.verify.problems import SCALE_BLOCK, U8, WIDE_BLOCK, Kind, Problem, Scales
 
-F64 = npt.NDArray[np.float64]
-Function = Callable[[F64], F64]
-Evaluation = Callable[[F64, F64, F64], F64]
-"""Argument, its error, largest value -> the error of float32's evaluation."""
-U_F32 = 2.0**-24
-ROUNDOFF = {"bf16": 2.0**-8, "f16": 2.0**-11}
-SMALLEST = {"bf16": 2.0**-126, "f16": 2.0**-14}
-OVERFLOW = {"bf16": (1 - 2.0**-9) * 2.0**128, "f16": 65520.0}
-"""What is rounded to infinity: half a unit beyond the largest number."""
-LARGEST_F32 = (2 - 2.0**-23) * 2.0**127
-FLUSH = 2.0**-126
-_SCALING = 4
-"""Further float32 roundings of a term or a sum: two scales, their product, the sum of blocks."""
-_EVALUATION = 16 * U_F32
-_SILU_LOWEST = -1.2784645427610738
-_GELU_LOWEST = -0.7517915246935645
-"""Where the functions have their minimum."""
-_ERF_IS_ONE = -6.5
+Index = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What a kernel has to give, (tokens, topk, n), before the sum over slots in stage 2."""
+    """What a kernel has to give, (tokens, topk, n), before the sum over slots in stage 2.
+
+    Where K is split (tokens * topk, parts, 2 * n), before the sum over parts.
+    """
 
     value: F64
     bound: F64
-    """Largest error allowed, of the value as rounded to the output type."""
+    """Largest error allowed, of the value as rounded to the type in which it is added."""
     roundoff: float
-    """Unit roundoff of the output type."""
+    """Unit roundoff of the type of the sum."""
     overflow: float
-    """Beyond it the output type is infinite."""
+    """Beyond it the sum is infinite."""
 
 
 def fp4_values(codes: U8, scales: Scales) -> F64:
@@ -117,23 +86,48 @@ def expect(
     problem: Problem, *, routed_weight: bool, activation: str = "silu", out: str = "bf16"
 ) -> Expected:
     """Return what stage 1 or 2 gives for a problem."""
-    batch, routing = problem.batch, problem.routing
-    rows = values_of(problem.kind, problem.activations, problem.activation_scales)
+    batch = problem.batch
     value = np.empty((batch.tokens, batch.topk, batch.gemm.n))
     bound = np.empty_like(value)
     with np.errstate(all="ignore"):
-        for expert in np.unique(routing.topk_ids).tolist():
-            tokens, slots = np.nonzero(routing.topk_ids == expert)
-            source = tokens if batch.stage == 1 else tokens * batch.topk + slots
-            part = _contract(rows[source], _weights_of(problem, expert))
-            if routed_weight:
-                factors = routing.weights[tokens, slots].astype(np.float64)[:, None]
-                part = _product(*part, factors, np.zeros_like(factors))
-            if batch.stage == 1:
-                part = _gated(*part, activation)
+        span = slice(0, batch.gemm.k)
+        for tokens, slots, sums in _sums(problem, span, routed_weight=routed_weight):
+            part = bounds.gated(*sums, activation) if batch.stage == 1 else sums
             value[tokens, slots], bound[tokens, slots] = part
-        value, bound = _rounded(value, bound, out)
+        value, bound = bounds.rounded(value, bound, out)
     return Expected(value=value, bound=bound, roundoff=ROUNDOFF[out], overflow=OVERFLOW[out])
+
+
+def expect_parts(problem: Problem, *, routed_weight: bool) -> Expected:
+    """Return what each part of a split K adds to stage 1's sums of gate and up."""
+    batch = problem.batch
+    shape = (batch.tokens, batch.topk, batch.parts, batch.columns)
+    value, bound = np.empty(shape), np.empty(shape)
+    width = batch.gemm.k // batch.parts
+    with np.errstate(all="ignore"):
+        for part in range(batch.parts):
+            span = slice(part * width, (part + 1) * width)
+            for tokens, slots, sums in _sums(problem, span, routed_weight=routed_weight):
+                value[tokens, slots, part], bound[tokens, slots, part] = sums
+        flat = (batch.tokens * batch.topk, *shape[2:])
+        value, bound = bounds.rounded(value.reshape(flat), bound.reshape(flat), "f16")
+    return Expected(value=value, bound=bound, roundoff=U_F32, overflow=LARGEST_F32)
+
+
+def _sums(
+    problem: Problem, span: slice, *, routed_weight: bool
+) -> Iterator[tuple[Index, Index, Near]]:
+    """Yield the rows of each expert: their tokens and slots, and their sums over a span of K."""
+    batch, routing = problem.batch, problem.routing
+    rows = values_of(problem.kind, problem.activations, problem.activation_scales)[:, span]
+    for expert in np.unique(routing.topk_ids).tolist():
+        tokens, slots = np.nonzero(routing.topk_ids == expert)
+        source = tokens if batch.stage == 1 else tokens * batch.topk + slots
+        sums = bounds.contract(rows[source], _weights_of(problem, expert)[:, span])
+        if routed_weight:
+            factors = routing.weights[tokens, slots].astype(np.float64)[:, None]
+            sums = bounds.product(*sums, factors, np.zeros_like(factors))
+        yield tokens, slots, sums
 
 
 def _weights_of(problem: Problem, expert: int) -> F64:
@@ -144,108 +138,13 @@ def _weights_of(problem: Problem, expert: int) -> F64:
     return found
 
 
-def _contract(rows: F64, weights: F64) -> tuple[F64, F64]:
-    depth = rows.shape[1] + _SCALING
-    growth = depth * U_F32 / (1 - depth * U_F32)
-    total, size = rows @ weights.T, np.abs(rows) @ np.abs(weights).T
-    error = growth * size + np.where(size > 0, 2 * depth * FLUSH, 0)
-    return _limited(total, error, size, LARGEST_F32)
-
-
-def _limited(value: F64, error: F64, size: F64, largest: float) -> tuple[F64, F64]:
-    """Return value and bound with what may be beyond ``largest`` settled; ``size``: partial sums.
-
-    A sum whose terms all have one sign is beyond it for certain, in any order.
-    """
-    beyond = (np.abs(value) >= size) & (size - error > largest)
-    certain = ~np.isfinite(value) | beyond
-    either = ~certain & ~(size + error <= largest)
-    limited = np.where(beyond, np.copysign(np.inf, value), value)
-    return limited, np.where(certain, 0.0, np.where(either, np.inf, error))
-
-
-def _product(left: F64, left_error: F64, right: F64, right_error: F64) -> tuple[F64, F64]:
-    """The product of two factors with their errors, and its bound."""
-    value = left * right
-    error = np.abs(left) * right_error + np.abs(right) * left_error + left_error * right_error
-    error += U_F32 * (np.abs(value) + error) + FLUSH
-    limited, bound = _limited(value, error, np.abs(value), LARGEST_F32)
-    # Infinity times what may be zero, or may have either sign.
-    either = np.isinf(left) & (np.abs(right) <= right_error) & (right_error > 0)
-    either |= np.isinf(right) & (np.abs(left) <= left_error) & (left_error > 0)
-    either |= np.isinf(left_error) | np.isinf(right_error)
-    either &= ~(np.isnan(left) | np.isnan(right))
-    return limited, np.where(either, np.inf, bound)
-
-
-def _gated(total: F64, error: F64, activation: str) -> tuple[F64, F64]:
-    """activation(gate) * up, and its bound before rounding to the output type."""
-    n = total.shape[1] // 2
-    active = _active(activation, total[:, :n], error[:, :n])
-    return _product(*active, total[:, n:], error[:, n:])
-
-
-def _active(activation: str, gate: F64, error: F64) -> tuple[F64, F64]:
-    function, lowest, evaluation = _ACTIVATIONS[activation]
-    value = function(gate)
-    moved = np.fmax(np.abs(function(gate - error) - value), np.abs(function(gate + error) - value))
-    least = np.abs(function(np.array(lowest)) - value)
-    moved = np.where(np.abs(gate - lowest) <= error, np.fmax(moved, least), moved)
-    bound = moved + evaluation(gate, error, np.abs(value) + moved) + FLUSH
-    bound = np.where(np.isfinite(gate), bound, 0.0)
-    return value, np.where(np.isinf(error), np.inf, bound)
-
-
-def _silu(gate: F64) -> F64:
-    return gate * _sigmoid(gate)
-
-
-def _sigmoid(gate: F64) -> F64:
-    found: F64 = 1 / (1 + np.exp(-gate))
-    return found
-
-
-def _silu_evaluation(gate: F64, error: F64, size: F64) -> F64:
-    flushed = np.minimum(_sigmoid(gate + error), FLUSH)
-    found: F64 = _EVALUATION * size + (np.abs(gate) + error) * flushed
-    return found
-
-
-def _gelu(gate: F64) -> F64:
-    # erfc does not cancel where erf is near to -1.
-    found: F64 = gate * np.vectorize(math.erfc, otypes=[np.float64])(-gate / math.sqrt(2)) / 2
-    return found
-
-
-def _gelu_evaluation(gate: F64, error: F64, size: F64) -> F64:
-    return np.where(gate + error < _ERF_IS_ONE, size, _EVALUATION * (1 + np.abs(gate)))
-
-
-_ACTIVATIONS: dict[str, tuple[Function, float, Evaluation]] = {
-    "silu": (_silu, _SILU_LOWEST, _silu_evaluation),
-    "gelu": (_gelu, _GELU_LOWEST, _gelu_evaluation),
-}
-"""Name -> the function, where it is least, and how far float32 may be from it."""
-
-
-def _rounded(value: F64, error: F64, out: str) -> tuple[F64, F64]:
-    """What rounding to the output type makes of it."""
-    bound = error + ROUNDOFF[out] * (np.abs(value) + error) + SMALLEST[out]
-    largest = OVERFLOW[out]
-    beyond = np.abs(value) - error > largest
-    limited = np.where(beyond, np.copysign(np.inf, value), value)
-    certain = beyond | ~np.isfinite(value) & ~np.isinf(error)
-    either = np.isinf(error) | ~beyond & (np.abs(value) + error > largest)
-    return limited, np.where(certain, 0.0, np.where(either, np.inf, bound))
-
-
-def sum_bound(expected: Expected) -> tuple[F64, F64]:
-    """Return stage 2's output, (tokens, n), and the bound of its rounded sum."""
-    topk = expected.value.shape[1]
+def sum_bound(expected: Expected) -> Near:
+    """Return the sum over slots or parts, (rows, columns), and the bound of its rounded sum."""
+    count = expected.value.shape[1]
     roundoff = expected.roundoff
     with np.errstate(all="ignore"):
         magnitude = np.sum(np.abs(expected.value) + expected.bound, axis=1)
-        additions = topk * roundoff * (1 + roundoff) ** topk * magnitude
+        additions = count * roundoff * (1 + roundoff) ** count * magnitude
         total, bound = expected.value.sum(axis=1), expected.bound.sum(axis=1) + additions
     either = np.isinf(expected.bound).any(axis=1) | (
         np.isfinite(total) & (magnitude + additions > expected.overflow)

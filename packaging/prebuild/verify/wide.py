@@ -57,8 +57,8 @@ def _by_kind(subjects: Iterable[Subject]) -> dict[tuple[object, ...], list[Subje
     for subject in subjects:
         facts = subject.facts
         whole = LAYER.gemm(facts.stage, tokens=1, block_m=facts.m)
-        fits = whole.n % facts.n == 0 and takes(facts, steps_of(facts, whole.k))
-        if fits:
+        divides = whole.n % facts.n == 0 and not facts.split_k
+        if divides and takes(facts, steps_of(facts, whole.k)):
             kind = (facts.kind, facts.preshuffled, facts.stage)
             found.setdefault(kind, []).append(subject)
     return found

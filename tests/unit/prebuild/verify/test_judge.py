@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from prebuild.gfx950.memory import Allocation, Memory
+from prebuild.verify.bounds import LARGEST_F32, OVERFLOW
 from prebuild.verify.judge import judge_sums, judge_values
-from prebuild.verify.reference import OVERFLOW, Expected
+from prebuild.verify.reference import Expected
 
 VALUES = np.arange(24.0).reshape(3, 2, 4) - 10
 
@@ -42,6 +43,47 @@ def test_right_values() -> None:
     assert judgement.first is None
     assert judgement.ratio == 0
     assert judgement.elements == 24
+
+
+def float_sums(addends: np.ndarray) -> Allocation:
+    data = addends.sum(axis=1).astype(np.float32).reshape(-1).view(np.uint8)
+    out = Memory().allocate("out", data, writable=True)
+    for part in range(addends.shape[1]):
+        words = addends[:, part].astype(np.float32).reshape(-1).view(np.uint32)
+        out.atomics.addresses.append(np.arange(words.size) * 4)
+        out.atomics.values.append(words)
+    return out
+
+
+FINE = Expected(
+    value=VALUES, bound=np.full(VALUES.shape, 1e-3), roundoff=2.0**-24, overflow=LARGEST_F32
+)
+
+
+def test_sums_in_float32_are_judged_a_part_at_a_time() -> None:
+    right = judge_sums(float_sums(VALUES[:, ::-1]), FINE, "f32")
+    assert (right.first, right.elements) == (None, 12)
+    parts = VALUES.copy()
+    parts[2, 0, 3] += 1
+    parts[2, 1, 3] -= 1  # which cancels in the sum
+    first = judge_sums(float_sums(parts), FINE, "f32").first
+    assert first is not None
+    assert (first.where, first.index) == ("addend (2 of 2 added)", (2, 3))
+
+
+def test_an_element_in_float32_has_a_writer_and_four_marks() -> None:
+    out = float_sums(VALUES)
+    out.data.view(np.float32)[5] += 1  # another sum than its addends
+    out.writer[:] = np.arange(12)
+    first = judge_sums(out, FINE, "f32").first
+    assert first is not None
+    assert (first.where, first.index, first.writer) == ("value", (1, 1), 5)
+    out = float_sums(VALUES)
+    out.shadow[4 * 7 + 1] = 0xFF
+    judgement = judge_sums(out, FINE, "f32")
+    assert judgement.undefined == 1
+    assert judgement.first is not None
+    assert judgement.first.index == (1, 3)
 
 
 def test_one_wrong_value_is_named() -> None:
