@@ -21,6 +21,10 @@ from aiter_prebuilt.wheel.manifest import COVERAGES, Module
 
 _NAME = 40
 """Characters of a kernel's name that a note shows."""
+WITHOUT_SPLIT_K = (
+    "split K needs a newer composable kernel than that of ROCm 7.2; AITER_KSPLIT=-1 goes without"
+)
+"""Why the usual wheel has no split-K module, and what makes a call stay within it."""
 
 
 class ShapeError(PrebuiltError):
@@ -184,6 +188,8 @@ def _by_modules(blank: Answer, installed: list[Module], generation: Generation) 
         choice = choose(module.instances, call)
         if choice.refusal is not None and module.instances:
             return dataclasses.replace(blank, refused=True, note=choice.refusal.text)
+        if choice.fault:
+            return dataclasses.replace(blank, compiles=True, note=choice.fault)
         answer = _covered(blank, module, choice)
         if answer is not None:
             return answer
@@ -192,6 +198,8 @@ def _by_modules(blank: Answer, installed: list[Module], generation: Generation) 
         note = f"AITER {generation.name} generates kernels for {known} alone"
         return dataclasses.replace(blank, refused=True, note=note)
     note = "no installed module covers this call" if modules else "no wheel has this module"
+    if call.features.splitk and not modules:
+        note += f": {WITHOUT_SPLIT_K}"
     return dataclasses.replace(blank, compiles=True, note=note)
 
 

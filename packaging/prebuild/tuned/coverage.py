@@ -30,10 +30,10 @@ class Point:
     why: str
 
 
-def cover(plan: Plan, uses: Iterable[Use]) -> tuple[Point, ...]:
-    """Return the verdict on each use, in order."""
+def cover(plan: Plan, uses: Iterable[Use], ck: frozenset[str] = frozenset()) -> tuple[Point, ...]:
+    """Return the verdict on each use, in order; ``ck`` is what the plan was made with."""
     modules: dict[ModuleKey, PlannedModule] = {module.features: module for module in plan.modules}
-    return tuple(_point(use, modules.get(use.call.features)) for use in uses)
+    return tuple(_point(use, modules.get(use.call.features), ck) for use in uses)
 
 
 def recipe_uses(recipes: Sequence[Recipe]) -> tuple[Use, ...]:
@@ -53,18 +53,20 @@ def recipe_uses(recipes: Sequence[Recipe]) -> tuple[Use, ...]:
     )
 
 
-def _point(use: Use, module: PlannedModule | None) -> Point:
-    status, why = _verdict(use, module)
+def _point(use: Use, module: PlannedModule | None, ck: frozenset[str]) -> Point:
+    status, why = _verdict(use, module, ck)
     return Point(use=use, status=status, why=why)
 
 
-def _verdict(use: Use, module: PlannedModule | None) -> tuple[Status, str]:
+def _verdict(use: Use, module: PlannedModule | None, ck: frozenset[str]) -> tuple[Status, str]:
     choice, facts = use.choice, use.facts
     if use.table is None or choice is None or facts is None:
         return "refused", Refusal(what="block_m", found=use.call.block_m).text
-    missing = rules.unavailable(use.table.family, use.call.features, use.module)
+    missing = rules.unavailable(use.table.family, use.call.features, use.module, ck)
     if missing:
         return "unavailable", missing.reason
+    if choice.fault:
+        return "wrong", choice.fault
     if choice.refusal is not None or choice.variant is None:
         return "refused", choice.refusal.text if choice.refusal else ""
     if choice.variant in facts.wrong:

@@ -308,3 +308,38 @@ def test_split_k_of_blockscale_asks_for_its_own_module() -> None:
     few = question(1, inter_dim=256, experts=256)
     one, two = explain.explain([few], blockscale, (), at())
     assert one.stock_name == two.stock_name + "_splitk"
+    assert one.note == f"no wheel has this module: {explain.WITHOUT_SPLIT_K}"
+    assert two.note == "no wheel has this module"
+
+
+@pytest.mark.parametrize(
+    ("model_dim", "ksplit", "takes"),
+    [(7168, 7, (True, "even")), (7168, 14, (False, "even")), (7168, 28, None), (7168, 3, None)],
+)
+def test_the_parts_of_k_choose_the_kernel_of_a_split_k_module(
+    model_dim: int, ksplit: int, takes: tuple[bool, str] | None
+) -> None:
+    blockscale = dataclasses.replace(
+        samples.FEATURES, a_dtype="f8", b_dtype="f8", quant="per_1x128", preshuffle=False
+    )
+    kernels = tuple(
+        samples.kernel(main_loop=loop, tail=tail)
+        for loop, tail in ((True, "odd"), (True, "even"), (False, "even"))
+    )
+    one = samples.instance(reached_by=(Reach(block_m=16),), kernels=kernels)
+    features = dataclasses.replace(blockscale, splitk=True)
+    built = samples.module(
+        features=features, stock_name=features.stock_name, instances=(one,), coverage="sound"
+    )
+    few = question(1, inter_dim=256, experts=256, model_dim=model_dim)
+    asked = at(ksplit=ksplit)
+    answer, _ = explain.explain([few], blockscale, (samples.entry(built),), asked)
+    assert (answer.call.parts, answer.variant) == (ksplit, takes)
+    if takes is not None:
+        assert (answer.compiles, answer.module) == (False, built.name)
+    elif ksplit == 28:  # parts of one step
+        assert (answer.compiles, answer.refused) == (True, False)
+        assert "AITER_KSPLIT=-1" in answer.note
+    else:  # AITER refuses parts of unequal size
+        assert (answer.compiles, answer.refused) == (False, True)
+        assert "3 parts" in answer.note

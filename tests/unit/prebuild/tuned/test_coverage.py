@@ -70,6 +70,21 @@ def test_what_the_ck_at_hand_lacks_is_unavailable(tmp_path: Path) -> None:
     assert "IsSplitK" in found[0].why
 
 
+def test_split_k_counts_where_the_composable_kernel_has_it() -> None:
+    ck = frozenset({"split-k"})
+    # 7168 values of K are 28 steps: 14 parts leave two each; 4096 in 16 parts leave one.
+    for sizes, statuses in (
+        ({"moe_inter_dim": {8: 256}}, {"hit"}),
+        ({"moe_inter_dim": {8: 128}, "hidden_size": 4096, "top_k": 10}, {"hit", "wrong"}),
+    ):
+        recipe = fp8(**sizes)
+        found = cover(make_plan([recipe], ck), recipe_uses([recipe]), ck)
+        split = [point for point in found if point.use.call.features.splitk]
+        assert {point.status for point in split} == statuses
+        assert {point.use.call.parts > 1 for point in split} == {True}
+        assert all("AITER_KSPLIT=-1" in point.why for point in split if point.status == "wrong")
+
+
 def test_every_heuristic_call_of_a_recipe_is_a_hit_in_its_own_plan() -> None:
     for recipe in (kimi(), fp8(), fp8(quant="per_token", output_dtypes=["f16", "b16"])):
         found = cover(make_plan([recipe]), recipe_uses([recipe]))
