@@ -22,7 +22,7 @@ from prebuild.gfx950.memory import Allocation, Memory
 from prebuild.recording import Call, LaunchRecord, Recorder
 from prebuild.verify import launches
 from prebuild.verify.problems import Batch, Kind, Problem, make_problem
-from prebuild.verify.subject import Facts, Subject, batches
+from prebuild.verify.subject import Facts, Subject
 
 
 def with_launches(
@@ -41,7 +41,7 @@ def with_launches(
         kernel.symbol: instance.name for instance in module.instances for kernel in instance.kernels
     }
     agreed = find_contract(module.contracts[0])
-    asked = [(subject, batch) for subject in subjects for batch in batches(subject.facts)]
+    asked = [(subject, batch) for subject in subjects for batch in subject.batches]
     placed = [place(subject.facts, batch) for subject, batch in asked]
     calls = [
         _call(agreed, features, subject.facts, names.get(subject.symbol, ""), problem, where)

@@ -62,10 +62,9 @@ def _judge(out: Allocation, value: F64, bound: F64, kind: str) -> Judgement:
     found = out.data[: width * count].view(_TYPES[kind]).astype(np.float64).reshape(value.shape)
     marks = out.shadow[: width * count].reshape(*value.shape, width)
     undefined: npt.NDArray[np.bool_] = (marks != 0).any(axis=-1)
-    error = np.abs(found - value)
-    both_nan = np.isnan(found) & np.isnan(value)
-    good = (both_nan | (error <= bound)) & ~undefined
-    ratio = np.where(undefined | both_nan, 0.0, error / bound)
+    error = _distance(found, value)
+    good = _within(error, bound) & ~undefined
+    ratio = np.where(undefined, 0.0, _ratio(error, bound))
     first = None
     if not good.all():
         index = np.unravel_index(int(np.argmin(good)), good.shape)
@@ -82,10 +81,30 @@ def _judge(out: Allocation, value: F64, bound: F64, kind: str) -> Judgement:
         elements=count,
         wrong=int((~good).sum()),
         undefined=int(undefined.sum()),
-        ratio=float(np.nan_to_num(ratio, nan=np.inf).max()),
-        max_error=float(np.nan_to_num(np.where(both_nan, 0.0, error), nan=np.inf).max()),
+        ratio=float(ratio.max()),
+        max_error=float(error.max()),
         first=first,
     )
+
+
+def _distance(found: F64, value: F64) -> F64:
+    """Return how far they are apart: 0 for two NaN or the same infinity, else inf beside either."""
+    with np.errstate(invalid="ignore"):
+        error = np.abs(found - value)
+    same = (found == value) | (np.isnan(found) & np.isnan(value))
+    return np.where(same, 0.0, np.nan_to_num(error, nan=np.inf, posinf=np.inf))
+
+
+def _within(error: F64, bound: F64) -> npt.NDArray[np.bool_]:
+    within: npt.NDArray[np.bool_] = error <= bound
+    return within
+
+
+def _ratio(error: F64, bound: F64) -> F64:
+    """Return the error as a share of its bound; 0 where there is no error or everything goes."""
+    free = (error == 0) | np.isinf(bound)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(free, 0.0, error / bound)
 
 
 def _with_addends(out: Allocation, expected: Expected, kind: str, whole: Judgement) -> Judgement:
@@ -99,13 +118,14 @@ def _with_addends(out: Allocation, expected: Expected, kind: str, whole: Judgeme
     want = np.sort(expected.value.transpose(0, 2, 1).reshape(-1, topk), axis=1)
     bound = expected.bound.transpose(0, 2, 1).reshape(-1, topk).max(axis=1)
     got = np.sort(addends, axis=1)
-    error = np.abs(got - want).max(axis=1)
-    good = (counts == topk) & (error <= bound)
-    ratio = max(whole.ratio, float(np.nan_to_num(error / bound, nan=np.inf).max()))
+    distance = _distance(got, want)
+    error = distance.max(axis=1)
+    good = (counts == topk) & _within(error, bound)
+    ratio = max(whole.ratio, float(_ratio(error, bound).max()))
     first = None
     if not good.all():
         at = int(np.argmin(good))
-        worst = int(np.argmax(np.nan_to_num(np.abs(got[at] - want[at]), nan=np.inf)))
+        worst = int(np.argmax(distance[at]))
         first = Wrong(
             index=(at // columns, at % columns),
             found=float(got[at, worst]),

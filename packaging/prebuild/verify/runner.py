@@ -18,7 +18,7 @@ from prebuild.verify import launches
 from prebuild.verify.judge import Judgement, judge_sums, judge_values
 from prebuild.verify.problems import Batch, Problem, make_problem
 from prebuild.verify.reference import Expected, expect, expect_parts
-from prebuild.verify.subject import Facts, Subject, batches
+from prebuild.verify.subject import Facts, Subject
 from prebuild.verify.verdict import Verdict
 
 _TRACE = 120
@@ -41,7 +41,7 @@ def run_subject(subject: Subject, objdump: Path) -> Verdict:
     failure = subject.launch_problem
     try:
         program = load(subject, objdump)
-        for batch in batches(subject.facts):
+        for batch in subject.batches:
             runs.append(run_problem(subject, program, make_problem(subject.facts.kind, batch)))
             if runs[-1].failure:
                 break

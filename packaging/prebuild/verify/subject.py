@@ -113,28 +113,53 @@ class Subject:
     """Name of a problem's batch -> the launch that the module itself makes for it."""
     launch_problem: str = ""
     """What is wrong with the module's own launch, empty where nothing is."""
+    batches: tuple[Batch, ...]
+    """Its problems."""
+
+    @classmethod
+    def of(cls, symbol: str, facts: Facts, *, data: bytes, sha256: str) -> Subject:
+        """Return a kernel with the problems that every one gets."""
+        return cls(
+            symbol=symbol, facts=facts, data=data, sha256=sha256, batches=tuple(batches(facts))
+        )
 
 
 def k_steps(facts: Facts) -> int:
-    """Return the fewest K steps for which CK launches this kernel."""
+    """Return the fewest K steps for which CK launches this kernel; ValueError where none do."""
+    found = next((steps for steps in range(1, 5) if takes(facts, steps)), None)
+    if found is None:
+        raise ValueError(f"CK launches {facts.name()} for no K")
+    return found
+
+
+def takes(facts: Facts, steps: int) -> bool:
+    """Whether CK launches this one of an instance's kernels for so many K steps."""
     plain_v1 = not facts.preshuffled and facts.pipeline == 1
     prefetch = _PREFETCH_PLAIN_V1 if plain_v1 else _PREFETCH
-    steps = prefetch + 1 if facts.main_loop else 1
-    if facts.tail != "full" and (steps % 2 == 1) != (facts.tail == "odd"):
-        steps += 1
-    return steps
+    right_tail = facts.tail == "full" or (steps % 2 == 1) == (facts.tail == "odd")
+    return right_tail and (steps > prefetch) == facts.main_loop
+
+
+def steps_of(facts: Facts, k: int) -> int:
+    """Return the K steps of a GEMM that sums ``k`` values."""
+    return -(-k // (_values(facts) * facts.k))
+
+
+def _values(facts: Facts) -> int:
+    """Values of a stored element."""
+    return 2 if facts.kind is Kind.MX_FP4 else 1
 
 
 def batches(facts: Facts) -> list[Batch]:
     """Return the problems of a kernel.
 
     The first has an expert with two blocks, the second one nearly all padding, an empty expert,
-    tokens that name an expert twice and blocks beyond ``num_valid_ids``; the second a single row.
+    tokens that name an expert twice and blocks beyond ``num_valid_ids``; the second a single row;
+    the third one block of columns, and rows of extreme values.
     """
-    values = 2 if facts.kind is Kind.MX_FP4 else 1
     if facts.split_k:
         return _split_batches(facts)
-    n, k = 2 * facts.n, values * facts.k * k_steps(facts)
+    n, k = 2 * facts.n, _values(facts) * facts.k * k_steps(facts)
     many, one = facts.m + facts.m // 16 + 1, 1
     return [
         Batch.of(
@@ -143,17 +168,21 @@ def batches(facts: Facts) -> list[Batch]:
         Batch.of(
             stage=facts.stage, tokens=one, topk=3, experts=_EXPERTS, n=n, k=k, block_m=facts.m
         ),
+        Batch.of_extremes(stage=facts.stage, n=facts.n, k=k, block_m=facts.m),
     ]
 
 
 def _split_batches(facts: Facts) -> list[Batch]:
-    """Return the same where K is split: many rows in two parts, then one row in every split."""
-    own = [steps for steps in SPLITS if takes_steps(facts, steps)]
+    """Return the same where K is split, the single row in every split."""
+    own = [steps for steps in SPLITS if takes(facts, steps)]
     if not own:
         return []
     sizes = [(facts.m + facts.m // 16 + 1, 2, own[0], 2)]
     sizes += [(1, 3, steps, SPLITS[steps]) for steps in own]
-    return [
+    extremes = Batch.of_extremes(
+        stage=facts.stage, n=facts.n, k=2 * facts.k * own[0], block_m=facts.m, parts=2
+    )
+    made = [
         Batch.of(
             stage=facts.stage,
             tokens=tokens,
@@ -166,12 +195,7 @@ def _split_batches(facts: Facts) -> list[Batch]:
         )
         for tokens, topk, steps, parts in sizes
     ]
-
-
-def takes_steps(facts: Facts, steps: int) -> bool:
-    """Whether CK launches this kernel for so many steps of K."""
-    tail = facts.tail == "full" or facts.tail == ("odd" if steps % 2 else "even")
-    return tail and facts.main_loop == (steps > _PREFETCH)
+    return [*made, extremes]
 
 
 def facts_of(symbol: str) -> Facts:
@@ -256,9 +280,7 @@ def subjects_in(path: Path) -> Found:
             except UnknownKernelError:
                 unknown.append(symbol)
                 continue
-            subjects.append(
-                Subject(symbol=symbol, facts=facts, data=code_object, sha256=parsed.sha256)
-            )
+            subjects.append(Subject.of(symbol, facts, data=code_object, sha256=parsed.sha256))
     if not subjects and not unknown:
         raise CodeObjectError(f"{path} holds no kernel for {target.load().gfx}")
     return Found(subjects=tuple(subjects), unknown=tuple(unknown))

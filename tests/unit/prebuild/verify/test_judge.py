@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from prebuild.gfx950.memory import Allocation, Memory
+from prebuild.verify.bounds import LARGEST_F32, OVERFLOW
 from prebuild.verify.judge import judge_sums, judge_values
 from prebuild.verify.reference import Expected
 
@@ -14,7 +15,13 @@ VALUES = np.arange(24.0).reshape(3, 2, 4) - 10
 
 
 def expected() -> Expected:
-    return Expected(value=VALUES, bound=np.full(VALUES.shape, 0.05), roundoff=2.0**-8)
+    return expecting(VALUES, 0.05)
+
+
+def expecting(value: np.ndarray, bound: float) -> Expected:
+    return Expected(
+        value=value, bound=np.full(value.shape, bound), roundoff=2.0**-8, overflow=OVERFLOW["bf16"]
+    )
 
 
 def output(values: np.ndarray) -> Allocation:
@@ -48,7 +55,9 @@ def float_sums(addends: np.ndarray) -> Allocation:
     return out
 
 
-FINE = Expected(value=VALUES, bound=np.full(VALUES.shape, 1e-3), roundoff=2.0**-24)
+FINE = Expected(
+    value=VALUES, bound=np.full(VALUES.shape, 1e-3), roundoff=2.0**-24, overflow=LARGEST_F32
+)
 
 
 def test_sums_in_float32_are_judged_a_part_at_a_time() -> None:
@@ -101,7 +110,7 @@ def test_a_right_value_that_is_undefined_is_wrong() -> None:
 def test_nan_is_right_only_where_it_is_expected() -> None:
     wanted = VALUES.copy()
     wanted[0, 0, 0] = np.nan
-    allowed = Expected(value=wanted, bound=np.full(wanted.shape, 0.05), roundoff=2.0**-8)
+    allowed = expecting(wanted, 0.05)
     assert judge_values(output(wanted), allowed, "bf16").first is None
     assert judge_values(output(VALUES), allowed, "bf16").wrong == 1
     assert judge_values(output(wanted), expected(), "bf16").wrong == 1
@@ -128,3 +137,24 @@ def test_addends_are_judged_one_by_one(fault: str) -> None:
     first = judge_sums(out, expected(), "bf16").first
     assert first is not None
     assert first.where.startswith("addend")
+
+
+@pytest.mark.parametrize("exact", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("found", [np.inf, -np.inf, np.nan, 3e38])
+def test_what_is_not_finite_has_to_be_exactly_that(exact: float, found: float) -> None:
+    value, wrong = VALUES.copy(), VALUES.copy()
+    value[0, 1, 2], wrong[0, 1, 2] = exact, found
+    same = found == exact or (np.isnan(found) and np.isnan(exact))
+    judgement = judge_values(output(wrong), expecting(value, 0.05), "bf16")
+    assert (judgement.first is None) == same
+    assert (judgement.ratio == 0) == same
+    # With another slot's addend beside it, NaN and infinity go to the sum, which is right as well.
+    assert (judge_sums(sums(wrong), expecting(value, 0.05), "bf16").first is None) == same
+
+
+def test_where_the_order_decides_everything_is_right() -> None:
+    wrong = VALUES.copy()
+    wrong[0, 0, 0], wrong[1, 0, 0], wrong[2, 0, 0] = np.nan, np.inf, -1e38
+    judgement = judge_values(output(wrong), expecting(VALUES, np.inf), "bf16")
+    assert judgement.first is None
+    assert judgement.ratio == 0

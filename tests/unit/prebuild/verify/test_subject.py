@@ -9,7 +9,7 @@ from prebuild.core.project import Project
 from prebuild.recipe.recipes import load_recipes
 from prebuild.verify.errors import UnknownKernelError
 from prebuild.verify.problems import Kind
-from prebuild.verify.subject import SPLITS, Facts, batches, facts_of, k_steps, takes_steps
+from prebuild.verify.subject import SPLITS, Facts, batches, facts_of, k_steps, takes
 
 GEMM1 = (
     "_ZN2ck22kernel_moe_mxgemm_2ldsINS_29GridwiseMoeGemmMX_BPreshuffleINS_13tensor_layout4g"
@@ -116,7 +116,9 @@ def test_a_split_k_kernel() -> None:
 
 def test_a_split_k_kernel_runs_in_every_split_that_it_takes() -> None:
     facts = facts_of(SPLIT)
-    many, *single = batches(facts)
+    many, *single, last = batches(facts)
+    assert last.extreme
+    assert (last.parts, last.gemm.k) == (2, 2 * 2 * 256)
     assert (many.tokens, many.parts, many.gemm.k) == (18, 2, 2 * 2 * 256)
     assert [(one.tokens, one.parts, one.gemm.k) for one in single] == [(1, 14, 14 * 2 * 256)]
     main = facts_of(SPLIT.replace("ELb0ELNS_25", "ELb1ELNS_25"))
@@ -124,7 +126,7 @@ def test_a_split_k_kernel_runs_in_every_split_that_it_takes() -> None:
     assert steps == {steps for steps in SPLITS if steps > 2 and steps % 2 == 0}
     odd = facts_of(SPLIT.replace("TailNumberE1E", "TailNumberE0E"))
     assert batches(odd) == []  # a part of one step: nobody launches it
-    assert not any(takes_steps(odd, steps) for steps in SPLITS)
+    assert not any(takes(odd, steps) for steps in SPLITS)
 
 
 def test_splits_are_those_of_aiters_rule_for_the_recipes() -> None:
