@@ -11,8 +11,10 @@ from typing import Literal
 
 from aiter_prebuilt.call import Call, Gemm, Variant
 from aiter_prebuilt.values import value_class
-from aiter_prebuilt.wheel.manifest import Instance, Kernel
+from aiter_prebuilt.wheel.manifest import Instance, Instead, Kernel
 
+_PART_STEPS = 2
+"""K steps that a part of a split K has at least."""
 PREFIX = "moe_ck2stages_"
 """How the names of AITER's instances begin; a kernel of another name is another back end's."""
 
@@ -37,6 +39,20 @@ class Refusal:
 
 
 @value_class(frozen=True, kw_only=True)
+class Replaced:
+    """The instance that AITER's own module would run, and why another one answers."""
+
+    instance: Instance
+    reason: str
+    """What is wrong with its kernel."""
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        return f"instead of {short_name(self.instance.name)}: {self.reason}"
+
+
+@value_class(frozen=True, kw_only=True)
 class Choice:
     """What becomes of a call within AITER's whole module."""
 
@@ -50,6 +66,10 @@ class Choice:
     variant: Variant | None
     """Which of the instance's kernels; None where the call is refused."""
     refusal: Refusal | None
+    fault: str = ""
+    """Why AITER's own module gives wrong numbers for the call, which ours hands on."""
+    replaced: Replaced | None = None
+    """Which one ``instance`` answers for; None where it is AITER's own choice."""
 
 
 def choose(table: Sequence[Instance], call: Call) -> Choice:
@@ -63,13 +83,20 @@ def choose(table: Sequence[Instance], call: Call) -> Choice:
     named = instance is not None
     if instance is None:
         instance = next((each for each in table if _is_reached(each, call)), None)
-    refusal = _refusal(instance, call)
+    fault = _short_parts(instance, call)
+    refusal = None if fault else _refusal(instance, call)
+    runs = not fault and refusal is None
+    gemm, taken, replaced = call.gemm, instance, None
+    if instance is not None and runs:
+        taken, replaced = _right(table, instance, gemm)
     return Choice(
-        instance=instance,
+        instance=taken,
         named=named,
         name_unknown=bool(name) and not named,
-        variant=variant_of(instance, call.gemm.k) if instance and not refusal else None,
+        variant=variant_of(taken, gemm.k // _parts(call)) if taken and runs else None,
         refusal=refusal,
+        fault=fault,
+        replaced=replaced,
     )
 
 
@@ -112,9 +139,52 @@ def short_name(name: str) -> str:
     return f"{'_'.join([*parts[:3], *parts[4:5]])}{dot}{variant}"
 
 
+def _right(
+    table: Sequence[Instance], instance: Instance, gemm: Gemm
+) -> tuple[Instance, Replaced | None]:
+    """Return who answers a call: a kernel with wrong numbers is replaced, where a tile divides."""
+    rule = _rule(instance, gemm.k)
+    if rule is None:
+        return instance, None
+    other = next(each for each in table if each.name == rule.instance)
+    if gemm.n % other.n_per_block or gemm.k % other.k_per_block:
+        return instance, None
+    return other, Replaced(instance=instance, reason=rule.reason)
+
+
+def _rule(instance: Instance, k: int) -> Instead | None:
+    if not instance.instead:
+        return None
+    variant = variant_of(instance, k)
+    return next((r for r in instance.instead if (r.main_loop, r.tail) == variant), None)
+
+
 def _is_reached(instance: Instance, call: Call) -> bool:
     return instance.stage == call.stage and any(
         reach.covers(call.block_m, call.shape.inter_dim) for reach in instance.reached_by
+    )
+
+
+def _parts(call: Call) -> int:
+    return call.parts if call.features.splitk and call.stage == 1 else 1
+
+
+def _short_parts(instance: Instance | None, call: Call) -> str:
+    """Why K cannot be split so, empty where it can or is not.
+
+    A part of one K step is not split to CK: it adds to memory that nobody has cleared, and gate and
+    up lie elsewhere than AITER reads them.  No module launches it (csrc/launcher.hpp).
+    """
+    if instance is None or not call.features.splitk or call.stage != 1:
+        return ""
+    steps, tile = call.gemm.k // instance.k_per_block, tile_of(instance.name)
+    if call.parts <= 1:
+        return f"split K: a row names a kernel that splits K, yet gives {call.parts} parts"
+    if steps >= _PART_STEPS * call.parts:
+        return ""
+    return (
+        f"split K: {steps} K steps of {tile} in {call.parts} parts leave less than two to each: "
+        "AITER's own kernel gives wrong numbers; AITER_KSPLIT=-1 switches the split off"
     )
 
 
@@ -124,8 +194,11 @@ def _refusal(instance: Instance | None, call: Call) -> Refusal | None:
         return Refusal(what="block_m", found=call.block_m)
     where = f"stage {instance.stage}, {tile_of(instance.name)}"
     gemm: Gemm = call.gemm
-    if gemm.k % instance.k_per_block:
-        return Refusal(what="K", found=gemm.k, multiple_of=instance.k_per_block, where=where)
+    parts = _parts(call)
+    if gemm.k % (instance.k_per_block * parts):
+        where += f", {parts} parts" if parts > 1 else ""
+        multiple = instance.k_per_block * parts
+        return Refusal(what="K", found=gemm.k, multiple_of=multiple, where=where)
     if gemm.n % instance.n_per_block:
         return Refusal(what="N", found=gemm.n, multiple_of=instance.n_per_block, where=where)
     return None

@@ -219,10 +219,11 @@ def _by_modules(call: Call, name: str, supply: Supply, at: AiterAt) -> _Taken:
         choice = choose(_known(module.instances, generation), call)
         if _kernel(choice) is not None:
             told = verdict.prebuilt(module.name, name, _warned(choice, call))
+            told = verdict.instead(told, choice.replaced)
             return _Taken(verdict=told, module=module, choice=choice)
         left_out = left_out or _left_out(choice)
     beyond = supply.beyond or supply.verdict
-    why = f"{left_out} is left out" + (f"; {beyond.why}" if beyond.why else "")
+    why = "; ".join(filter(None, (left_out, beyond.why)))
     return _Taken(verdict=dataclasses.replace(beyond, why=why))
 
 
@@ -270,10 +271,12 @@ def _warned(choice: Choice, call: Call) -> str:
 
 
 def _left_out(choice: Choice) -> str:
+    """Why a module hands on a call that AITER's whole module takes."""
     if choice.instance is None or choice.variant is None:
-        return ""
+        return choice.fault
     main_loop, tail = choice.variant
-    return short_name(f"{choice.instance.name}.{'main' if main_loop else 'nomain'}_{tail}")
+    kernel = f"{choice.instance.name}.{'main' if main_loop else 'nomain'}_{tail}"
+    return f"{short_name(kernel)} is left out"
 
 
 def _known(table: tuple[Instance, ...], generation: Generation) -> tuple[Instance, ...]:

@@ -6,6 +6,7 @@ one value; their exit codes follow the worst of them (docs/exit-codes.md).
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from aiter_prebuilt.call import ModuleKey
-from aiter_prebuilt.choice.dispatch import Refusal
+from aiter_prebuilt.choice.dispatch import Refusal, Replaced, short_name
 from aiter_prebuilt.choice.routing import Backend
 from aiter_prebuilt.values import value_class
 
@@ -128,6 +129,14 @@ def refused_for(refusal: Refusal, module: str) -> Verdict:
     """Return the verdict on a call that AITER's whole module has no kernel for."""
     by = HEURISTIC if refusal.what == "block_m" else TILE
     return refused(by, module, refusal.text)
+
+
+def instead(told: Verdict, replaced: Replaced | None) -> Verdict:
+    """Return a verdict that says which kernel another one answers for, if it does."""
+    if replaced is None:
+        return told
+    named = short_name(replaced.instance.name)
+    return dataclasses.replace(told, instead_of=named, instead_why=replaced.reason)
 
 
 def builder(backend: Backend, features: ModuleKey) -> str:

@@ -106,7 +106,10 @@ def built(module: str, file: str | None, asked: float) -> None:
 
 def gather() -> Report:
     """Return what happened in this process so far."""
-    quiet = ("served", "uncovered", "uncovered-to", "setting", "aiter-unknown", "off", "rebuild")
+    quiet = (
+        *("served", "uncovered", "uncovered-to", "instead"),
+        *("setting", "aiter-unknown", "off", "rebuild"),
+    )
     return Report(
         served=tuple(_SERVED),
         handed_on=tuple(_HANDED_ON),

@@ -25,6 +25,10 @@ INACTIVE = (
     "no start-up file activated the finder in this interpreter: site-packages' .pth files were "
     "not read (python -S, PYTHONPATH, pip --target); call aiter_prebuilt.install() before AITER"
 )
+WITHOUT_SPLIT_K = (
+    "split K needs a newer composable kernel than that of ROCm 7.2; AITER_KSPLIT=-1 goes without"
+)
+"""Why the usual wheel has no split-K module, and what makes a call stay within it."""
 STRICT = "AITER_PREBUILT=strict"
 
 
@@ -114,12 +118,18 @@ def _declined(
     whys = [reason.message for reason in reasons]
     if not entries:
         whys += [shelf.reason.message for shelf in there.shelves if shelf.reason is not None]
-        whys += ["no wheel has it"] if name.startswith(FAMILY) and not whys else []
+        whys += [_not_shipped(name)] if name.startswith(FAMILY) and not whys else []
     why = "; ".join(dict.fromkeys(whys))
     active = there.asked.mode == "strict" and there.finder != "absent"
     if active and (entries or name.startswith(FAMILY)):
         return verdict.refused(STRICT, name, why)
     return verdict.compiles(verdict.builder_of(name), name, why)
+
+
+def _not_shipped(name: str) -> str:
+    return "no wheel has it" + (
+        f": {WITHOUT_SPLIT_K}" if verdict.builder_of(name) == verdict.SPLIT_K else ""
+    )
 
 
 def _standing_aside(there: Host) -> str:

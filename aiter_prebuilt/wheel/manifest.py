@@ -27,7 +27,8 @@ MANIFEST_NAME = "manifest.json"
 
 Coverage = Literal["deployed", "sound", "full"]
 """What a module holds: what some deployments reach; all of AITER's but kernels with wrong numbers;
-all of AITER's.  Only a full one may stand under AITER's name without a guard."""
+all of it, with right kernels for the calls of wrong ones (:class:`Instead`).  Only a full one may
+stand under AITER's name without a guard."""
 COVERAGES: tuple[Coverage, ...] = ("deployed", "sound", "full")
 """The same, in the order in which modules of one name are tried: the narrower first."""
 
@@ -83,6 +84,19 @@ class Reach:
 
 
 @value_class(frozen=True, kw_only=True)
+class Instead:
+    """A kernel of an instance whose numbers are wrong, and who answers the calls that need it."""
+
+    main_loop: bool
+    tail: Tail
+    instance: str
+    """AITER's name of the one that answers, where its tile divides N and K; of the same module,
+    stage and block_m, so that it reads and writes the same."""
+    reason: str
+    """What is wrong with the kernel."""
+
+
+@value_class(frozen=True, kw_only=True)
 class Instance:
     """One CK device-op instance, under AITER's name for it."""
 
@@ -98,6 +112,8 @@ class Instance:
     """Whether it has a kernel for odd and one for even K steps, or one for both."""
     reached_by: tuple[Reach, ...]
     """Empty: by kernelName only."""
+    instead: tuple[Instead, ...] = ()
+    """Those of its kernels that no module holds, with what runs in their place."""
     kernels: tuple[Kernel, ...] = ()
     """Those that the module holds; none where the instance is left out."""
 
@@ -294,6 +310,19 @@ def _check_module(module: Module, where: str) -> None:
             f"{where}.coverage is {module.coverage} with name {module.name!r} for "
             f"{module.stock_name!r}; only a full module bears AITER's name"
         )
+    _check_instead(module, where)
+
+
+def _check_instead(module: Module, where: str) -> None:
+    """Who answers in another one's place has to mean the same."""
+    known = {each.name: (each.stage, each.block_m) for each in module.instances}
+    for instance in module.instances:
+        for rule in instance.instead:
+            if known.get(rule.instance) != known[instance.name] or rule.instance == instance.name:
+                raise ManifestError(
+                    f"{where}: {rule.instance!r} answers calls of {instance.name!r}, expected "
+                    f"another instance of stage {instance.stage} and block_m {instance.block_m}"
+                )
 
 
 def _check_contracts(module: Module, manifest: Manifest, where: str) -> None:

@@ -17,9 +17,11 @@ import typer
 from aiter_prebuilt.choice import verdict
 from aiter_prebuilt.choice.tuned import FALLBACK
 from prebuild.core.project import Project
+from prebuild.core.settings import Settings
 from prebuild.plan.make import make_plan
 from prebuild.recipe.draft import as_yaml
 from prebuild.recipe.recipes import Coverage, Recipe, find_recipes, load_recipes, narrow
+from prebuild.toolchain import ck_abilities
 from prebuild.tuned import compare
 from prebuild.tuned import coverage as cover
 from prebuild.tuned.rows import Table, read_tables
@@ -70,7 +72,8 @@ def coverage(
 ) -> None:
     """Say whether the recipes' plan answers each row of the tables and each heuristic call."""
     recipes = tuple(narrow(item, coverage=planned) for item in _recipes(recipe))
-    plan = make_plan(recipes)
+    ck = ck_abilities(Settings.here())
+    plan = make_plan(recipes, ck)
     table = read_tables(csv)
     uses = [
         use
@@ -78,7 +81,7 @@ def coverage(
         for use in reading.uses
         if fallback or reading.entry.row.tag != FALLBACK
     ]
-    points = cover.cover(plan, [*uses, *cover.recipe_uses(recipes)])
+    points = cover.cover(plan, [*uses, *cover.recipe_uses(recipes)], ck)
     if as_json:
         typer.echo(json.dumps({**cover.as_json(points), "bad_rows": table.bad}, indent=1))
     else:

@@ -26,14 +26,15 @@ class Point:
     verdict: Verdict
 
 
-def cover(plan: Plan, uses: Iterable[Use]) -> tuple[Point, ...]:
+def cover(plan: Plan, uses: Iterable[Use], ck: frozenset[str] = frozenset()) -> tuple[Point, ...]:
     """Return the verdict on each use, in order, of the wheel that the plan makes.
 
-    Of an AITER that was checked with it, on a host that takes its modules.
+    Of an AITER that was checked with it, on a host that takes its modules; ``ck`` is what the plan
+    was made with.
     """
     modules: dict[ModuleKey, PlannedModule] = {module.features: module for module in plan.modules}
     return tuple(
-        Point(use=use, verdict=_verdict(use, modules.get(use.call.features))) for use in uses
+        Point(use=use, verdict=_verdict(use, modules.get(use.call.features), ck)) for use in uses
     )
 
 
@@ -54,26 +55,29 @@ def recipe_uses(recipes: Sequence[Recipe]) -> tuple[Use, ...]:
     )
 
 
-def _verdict(use: Use, module: PlannedModule | None) -> Verdict:
+def _verdict(use: Use, module: PlannedModule | None, ck: frozenset[str]) -> Verdict:
     refusal = use.choice.refusal if use.choice is not None else None
     if refusal is not None:
         return verdict.refused_for(refusal, use.module)
-    why = _left_out(use, module)
-    if why or module is None:
+    why = _left_out(use, module, ck)
+    if why or module is None or use.choice is None:
         return verdict.compiles(verdict.builder_of(use.module), use.module, why)
-    return verdict.prebuilt(module.name, use.module)
+    return verdict.instead(verdict.prebuilt(module.name, use.module), use.choice.replaced)
 
 
-def _left_out(use: Use, module: PlannedModule | None) -> str:
+def _left_out(use: Use, module: PlannedModule | None, ck: frozenset[str]) -> str:
     """Why the plan does not answer a call; empty where it does."""
     choice, facts = use.choice, use.facts
-    if use.table is None or choice is None or facts is None or choice.variant is None:
+    if use.table is None or choice is None or facts is None:
         return "this project has no family for it"
     if module is None:
-        missing = rules.unavailable(use.table.family, use.call.features, use.module)
+        missing = rules.unavailable(use.table.family, use.call.features, use.module, ck)
         return missing.reason if missing else "no recipe asks for the module"
+    if choice.variant is None:
+        return choice.fault
     if choice.variant in facts.wrong:
-        return f"its numbers are wrong, so no module holds it: {facts.wrong[choice.variant]}"
+        wrong = facts.wrong[choice.variant].reason
+        return f"its numbers are wrong, and no right kernel takes the shape: {wrong}"
     return _not_held(use, module, choice.variant)
 
 

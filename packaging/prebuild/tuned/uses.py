@@ -169,6 +169,7 @@ def _call(row: Row, features: ModuleKey, stage: Stage) -> Call:
         tokens=row.tokens,
         block_m=row.block_m,
         kernel_name=name,
+        parts=row.split_k if splits else 1,
     )
 
 

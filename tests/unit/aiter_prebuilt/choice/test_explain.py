@@ -13,7 +13,7 @@ from aiter_prebuilt.choice.questions import Question
 from aiter_prebuilt.choice.rules import Rules
 from aiter_prebuilt.choice.verdict import Verdict
 from aiter_prebuilt.generations import load
-from aiter_prebuilt.wheel.manifest import Module, Reach
+from aiter_prebuilt.wheel.manifest import Instead, Module, Reach
 from tests.unit.aiter_prebuilt import samples
 
 QUESTION = Question(tokens=64, shape=samples.SHAPE)
@@ -211,6 +211,17 @@ def test_a_kernel_that_is_left_out_as_wrong_is_aiters_to_compile() -> None:
     assert (one.coverage, one.verdict.state) == (None, "compiles")
 
 
+def test_a_right_kernel_for_a_wrong_one_is_an_answer_that_says_so() -> None:
+    rule = Instead(main_loop=True, tail="even", instance="one", reason="it races")
+    wrong = samples.instance("named", reached_by=(), n_per_block=32, kernels=(), instead=(rule,))
+    module = _module(instances=(samples.instance("one"), wrong))
+    one, _ = _ask(_named("named"), module)
+    assert (one.instance, one.kernel) == ("one", "kernel_True_even")
+    assert (one.verdict.state, one.verdict.note) == ("prebuilt", "instead of named (it races)")
+    one, _ = _ask(_named("named", inter_dim=1024 + 32), module)
+    assert (one.kernel, one.verdict.state) == (None, "compiles")
+
+
 def test_a_kernel_for_odd_and_even_steps_keeps_its_name() -> None:
     whole = samples.instance("one", tails="full", kernels=(samples.kernel(tail="full"),))
     one, _ = _ask(QUESTION, _module(instances=(whole,)))
@@ -389,3 +400,36 @@ def test_split_k_of_blockscale_asks_for_its_own_module() -> None:
     one, two = explain.explain([few], blockscale, supply, at())
     assert one.stock_name == two.stock_name + "_splitk"
     assert (one.verdict.by, two.verdict.by) == ("split-K CK2stages", "CK2stages")
+
+
+@pytest.mark.parametrize(
+    ("model_dim", "ksplit", "takes"),
+    [(7168, 7, (True, "even")), (7168, 14, (False, "even")), (7168, 28, None), (7168, 3, None)],
+)
+def test_the_parts_of_k_choose_the_kernel_of_a_split_k_module(
+    model_dim: int, ksplit: int, takes: tuple[bool, str] | None
+) -> None:
+    blockscale = dataclasses.replace(
+        samples.FEATURES, a_dtype="f8", b_dtype="f8", quant="per_1x128", preshuffle=False
+    )
+    kernels = tuple(
+        samples.kernel(main_loop=loop, tail=tail)
+        for loop, tail in ((True, "odd"), (True, "even"), (False, "even"))
+    )
+    one = samples.instance(reached_by=(Reach(block_m=16),), kernels=kernels)
+    features = dataclasses.replace(blockscale, splitk=True)
+    built = samples.module(
+        features=features, stock_name=features.stock_name, instances=(one,), coverage="sound"
+    )
+    few = question(1, inter_dim=256, experts=256, model_dim=model_dim)
+    answer, _ = explain.explain([few], blockscale, served(built), at(ksplit=ksplit))
+    assert (answer.call.parts, answer.variant) == (ksplit, takes)
+    told = answer.verdict
+    if takes is not None:
+        assert (told.state, told.by) == ("prebuilt", built.name)
+    elif ksplit == 28:  # parts of one step
+        assert told.state == "compiles"
+        assert "AITER_KSPLIT=-1" in told.why
+    else:  # AITER refuses parts of unequal size
+        assert told.state == "refused"
+        assert "3 parts" in told.why

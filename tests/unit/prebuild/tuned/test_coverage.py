@@ -87,6 +87,22 @@ def test_what_the_ck_at_hand_lacks_is_unavailable(tmp_path: Path) -> None:
     assert "IsSplitK" in found[0].verdict.why
 
 
+def test_split_k_counts_where_the_composable_kernel_has_it() -> None:
+    ck = frozenset({"split-k"})
+    # 7168 values of K are 28 steps: 14 parts leave two each; 4096 in 16 parts leave one.
+    for sizes, expected in (
+        ({"moe_inter_dim": {8: 256}}, {"prebuilt"}),
+        ({"moe_inter_dim": {8: 128}, "hidden_size": 4096, "top_k": 10}, {"prebuilt", "compiles"}),
+    ):
+        recipe = fp8(**sizes)
+        found = cover(make_plan([recipe], ck), recipe_uses([recipe]), ck)
+        split = [point for point in found if point.use.call.features.splitk]
+        assert set(states(split)) == expected
+        assert {point.use.call.parts > 1 for point in split} == {True}
+        whys = [each.verdict.why for each in split if each.verdict.state == "compiles"]
+        assert all("AITER_KSPLIT=-1" in why for why in whys)
+
+
 def test_every_heuristic_call_of_a_recipe_is_a_hit_in_its_own_plan() -> None:
     for recipe in (kimi(), fp8(), fp8(quant="per_token", output_dtypes=["f16", "b16"])):
         found = cover(make_plan([recipe]), recipe_uses([recipe]))
@@ -160,11 +176,19 @@ def test_the_report_counts_each_point_once(tmp_path: Path) -> None:
     assert text.splitlines()[-1].split() == ["3", "1", "0", "all"]
 
 
-def test_a_row_that_names_a_wrong_kernel_compiles(tmp_path: Path) -> None:
+def test_a_row_that_names_a_wrong_kernel_is_prebuilt_by_the_one_that_answers_for_it(
+    tmp_path: Path,
+) -> None:
     name = STAGE2.replace("256x32x128x128_1x4", "64x32x32x128_1x1").replace("_v3_", "_v1_")
-    found = points(tmp_path, [kimi(tp=[8], coverage="full")], row(kernelName2=name))
-    assert states(found) == ["prebuilt", "compiles"]
-    assert "numbers are wrong" in found[1].verdict.why
-    assert "in flight" in as_text(found, every=False).splitlines()[0]
+    for coverage in ("deployed", "full"):
+        found = points(tmp_path, [kimi(tp=[4], coverage=coverage)], row(kernelName2=name))
+        assert states(found) == ["prebuilt", "prebuilt"]
+        assert "256x32x128x128" in (found[1].use.instance or "")
+        assert found[1].verdict.instead_of == "gemm2_64x32x32x128_1x1_v1"
+        assert "in flight" in found[1].verdict.instead_why
+    odd = points(tmp_path, [kimi(tp=[4])], row(kernelName2=name, model_dim=7168 + 32))
+    assert states(odd) == ["refused", "compiles"]
+    assert "no right kernel takes the shape" in odd[1].verdict.why
+    assert "in flight" in as_text(odd, every=False).splitlines()[0]
     right = points(tmp_path, [kimi(tp=[8])], row(kernelName2=name, inter_dim=256, block_m=32))
     assert states(right) == ["prebuilt", "prebuilt"]
