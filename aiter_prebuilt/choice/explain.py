@@ -20,14 +20,11 @@ from aiter_prebuilt.generations import Generation
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel.manifest import Instance, Kernel, Module
 
-_NAME = 40
-"""Characters of a kernel's name that a note shows."""
 _TUNES = (
     "AITER_ONLINE_TUNE is 1 and no row answers: first AITER compiles and times what it has for the "
     "shape; what it takes then is not known"
 )
 _UNCHECKED = "this AITER was not checked with the wheel and gets what the module does not know"
-_FLYDSL = "kernel by kernel at the first call, unless FlyDSL's own cache has it"
 
 TUNER = "AITER's tuner"
 
@@ -190,13 +187,12 @@ def _elsewhere(asked: _Asked, supply: Callable[[str], Supply]) -> Verdict | None
         return verdict.compiles(TUNER, None, _TUNES)
     if backend == "ck2stages":
         return None
-    kernel = asked.call.kernel_name[:_NAME]
-    why = f"rule {asked.rule}" + (f", the table's {kernel}" if kernel else "")
+    why = f"rule {asked.rule}"
     if backend not in routing.COMPILED:
         return verdict.prebuilt(by, None, why)
     module = verdict.MODULES.get(backend)
     if module is None:
-        return verdict.compiles(by, None, f"{why}; {_FLYDSL}")
+        return verdict.compiles(by, None, why)
     known = supply(module).verdict
     return dataclasses.replace(known, why="; ".join(filter(None, (why, known.why))))
 

@@ -11,6 +11,7 @@ from aiter_prebuilt.choice.verdict import Verdict
 from aiter_prebuilt.tools import doctor, installed
 from aiter_prebuilt.tools.tables import table, wrapped
 
+_FLYDSL = ", kernel by kernel at the first call, unless its own cache has it"
 _HEAD = ("tokens", "stage", "block_m", "verdict", "what")
 
 
@@ -55,6 +56,7 @@ def _compiles(found: Sequence[Verdict]) -> Iterator[str]:
         yield from ("", "compiled, and how long that takes:")
     for (by, module), seconds in known.items():
         what = f"{by}, {module}" if module else by
+        what += _FLYDSL if by == verdict.BUILDERS["flydsl"] else ""
         yield from listed(f"{what}: {seconds.text if seconds else 'not known'}")
 
 

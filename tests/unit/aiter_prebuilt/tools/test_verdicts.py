@@ -62,6 +62,11 @@ def test_what_compiles_is_told_once_with_its_seconds() -> None:
     end = text[text.index("compiled, and how long that takes:") + 1 :]
     assert end[0].startswith("    - CK2stages, module_moe_ck2stages_fp4x2_fp4x2_preshuffle_off")
     assert " ".join(" ".join(end).split()).count("not known") == 1
+    flydsl = dataclasses.replace(found[0], verdict=verdict.compiles("FlyDSL", None, "rule x"))
+    text = verdicts.answers([flydsl], ()).splitlines()
+    assert text[-1] == (
+        "    - FlyDSL, kernel by kernel at the first call, unless its own cache has it: not known"
+    )
     done = verdict.compiled_already("CK2stages", samples.STOCK, "AITER's own file")
     ready = verdicts.answers([dataclasses.replace(found[0], verdict=done)], ())
     assert "by CK2stages, already done: AITER's own file" in ready
