@@ -75,6 +75,8 @@ class AiterAt:
     checked: bool = True
     """Whether its CK2stages sources were checked with the wheel: it then has no instance, and takes
     no shape, that the module refuses.  Of any other one the guard leaves such calls to it."""
+    problem: str = ""
+    """Why it raises in every call: a variable that is no number, for one."""
 
 
 @value_class(frozen=True, kw_only=True)
@@ -122,7 +124,7 @@ def _asked(question: Question, features: ModuleKey, at: AiterAt) -> Iterator[_As
                 by=found.table if found is not None and route.by_row else "heuristic",
                 backend=route.backend(stage),
                 rule=route.rule,
-                fault=looked.problem or route.fault,
+                fault=at.problem or looked.problem or route.fault,
                 tunes=at.rules.online_tune and not question.given and not looked.hit,
             )
 

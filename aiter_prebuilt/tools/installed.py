@@ -76,7 +76,7 @@ def look(asked: Settings, variables: AiterSettings, wish: Wish) -> tuple[explain
     known, notes = _known(facts, wish.release)
     checked = wish.release is not None or _is_checked(facts)
     notes += [] if checked else [_UNCHECKED]
-    counts, more = _cu_count(asked, variables, wish)
+    counts, more, mixed = _cu_count(asked, variables, wish)
     rules = Rules(
         generation=known.generation,
         flydsl=hip.is_installed("flydsl") if wish.flydsl is None else wish.flydsl,
@@ -90,7 +90,12 @@ def look(asked: Settings, variables: AiterSettings, wish: Wish) -> tuple[explain
     )
     if wish.gives_1x128 and rules.generation.split_k == "given-128x128":
         more.append("such an AITER splits K where the caller says per_128x128, as servers do")
-    at = explain.AiterAt(tables=_tables(root, variables), rules=rules, checked=checked)
+    at = explain.AiterAt(
+        tables=_tables(root, variables),
+        rules=rules,
+        checked=checked,
+        problem="; ".join((*variables.problems, *mixed)),
+    )
     return at, Aiter(
         root=root,
         version=facts.version if facts is not None else None,
@@ -100,7 +105,7 @@ def look(asked: Settings, variables: AiterSettings, wish: Wish) -> tuple[explain
         flydsl=rules.flydsl,
         cu_count=rules.cu_count,
         environment=(*_settings(asked), *_environment(variables)),
-        notes=(*notes, *more, *variables.problems),
+        notes=(*notes, *more),
     )
 
 
@@ -194,19 +199,25 @@ def _assumed(newest: Generation, changed: tuple[str, ...]) -> str:
     )
 
 
-def _cu_count(asked: Settings, variables: AiterSettings, wish: Wish) -> tuple[int, list[str]]:
+def _cu_count(
+    asked: Settings, variables: AiterSettings, wish: Wish
+) -> tuple[int, list[str], list[str]]:
+    """The compute units that AITER sees, what is assumed, and why it raises."""
     if wish.cu_count is not None:
-        return wish.cu_count, []
+        return wish.cu_count, [], []
     if variables.cu_num:
-        return variables.cu_num, []
+        return variables.cu_num, [], []
     found = set(gpu.compute_units(Path(asked.sysfs_root)))
     whole = target.load().cu_count
     if len(found) == 1:
-        return found.pop(), []
+        return found.pop(), [], []
     if not found:
-        return whole, [f"no GPU was found: {whole} compute units are assumed"]
-    counts = ", ".join(map(str, sorted(found)))
-    return whole, [f"GPUs have {counts} compute units: AITER raises, {whole} are assumed"]
+        return whole, [f"no GPU was found: {whole} compute units are assumed"], []
+    several = f"GPUs have {', '.join(map(str, sorted(found)))} compute units"
+    if "ROCR_VISIBLE_DEVICES" in dict(settings.visible()):  # it hides them from rocminfo, too
+        note = f"{several}, which of them ROCR_VISIBLE_DEVICES leaves is not known"
+        return whole, [f"{note}: {whole} are assumed"], []
+    return whole, [], [f"{several}, expected one number: AITER raises"]
 
 
 def _tables(root: Path | None, variables: AiterSettings) -> tuple[Path, ...]:

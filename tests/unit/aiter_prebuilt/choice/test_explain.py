@@ -284,6 +284,13 @@ def test_tables_that_aiter_cannot_read_are_its_error(tmp_path: Path) -> None:
         assert "none.csv: No such file" in answer.verdict.why
 
 
+def test_what_aiter_raises_for_in_every_call_is_its_error() -> None:
+    wrong = dataclasses.replace(at(), problem="CU_NUM is '', expected a whole number")
+    for answer in explain.explain([QUESTION], samples.FEATURES, served(_module()), wrong):
+        assert (answer.verdict.state, answer.verdict.by) == ("refused", "AITER")
+        assert "CU_NUM is ''" in answer.verdict.why
+
+
 def test_a_row_of_one_stage_asks_ck2stages_for_neither(tmp_path: Path) -> None:
     _write_table(tmp_path, {"kernelName1": "_ZN5aiter3one", "kernelName2": "", "run_1stage": 1})
     for answer in _ask(QUESTION, root=tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aiter_prebuilt import generations
+from aiter_prebuilt import generations, settings
 from aiter_prebuilt.choice import explain
 from aiter_prebuilt.host import aiter as contract
 from aiter_prebuilt.host import facts as host
@@ -122,19 +122,26 @@ def test_variables_of_aiter() -> None:
         "GPTOSS_SWIGLU_MXFP4_BF16_BOUND=512",
         "AITER_CONFIG_FMOE=/a.csv:/b.csv",
     )
-    assert found.notes[-1] == "X is wrong"
+    assert at.problem == "X is wrong"
+    assert look(cu_num=32)[0].problem == ""
 
 
-def test_compute_units_come_from_the_driver(tmp_path: Path) -> None:
+def test_compute_units_come_from_the_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_sysfs(tmp_path, 90500, 90500)
     nodes = tmp_path / "class/kfd/kfd/topology/nodes"
     partition = "simd_count 128\nsimd_per_cu 4\ngfx_target_version 90500\n"
     (nodes / "1" / "properties").write_text(partition)
     assert look(sysfs=tmp_path)[1].cu_count == 32
     (nodes / "2" / "properties").write_text(partition.replace("128", "1024"))
-    _, found = look(sysfs=tmp_path)
+    at, found = look(sysfs=tmp_path)
     assert found.cu_count == 256
-    assert found.notes[-1] == "GPUs have 32, 256 compute units: AITER raises, 256 are assumed"
+    assert at.problem == "GPUs have 32, 256 compute units, expected one number: AITER raises"
+    monkeypatch.setattr(settings, "visible", lambda: (("ROCR_VISIBLE_DEVICES", "1"),))
+    at, found = look(sysfs=tmp_path)
+    assert at.problem == ""
+    assert found.notes[-1].endswith("ROCR_VISIBLE_DEVICES leaves is not known: 256 are assumed")
 
 
 def test_callers_that_name_block_scales_themselves() -> None:
