@@ -100,6 +100,8 @@ class Call:
     block_m: int
     kernel_name: str = ""
     """Empty: AITER's heuristic takes the instance."""
+    parts: int = 1
+    """Parts that AITER splits K into where the features say that it is split."""
 
     @property
     def gemm(self) -> Gemm:

@@ -10,6 +10,12 @@ class PrebuiltError(Exception):
     """Of ``aiter-prebuilt``, see docs/exit-codes.md."""
 
 
+class UsageError(PrebuiltError):
+    """The command line is wrong."""
+
+    exit_code = 2
+
+
 class ElfError(PrebuiltError):
     """A file is not an ELF shared object that this machine could map safely."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from aiter_prebuilt.call import ModuleKey
@@ -172,7 +173,8 @@ def identify(found: Parts, book: Book) -> Known:
     """Return the generation whose rules an AITER with these parts has.
 
     ``sources`` do not count here: modules are compiled from them, calls are not routed by them.
-    Where a part is that of no release, the newest generation is taken, as an assumption.
+    Where a part is that of no release, the newest generation is taken, as an assumption; how
+    modules are named the part says by itself, if a release has it.
     """
     routed = ("choice", "names", "tables")
     mine = [getattr(found, part) for part in routed]
@@ -185,7 +187,10 @@ def identify(found: Parts, book: Book) -> Known:
         for part, digest in zip(routed, mine, strict=True)
         if digest not in {getattr(release.parts, part) for release in book.releases}
     )
-    return Known(generation=book.newest, release=None, changed=changed or routed)
+    named = (each for each in reversed(book.releases) if each.parts.names == found.names)
+    release = next(named, book.releases[-1])
+    assumed = replace(book.newest, names=book.generations[release.generation].names)
+    return Known(generation=assumed, release=None, changed=changed or routed)
 
 
 def _frozen(value: Any) -> Any:  # noqa: ANN401  JSON

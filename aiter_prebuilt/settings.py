@@ -88,6 +88,7 @@ class AiterSettings:
         "cu_num",
         "flydsl_force",
         "ksplit",
+        "online_tune",
         "problems",
         "swiglu_bound",
         "tables",
@@ -100,6 +101,7 @@ class AiterSettings:
         cu_num: int = 0,
         flydsl_force: bool = True,
         ksplit: int = 0,
+        online_tune: bool = False,
         swiglu_bound: int | None = None,
         tables: tuple[str, ...] = (),
         problems: tuple[str, ...] = (),
@@ -112,6 +114,8 @@ class AiterSettings:
         """``AITER_FLYDSL_FORCE``: FlyDSL for MXFP4 whatever the activation."""
         self.ksplit = ksplit
         """``AITER_KSPLIT``: split of K, 0 for AITER's own, -1 for none."""
+        self.online_tune = online_tune
+        """``AITER_ONLINE_TUNE``: shapes that no row answers are tuned while serving."""
         self.swiglu_bound = swiglu_bound
         """``GPTOSS_SWIGLU_MXFP4_BF16_BOUND``, None where it is unset."""
         self.tables = tables
@@ -130,6 +134,7 @@ def read_aiter(environ: object = None) -> AiterSettings:
         cu_num=_whole(env, "CU_NUM", problems),
         flydsl_force=env.get("AITER_FLYDSL_FORCE", "1") == "1",
         ksplit=_whole(env, "AITER_KSPLIT", problems),
+        online_tune=env.get("AITER_ONLINE_TUNE", "0") == "1",
         swiglu_bound=_whole(env, bound, problems) if bound in env else None,
         tables=tuple(env.get("AITER_CONFIG_FMOE", "").split(os.pathsep))
         if env.get("AITER_CONFIG_FMOE")

@@ -13,6 +13,8 @@ from aiter_prebuilt.call import Call, Gemm, Variant
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel.manifest import Instance, Instead, Kernel
 
+_PART_STEPS = 2
+"""K steps that a part of a split K has at least."""
 PREFIX = "moe_ck2stages_"
 """How the names of AITER's instances begin; a kernel of another name is another back end's."""
 
@@ -64,6 +66,8 @@ class Choice:
     variant: Variant | None
     """Which of the instance's kernels; None where the call is refused."""
     refusal: Refusal | None
+    fault: str = ""
+    """Why AITER's own module gives wrong numbers for the call, which ours hands on."""
     replaced: Replaced | None = None
     """Which one ``instance`` answers for; None where it is AITER's own choice."""
 
@@ -79,17 +83,19 @@ def choose(table: Sequence[Instance], call: Call) -> Choice:
     named = instance is not None
     if instance is None:
         instance = next((each for each in table if _is_reached(each, call)), None)
-    refusal = _refusal(instance, call)
-    gemm = call.gemm
-    taken, replaced = instance, None
-    if instance is not None and refusal is None:
+    fault = _short_parts(instance, call)
+    refusal = None if fault else _refusal(instance, call)
+    runs = not fault and refusal is None
+    gemm, taken, replaced = call.gemm, instance, None
+    if instance is not None and runs:
         taken, replaced = _right(table, instance, gemm)
     return Choice(
         instance=taken,
         named=named,
         name_unknown=bool(name) and not named,
-        variant=variant_of(taken, gemm.k) if taken and not refusal else None,
+        variant=variant_of(taken, gemm.k // _parts(call)) if taken and runs else None,
         refusal=refusal,
+        fault=fault,
         replaced=replaced,
     )
 
@@ -159,14 +165,40 @@ def _is_reached(instance: Instance, call: Call) -> bool:
     )
 
 
+def _parts(call: Call) -> int:
+    return call.parts if call.features.splitk and call.stage == 1 else 1
+
+
+def _short_parts(instance: Instance | None, call: Call) -> str:
+    """Why K cannot be split so, empty where it can or is not.
+
+    A part of one K step is not split to CK: it adds to memory that nobody has cleared, and gate and
+    up lie elsewhere than AITER reads them.  No module launches it (csrc/launcher.hpp).
+    """
+    if instance is None or not call.features.splitk or call.stage != 1:
+        return ""
+    steps, tile = call.gemm.k // instance.k_per_block, tile_of(instance.name)
+    if call.parts <= 1:
+        return f"split K: a row names a kernel that splits K, yet gives {call.parts} parts"
+    if steps >= _PART_STEPS * call.parts:
+        return ""
+    return (
+        f"split K: {steps} K steps of {tile} in {call.parts} parts leave less than two to each: "
+        "AITER's own kernel gives wrong numbers; AITER_KSPLIT=-1 switches the split off"
+    )
+
+
 def _refusal(instance: Instance | None, call: Call) -> Refusal | None:
     """Why CK refuses a call (CK's IsSupportedArgument), None where it takes it."""
     if instance is None:
         return Refusal(what="block_m", found=call.block_m)
     where = f"stage {instance.stage}, {tile_of(instance.name)}"
     gemm: Gemm = call.gemm
-    if gemm.k % instance.k_per_block:
-        return Refusal(what="K", found=gemm.k, multiple_of=instance.k_per_block, where=where)
+    parts = _parts(call)
+    if gemm.k % (instance.k_per_block * parts):
+        where += f", {parts} parts" if parts > 1 else ""
+        multiple = instance.k_per_block * parts
+        return Refusal(what="K", found=gemm.k, multiple_of=multiple, where=where)
     if gemm.n % instance.n_per_block:
         return Refusal(what="N", found=gemm.n, multiple_of=instance.n_per_block, where=where)
     return None

@@ -1,73 +1,68 @@
-"""Which module, instance and kernel a call would take, and whether AITER would compile for it."""
+"""What a call takes of which module, and whether it is prebuilt, compiled or refused.
+
+What a served module does with a call it does not cover is what :mod:`aiter_prebuilt.serve.guard`
+does; ``tests/integration/test_refusals.py`` holds both against a real module.
+"""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-from aiter_prebuilt.call import STAGES, Call, ModuleKey, Shape, Stage, Variant
-from aiter_prebuilt.choice import lookup, routing
-from aiter_prebuilt.choice.dispatch import Choice, built_kernel, choose
+from aiter_prebuilt.call import STAGES, Call, ModuleKey, Variant
+from aiter_prebuilt.choice import lookup, routing, verdict
+from aiter_prebuilt.choice.dispatch import Choice, built_kernel, choose, short_name
+from aiter_prebuilt.choice.questions import Question
 from aiter_prebuilt.choice.rules import Rules
-from aiter_prebuilt.errors import PrebuiltError
+from aiter_prebuilt.choice.verdict import Verdict
 from aiter_prebuilt.generations import Generation
 from aiter_prebuilt.values import value_class
-from aiter_prebuilt.wheel import store
-from aiter_prebuilt.wheel.manifest import COVERAGES, Module
+from aiter_prebuilt.wheel.manifest import Instance, Kernel, Module
 
-_NAME = 40
-"""Characters of a kernel's name that a note shows."""
+_TUNES = (
+    "AITER_ONLINE_TUNE is 1 and no row answers: first AITER compiles and times what it has for the "
+    "shape; what it takes then is not known"
+)
+_UNCHECKED = "this AITER was not checked with the wheel and gets what the module does not know"
 
-
-class ShapeError(PrebuiltError):
-    """A question is incomplete or holds no number; the message says which."""
+TUNER = "AITER's tuner"
 
 
 @value_class(frozen=True, kw_only=True)
-class Question:
-    """A batch of a server's MoE layer."""
+class Supply:
+    """What an AITER on a host gets when it asks for one module by its name."""
 
-    shape: Shape
-    tokens: int
-    block_m: int | None = None
-    """None: as AITER chooses."""
-    kernel_1: str = ""
-    kernel_2: str = ""
-
-    def kernel(self, stage: Stage) -> str:
-        """The kernel name that is given for a stage, empty where none is."""
-        return self.kernel_1 if stage == 1 else self.kernel_2
+    verdict: Verdict
+    """Before any call: whether a wheel's module is served, and if not what happens instead."""
+    modules: tuple[Module, ...] = ()
+    """Where it is prebuilt: those that get the calls, each what the one before has left out."""
+    table: tuple[Instance, ...] = ()
+    """AITER's whole module, as far as a wheel knows it; empty where none does."""
+    beyond: Verdict | None = None
+    """What becomes of calls that none of ``modules`` holds the kernel for."""
 
 
 @value_class(frozen=True, kw_only=True)
 class Answer:
     """What one stage of one batch takes."""
 
+    verdict: Verdict
     call: Call
     """What AITER asks CK2stages for, or would ask where another back end takes it."""
+    tp: int | None
+    ep: int | None
     backend: routing.Backend
     stock_name: str
     """The name under which AITER asks for the module."""
-    module: str | None
-    """Own name of the module that takes the call, None where none does."""
-    coverage: str | None
     choice: str
     """``heuristic``, ``given`` or the tuned table's name."""
+    coverage: str | None
+    """Of the module that answers; None where none does."""
     instance: str | None
     kernel: str | None
     """The kernel's symbol."""
     variant: Variant | None
-    compiles: bool
-    """Whether something is compiled for the call, if this host takes the wheel's modules."""
-    refused: bool
-    """Whether the call raises, here and in AITER; ``note`` says why."""
-    seconds_saved: float | None
-    """CPU seconds that AITER's own build of this module took where it was measured."""
-    note: str
 
 
 @value_class(frozen=True, kw_only=True)
@@ -77,30 +72,37 @@ class AiterAt:
     tables: tuple[Path, ...]
     """Its tuned tables, in the order in which it reads them; none: answer without them."""
     rules: Rules
+    checked: bool = True
+    """Whether its CK2stages sources were checked with the wheel: it then has no instance, and takes
+    no shape, that the module refuses.  Of any other one the guard leaves such calls to it."""
+    problem: str = ""
+    """Why it raises in every call: a variable that is no number, for one."""
 
 
 @value_class(frozen=True, kw_only=True)
 class _Asked:
     """What AITER decides for a stage."""
 
+    question: Question
     call: Call
     by: str
     backend: routing.Backend = "ck2stages"
     rule: str = ""
     fault: str = ""
     """Why AITER raises; empty where it does not."""
+    tunes: bool = False
+    """Whether AITER looks for the fastest kernel first (``AITER_ONLINE_TUNE``)."""
 
 
 def explain(
     questions: Iterable[Question],
     features: ModuleKey,
-    entries: tuple[store.Entry, ...],
+    supply: Callable[[str], Supply],
     aiter_at: AiterAt,
 ) -> tuple[Answer, ...]:
-    """Answer for both stages of every batch; ``entries`` are the installed modules."""
-    modules = sorted((e.module for e in entries), key=lambda m: COVERAGES.index(m.coverage))
+    """Answer for both stages of every batch; ``supply`` says what the host has by AITER's name."""
     return tuple(
-        _answer(asked, modules, aiter_at.rules.generation)
+        _answer(asked, supply, aiter_at)
         for question in questions
         for asked in _asked(question, features, aiter_at)
     )
@@ -108,7 +110,8 @@ def explain(
 
 def _asked(question: Question, features: ModuleKey, at: AiterAt) -> Iterator[_Asked]:
     """What AITER asks for in each stage: as given, by a tuned row, or by its heuristic."""
-    found, problem = _row(question, features, at)
+    looked = _look(question, features, at)
+    found = looked.found
     row = found.row if found is not None else None
     route = routing.route(features, question.shape, question.tokens, at.rules, row)
     for stage in STAGES:
@@ -116,21 +119,22 @@ def _asked(question: Question, features: ModuleKey, at: AiterAt) -> Iterator[_As
             yield _given(question, features, route.calls[stage - 1])
         else:
             yield _Asked(
+                question=question,
                 call=route.calls[stage - 1],
                 by=found.table if found is not None and route.by_row else "heuristic",
                 backend=route.backend(stage),
                 rule=route.rule,
-                fault=problem or route.fault,
+                fault=at.problem or looked.problem or route.fault,
+                tunes=at.rules.online_tune and not question.given and not looked.hit,
             )
 
 
-def _row(question: Question, features: ModuleKey, at: AiterAt) -> tuple[lookup.Found | None, str]:
-    """The row that AITER takes, and why it can read none."""
-    given = question.block_m is not None or question.kernel_1 or question.kernel_2
-    if given or not at.tables:
-        return None, ""
+def _look(question: Question, features: ModuleKey, at: AiterAt) -> lookup.Looked:
+    """The row that AITER takes, or why it can read none."""
+    if question.given or not at.tables:
+        return lookup.Looked(found=None, hit=False)
     tables = lookup.read(at.tables, at.rules.generation, at.rules.cu_count)
-    return lookup.find(tables, features, question.shape, question.tokens, at.rules), tables.problem
+    return lookup.look(tables, features, question.shape, question.tokens, at.rules)
 
 
 def _given(question: Question, features: ModuleKey, heuristic: Call) -> _Asked:
@@ -140,146 +144,146 @@ def _given(question: Question, features: ModuleKey, heuristic: Call) -> _Asked:
         block_m=question.block_m or heuristic.block_m,
         kernel_name=question.kernel(heuristic.stage),
     )
-    return _Asked(call=call, by="given")
+    return _Asked(question=question, call=call, by="given")
 
 
-def _answer(asked: _Asked, installed: list[Module], generation: Generation) -> Answer:
-    call = asked.call
-    blank = Answer(
-        call=call,
+@value_class(frozen=True, kw_only=True)
+class _Taken:
+    """What becomes of a call, and what of a module takes it where one does."""
+
+    verdict: Verdict
+    module: Module | None = None
+    choice: Choice | None = None
+    """None where the module is AITER's own, packed: what it chooses is not known here."""
+
+
+def _answer(asked: _Asked, supply: Callable[[str], Supply], at: AiterAt) -> Answer:
+    name = at.rules.generation.stock_name(asked.call.features)
+    told = _elsewhere(asked, supply)
+    taken = _Taken(verdict=told) if told else _by_modules(asked.call, name, supply(name), at)
+    choice = taken.choice
+    instance = choice.instance if choice is not None else None
+    kernel = _kernel(choice) if choice is not None else None
+    return Answer(
+        verdict=taken.verdict,
+        call=asked.call,
+        tp=asked.question.tp,
+        ep=asked.question.ep,
         backend=asked.backend,
-        stock_name=generation.stock_name(call.features),
-        module=None,
-        coverage=None,
+        stock_name=name,
         choice=asked.by,
-        instance=None,
-        kernel=None,
-        variant=None,
-        compiles=False,
-        refused=False,
-        seconds_saved=None,
-        note="",
+        coverage=taken.module.coverage if taken.module is not None else None,
+        instance=instance.name if instance is not None else None,
+        kernel=kernel.symbol if kernel is not None else None,
+        variant=choice.variant if choice is not None else None,
     )
+
+
+def _elsewhere(asked: _Asked, supply: Callable[[str], Supply]) -> Verdict | None:
+    """The verdict where the call does not come to CK2stages, None where it does."""
+    by, backend = verdict.builder(asked.backend, asked.call.features), asked.backend
     if asked.fault:
-        note = f"AITER takes {asked.backend} and fails: {asked.fault}"
-        return dataclasses.replace(blank, refused=True, note=note)
-    if asked.backend != "ck2stages":
-        compiles = asked.backend in routing.COMPILED
-        return dataclasses.replace(blank, compiles=compiles, note=_elsewhere(asked))
-    return _by_modules(blank, installed, generation)
+        why = f"AITER takes {by} and fails: {asked.fault}"
+        return verdict.refused("AITER", None, why)
+    if asked.tunes:
+        return verdict.compiles(TUNER, None, _TUNES)
+    if backend == "ck2stages":
+        return None
+    why = f"rule {asked.rule}"
+    if backend not in routing.COMPILED:
+        return verdict.prebuilt(by, None, why)
+    module = verdict.MODULES.get(backend)
+    if module is None:
+        return verdict.compiles(by, None, why)
+    known = supply(module).verdict
+    return dataclasses.replace(known, why="; ".join(filter(None, (why, known.why))))
 
 
-def _elsewhere(asked: _Asked) -> str:
-    name = asked.call.kernel_name[:_NAME]
-    kernel = f", the table's {name}" if name else ""
-    how = ", which is compiled on its first call" if asked.backend in routing.COMPILED else ""
-    return f"AITER takes {asked.backend} ({asked.rule}){kernel}{how}"
+def _by_modules(call: Call, name: str, supply: Supply, at: AiterAt) -> _Taken:
+    """What CK2stages does with the call: a module of the wheel, AITER's own, or nobody."""
+    generation = at.rules.generation
+    if supply.verdict.state == "refused":
+        return _Taken(verdict=supply.verdict)
+    told = _refusal(call, name, supply, at)
+    if told is not None:
+        return _Taken(verdict=told)
+    if not supply.modules:
+        return _Taken(verdict=_generated(supply.verdict, call, generation))
+    left_out = ""
+    for module in supply.modules:
+        if module.harvest is not None:
+            why = "packed from an AITER: which of its kernels runs is not known here"
+            return _Taken(verdict=verdict.prebuilt(module.name, name, why), module=module)
+        choice = choose(_known(module.instances, generation), call)
+        if _kernel(choice) is not None:
+            told = verdict.prebuilt(module.name, name, _warned(choice, call))
+            told = verdict.instead(told, choice.replaced)
+            return _Taken(verdict=told, module=module, choice=choice)
+        left_out = left_out or _left_out(choice)
+    beyond = supply.beyond or supply.verdict
+    why = "; ".join(filter(None, (left_out, beyond.why)))
+    return _Taken(verdict=dataclasses.replace(beyond, why=why))
 
 
-def _by_modules(blank: Answer, installed: list[Module], generation: Generation) -> Answer:
-    call = blank.call
-    wanted = call.features.stock_name
-    modules = [each for each in installed if each.stock_name == wanted]
-    for module in modules:
-        choice = choose(module.instances, call)
-        if choice.refusal is not None and module.instances:
-            return dataclasses.replace(blank, refused=True, note=choice.refusal.text)
-        answer = _covered(blank, module, choice)
-        if answer is not None:
-            return answer
-    if call.features.activation not in generation.activations:
-        known = ", ".join(generation.activations)
-        note = f"AITER {generation.name} generates kernels for {known} alone"
-        return dataclasses.replace(blank, refused=True, note=note)
-    note = "no installed module covers this call" if modules else "no wheel has this module"
-    return dataclasses.replace(blank, compiles=True, note=note)
+def _refusal(call: Call, name: str, supply: Supply, at: AiterAt) -> Verdict | None:
+    """What becomes of a call that AITER's whole module, as a wheel knows it, does not take.
+
+    None where it takes it; a kernelName that it has not it takes with a warning.  An AITER that
+    nobody checked gets both to do itself, where one of our modules is served.
+    """
+    if not supply.table:
+        return None
+    choice = choose(_known(supply.table, at.rules.generation), call)
+    if not at.checked:
+        unsure = _unknown_name(call) if choice.name_unknown else _text(choice)
+        ours = bool(supply.modules) and supply.modules[0].harvest is None
+        if not (unsure and ours):
+            return None
+        beyond = supply.beyond or supply.verdict
+        return dataclasses.replace(beyond, why=f"{_UNCHECKED}: {unsure}")
+    return None if choice.refusal is None else verdict.refused_for(choice.refusal, name)
 
 
-def _covered(blank: Answer, module: Module, choice: Choice) -> Answer | None:
-    """The answer of a module that holds the call's kernel, None where it hands the call on."""
+def _generated(kept: Verdict, call: Call, generation: Generation) -> Verdict:
+    """The verdict on a module that AITER has to generate, which does not know every activation."""
+    knows = call.features.activation in generation.activations
+    if knows or kept.state != "compiles" or kept.compiled_already:
+        return kept
+    known = ", ".join(generation.activations)
+    why = f"AITER {generation.name} generates kernels for {known} alone"
+    return verdict.refused("AITER's generator", kept.module, why)
+
+
+def _text(choice: Choice) -> str:
+    return choice.refusal.text if choice.refusal is not None else ""
+
+
+def _unknown_name(call: Call) -> str:
+    return f"AITER's module has no {call.kernel_name}"
+
+
+def _warned(choice: Choice, call: Call) -> str:
+    if not choice.name_unknown:
+        return ""
+    return f"{_unknown_name(call)}; it warns and takes block_m {call.block_m}"
+
+
+def _left_out(choice: Choice) -> str:
+    """Why a module hands on a call that AITER's whole module takes."""
+    if choice.instance is None or choice.variant is None:
+        return choice.fault
+    main_loop, tail = choice.variant
+    kernel = f"{choice.instance.name}.{'main' if main_loop else 'nomain'}_{tail}"
+    return f"{short_name(kernel)} is left out"
+
+
+def _known(table: tuple[Instance, ...], generation: Generation) -> tuple[Instance, ...]:
+    """The instances that these releases of AITER's have, too."""
+    missing = generation.unknown_instances
+    return tuple(each for each in table if not any(part in each.name for part in missing))
+
+
+def _kernel(choice: Choice) -> Kernel | None:
     if choice.instance is None or choice.variant is None:
         return None
-    kernel = built_kernel(choice.instance, choice.variant)
-    if kernel is None:
-        return None
-    name = blank.call.kernel_name
-    notes = []
-    if choice.name_unknown:
-        block_m = blank.call.block_m
-        notes.append(f"AITER's module has no {name}; it warns and takes block_m {block_m}")
-    if choice.replaced is not None:
-        notes.append(choice.replaced.text)
-    return dataclasses.replace(
-        blank,
-        module=module.name,
-        coverage=module.coverage,
-        instance=choice.instance.name,
-        kernel=kernel.symbol,
-        variant=choice.variant,
-        seconds_saved=module.aiter_seconds,
-        note="; ".join(notes),
-    )
-
-
-def read_questions(path: Path, defaults: Mapping[str, int]) -> list[Question]:
-    """Read a file of batches: CSV with a header, or JSON (a list of objects, or one a line).
-
-    Raises ShapeError that names the row and the field.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        rows = _json_rows(text) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
-    except (OSError, ValueError) as error:
-        raise ShapeError(f"{path}: {error}") from error
-    if not rows:
-        raise ShapeError(f"{path} holds no shapes")
-    return [
-        question_of({**defaults, **row}, f"{path}, shape {i + 1}") for i, row in enumerate(rows)
-    ]
-
-
-_SIZES = tuple(field.name for field in dataclasses.fields(Shape))
-_OTHERS = tuple(field.name for field in dataclasses.fields(Question) if field.name != "shape")
-_OPTIONAL = ("block_m", "kernel_1", "kernel_2")
-
-
-def question_of(raw: Mapping[str, Any], where: str) -> Question:
-    """Build a question from loosely typed values; unknown fields are an error."""
-    known = (*_OTHERS[:1], *_SIZES, *_OTHERS[1:])
-    wrong = [
-        f"{name} is missing"
-        for name in known
-        if name not in _OPTIONAL and raw.get(name) in (None, "")
-    ]
-    wrong += [f"{name} is no field of a shape" for name in sorted(set(raw) - set(known))]
-    if wrong:
-        raise ShapeError(f"{where}: {', '.join(wrong)}")
-    values: dict[str, Any] = {
-        name: value if name.startswith("kernel_") else _number(value, name, where)
-        for name, value in raw.items()
-        if value not in (None, "")
-    }
-    shape = Shape(**{name: values.pop(name) for name in _SIZES})
-    return Question(shape=shape, **values)
-
-
-def _number(value: Any, name: str, where: str) -> int:  # noqa: ANN401  from a file
-    text = str(value).strip()
-    if not text.isdigit() or int(text) < 1:
-        raise ShapeError(f"{where}: {name} is {value!r}, expected a whole number of 1 or more")
-    return int(text)
-
-
-def _json_rows(text: str) -> list[dict[str, Any]]:
-    try:
-        raw = json.loads(text)
-    except ValueError:
-        raw = [json.loads(line) for line in text.splitlines() if line.strip()]
-    rows = raw if isinstance(raw, list) else [raw]
-    if not all(isinstance(row, dict) for row in rows):
-        raise ShapeError("expected objects with the fields of a shape")
-    return rows
-
-
-def _csv_rows(text: str) -> list[dict[str, Any]]:
-    return list(csv.DictReader(text.splitlines()))
+    return built_kernel(choice.instance, choice.variant)

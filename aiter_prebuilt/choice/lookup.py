@@ -36,6 +36,18 @@ class Found:
 
 
 @value_class(frozen=True, kw_only=True)
+class Looked:
+    """What a look-up came to."""
+
+    found: Found | None
+    """The row that AITER takes; None: its heuristic decides."""
+    hit: bool
+    """Whether some row answers the batch, taken or not: else AITER tunes it, if it is asked to."""
+    problem: str = ""
+    """Why AITER cannot read any table; it raises then."""
+
+
+@value_class(frozen=True, kw_only=True)
 class Tables:
     """The rows that can answer calls of one generation on one GPU; of equal ones AITER's choice."""
 
@@ -84,17 +96,24 @@ def find(
     tables: Tables, features: ModuleKey, shape: Shape, tokens: int, rules: Rules
 ) -> Found | None:
     """Return the row that AITER takes for a batch, or None: its heuristic decides."""
+    return look(tables, features, shape, tokens, rules).found
+
+
+def look(tables: Tables, features: ModuleKey, shape: Shape, tokens: int, rules: Rules) -> Looked:
+    """Return the row that AITER takes for a batch, and whether there is any for it."""
     generation = rules.generation
     padded = padded_tokens(tokens, generation.tiers)
+    nothing = Looked(found=None, hit=False, problem=tables.problem)
     if not generation.few_tokens_blockscale and _is_small_blockscale(features, shape, padded):
-        return None
+        return nothing
     seen = operands(features, tokens, rules)
     lower = tuple(tier for tier in reversed(generation.tiers) if tier < padded)
     for count in (padded, *(lower if generation.lower_tiers else ())):
         found = _at(tables, (count, shape, *_words(seen)), generation.row_activation)
         if found is not None:
-            return _usable(found, tables, (padded, shape, *_words(seen)), rules)
-    return None
+            taken = _usable(found, tables, (padded, shape, *_words(seen)), rules)
+            return Looked(found=taken, hit=True, problem=tables.problem)
+    return nothing
 
 
 def _usable(found: Found, tables: Tables, key: tuple[Any, ...], rules: Rules) -> Found | None:

@@ -164,14 +164,15 @@ def heuristic_calls(features: ModuleKey, shape: Shape, tokens: tuple[int, int]) 
     generator refuses the activation does not count: it has no such module.  ``features.splitk``
     does not count; of calls that differ in tokens alone the one with the fewest is given.
     """
-    found: dict[tuple[ModuleKey, Stage, int], Call] = {}
+    found: dict[tuple[ModuleKey, Stage, int, int], Call] = {}
     for rules in _every_rules_for(features):
         for padded in padded_counts(*tokens, rules.generation.tiers):
             plan, taken = _decide(features, shape, padded, rules, None)
             block_m = taken.block_m or plan.block_m
             for stage in STAGES:
                 if taken.backends[stage - 1] == "ck2stages":
-                    key = (_features(plan, stage, rules), stage, block_m)
+                    asked = _features(plan, stage, rules)
+                    key = (asked, stage, block_m, plan.split_k if asked.splitk else 1)
                     if key not in found:
                         found[key] = _call(plan, stage, block_m, rules)
     return tuple(found.values())
@@ -207,13 +208,15 @@ def _features(plan: _Plan, stage: Stage, rules: Rules) -> ModuleKey:
 
 
 def _call(plan: _Plan, stage: Stage, block_m: int, rules: Rules) -> Call:
+    features = _features(plan, stage, rules)
     return Call(
-        features=_features(plan, stage, rules),
+        features=features,
         shape=plan.batch.shape,
         stage=stage,
         tokens=plan.batch.tokens,
         block_m=block_m,
         kernel_name=plan.kernels[stage - 1],
+        parts=plan.split_k if features.splitk else 1,
     )
 
 

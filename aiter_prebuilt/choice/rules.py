@@ -29,6 +29,8 @@ class Rules:
     """``AITER_FLYDSL_FORCE``: FlyDSL for MXFP4 of any activation."""
     swiglu_bound: int | None = None
     """``GPTOSS_SWIGLU_MXFP4_BF16_BOUND``; None: AITER's own bound."""
+    online_tune: bool = False
+    """``AITER_ONLINE_TUNE``: a batch that no row answers is tuned at its first call."""
 
 
 def every_rules() -> Iterator[Rules]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from aiter_prebuilt.host import aiter as contract
@@ -34,6 +35,30 @@ class HostFacts:
     """Version of the installed torch; looked at for harvested modules only, as is the next."""
     aiter_sources: str | None = None
     """Digest of all of AITER's sources (50 ms)."""
+
+
+@value_class(frozen=True, kw_only=True)
+class View:
+    """What counts instead of this host's own where another one is judged, an image for one."""
+
+    gpu: gpu.GpuFacts | None = None
+    """None: as the host has them."""
+    own_aiter: bool = True
+    """Whether the installed AITER counts, else ``aiter``."""
+    aiter: contract.AiterFacts | None = None
+    assumed: frozenset[str] = frozenset()
+    """Codes of reasons that do not count: what is missing here and will be there."""
+
+    def of(self, facts: HostFacts) -> HostFacts:
+        """Return this host's facts as they look from here."""
+        return replace(
+            facts,
+            gpu=facts.gpu if self.gpu is None else self.gpu,
+            aiter=facts.aiter if self.own_aiter else self.aiter,
+        )
+
+
+THIS_HOST = View()
 
 
 def gather(

@@ -43,6 +43,7 @@ def make_call(problem: Problem, before: Content, tensors: Tensors) -> Call:
         return place(name, dtype, (len(data) // 4,), data)
 
     features, dtypes = problem.features, kinds.dtypes()
+    out_dtype = "float32" if problem.splits else dtypes[features.c_dtype].torch
     a, w = problem.activations, problem.weights
     weights = place("w", dtypes[w.format].torch, w.shape, w.data)
     arguments = (
@@ -52,7 +53,7 @@ def make_call(problem: Problem, before: Content, tensors: Tensors) -> Call:
         words("sorted_token_ids", problem.sorted_ids),
         words("sorted_expert_ids", problem.sorted_experts),
         words("num_valid_ids", problem.valid),
-        place(OUT, dtypes[features.c_dtype].torch, problem.out_shape, before),
+        place(OUT, out_dtype, problem.out_shape, before),
         problem.topk,
         problem.kernel_name,
         scale("w_scale", w.scales),
@@ -61,7 +62,7 @@ def make_call(problem: Problem, before: Content, tensors: Tensors) -> Call:
         words("sorted_weights", problem.sorted_weights, "float32") if problem.multiplies else None,
         kinds.QUANTISATIONS[features.quant].number,
         kinds.ACTIVATIONS[features.activation].number,
-        1,
+        problem.parts,
         False,
         None,
         features.preshuffle,

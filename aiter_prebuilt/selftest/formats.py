@@ -117,8 +117,10 @@ FORMATS: Mapping[str, Format] = {
 
 @value_class(frozen=True, kw_only=True)
 class OutFormat:
-    """How a kernel writes its results; both take two bytes."""
+    """How a kernel writes its results."""
 
+    width: int
+    """Bytes of an element."""
     roundoff: float
     """Unit roundoff."""
     smallest: float
@@ -129,19 +131,30 @@ class OutFormat:
 
 
 NEGATIVE_ZERO = b"\x00\x80"
-"""Of both formats: what stage 2 adds to, so that an element nobody added to shows."""
+"""Of both formats of two bytes: what stage 2 adds to, so that an element nobody added to shows."""
 
 OUT_FORMATS: Mapping[str, OutFormat] = {
     "b16": OutFormat(
+        width=2,
         roundoff=2.0**-8,
         smallest=2.0**-126,
         mark=b"\xa5\x7f",
         decode=decode_bf16,
     ),
     "f16": OutFormat(
+        width=2,
         roundoff=2.0**-11,
         smallest=2.0**-14,
         mark=b"\xa5\x7d",
         decode=decode_f16,
     ),
 }
+
+SUMS = OutFormat(
+    width=4,
+    roundoff=2.0**-24,
+    smallest=2.0**-126,
+    mark=b"\xa5\x00\xa5\x7f",
+    decode=lambda data: list(struct.unpack(f"<{len(data) // 4}f", data)),
+)
+"""float32: the sums of a split K, whatever the module's output is."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from aiter_prebuilt.selftest.formats import NEGATIVE_ZERO, OUT_FORMATS
+from aiter_prebuilt.selftest.formats import NEGATIVE_ZERO
 from aiter_prebuilt.selftest.problems import Problem
 from aiter_prebuilt.selftest.reference import Expected
 from aiter_prebuilt.values import value_class
@@ -38,18 +38,19 @@ class Judgement:
 def before(problem: Problem) -> bytes:
     """Return what the output holds before a launch.
 
-    Stage 1 writes every element: NaN.  Stage 2 adds to it: negative zero, which changes no sum and
-    stays where nothing is added.
+    Stage 1 writes every element: NaN; where K is split the callee has to clear it first.  Stage 2
+    adds to it: negative zero, which changes no sum and stays where nothing is added.
     """
-    count = math.prod(problem.out_shape)
-    mark = OUT_FORMATS[problem.features.c_dtype].mark
-    return (mark if problem.stage == 1 else NEGATIVE_ZERO) * count
+    return _mark(problem) * math.prod(problem.out_shape)
+
+
+def _mark(problem: Problem) -> bytes:
+    return problem.out.mark if problem.stage == 1 else NEGATIVE_ZERO
 
 
 def judge(problem: Problem, expected: Expected, out: bytes) -> Judgement:
     """Compare an output with the reference."""
-    form = OUT_FORMATS[problem.features.c_dtype]
-    mark = form.mark if problem.stage == 1 else NEGATIVE_ZERO
+    form, mark = problem.out, _mark(problem)
     found = form.decode(out)
     kinds: dict[str, list[int]] = {}
     worst = 0.0
@@ -59,7 +60,7 @@ def judge(problem: Problem, expected: Expected, out: bytes) -> Judgement:
         error = abs(value - want)
         if error <= bound:
             worst = max(worst, error / bound)
-        elif out[2 * at : 2 * at + 2] == mark:
+        elif out[form.width * at : form.width * (at + 1)] == mark:
             kinds.setdefault("left", []).append(at)
         else:
             kinds.setdefault("nan" if math.isnan(value) else "value", []).append(at)

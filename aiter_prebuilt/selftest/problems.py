@@ -16,7 +16,15 @@ import struct
 from aiter_prebuilt.call import ModuleKey, Stage
 from aiter_prebuilt.selftest import layouts
 from aiter_prebuilt.selftest.content import Content
-from aiter_prebuilt.selftest.formats import FORMATS, NAN_E8M0, OUT_FORMATS, round_f32, stream
+from aiter_prebuilt.selftest.formats import (
+    FORMATS,
+    NAN_E8M0,
+    OUT_FORMATS,
+    SUMS,
+    OutFormat,
+    round_f32,
+    stream,
+)
 from aiter_prebuilt.selftest.scales import (
     MX_BLOCK,
     SCALES,
@@ -39,6 +47,8 @@ _PATTERNS, _WEIGHTS = 4, 5
 _HOLES = 3
 """Rows of padding in a block."""
 _COLUMN_BLOCKS = 2
+_PARTS = 2
+"""Parts of a split K: with two the sum has the same bits in whatever order they are added."""
 _SLOT_SHIFT = 24
 _OPERANDS = {
     ("fp4x2", "fp4x2"): ("mx",),
@@ -48,7 +58,7 @@ _OPERANDS = {
     ("f16", "f16"): ("none",),
 }
 """Activation and weight -> the scales with which there is a problem for them."""
-ACTIVATIONS = ("silu", "gelu")
+ACTIVATIONS = ("silu", "gelu", "swiglu")
 
 
 class NoProblemError(Exception):
@@ -105,6 +115,18 @@ class Problem:
     sorted_weights: Content
     sorted_experts: Content
     valid: Content
+    parts: int = 1
+    """Parts that K is split into; with more than one the output holds the sums of gate and up."""
+
+    @property
+    def splits(self) -> bool:
+        """Whether K is split."""
+        return self.parts > 1
+
+    @property
+    def out(self) -> OutFormat:
+        """What the kernel writes."""
+        return SUMS if self.splits else OUT_FORMATS[self.features.c_dtype]
 
     @property
     def multiplies(self) -> bool:
@@ -114,7 +136,8 @@ class Problem:
     @property
     def out_shape(self) -> tuple[int, ...]:
         """Shape of the output."""
-        return (self.tokens, self.topk, self.n) if self.stage == 1 else (self.tokens, self.n)
+        columns = 2 * self.n if self.splits else self.n
+        return (self.tokens, self.topk, columns) if self.stage == 1 else (self.tokens, columns)
 
 
 def steps_of(kernel: Kernel, prefetch: int) -> int:
@@ -129,9 +152,17 @@ def steps_of(kernel: Kernel, prefetch: int) -> int:
 
 def sizes(case: Case) -> tuple[int, int]:
     """Return N and K of a kernel's problem."""
-    instance = case.instance
-    k = instance.k_per_block * steps_of(case.kernel, instance.prefetch_stages)
-    return _COLUMN_BLOCKS * instance.n_per_block, k
+    instance, parts = case.instance, parts_of(case)
+    steps = steps_of(case.kernel, instance.prefetch_stages)
+    if parts > 1 and steps == 1:
+        raise NoProblemError("no part of a split K has a single step")
+    return _COLUMN_BLOCKS * instance.n_per_block, instance.k_per_block * steps * parts
+
+
+def parts_of(case: Case) -> int:
+    """Return how many parts of K a kernel's problem has."""
+    features = case.module.features
+    return _PARTS if features is not None and features.splitk and case.instance.stage == 1 else 1
 
 
 def describe(case: Case) -> str:
@@ -141,10 +172,11 @@ def describe(case: Case) -> str:
         features_of(case)
     except NoProblemError as error:
         return str(error)
-    block_m = case.instance.block_m
+    block_m, parts = case.instance.block_m, parts_of(case)
+    split = f" parts={parts}" if parts > 1 else ""
     return (
         f"stage{case.instance.stage} tokens={block_m - _HOLES} topk={TOPK} experts={EXPERTS}"
-        f" n={n} k={k} block_m={block_m}"
+        f" n={n} k={k}{split} block_m={block_m}"
     )
 
 
@@ -180,6 +212,7 @@ def make_problem(case: Case, seed: int) -> Problem:
         sorted_weights=struct.pack(f"<{len(flat)}f", *flat),
         sorted_experts=struct.pack(f"<{len(USED)}i", *USED),
         valid=struct.pack("<2i", len(USED) * instance.block_m, tokens),
+        parts=parts_of(case),
     )
 
 
@@ -190,7 +223,7 @@ def features_of(case: Case) -> ModuleKey:
         raise NoProblemError("a harvested module of another kind")
     scales = SCALES.get(features.quant)
     known = scales in _OPERANDS.get((features.a_dtype, features.b_dtype), ())
-    if not known or features.c_dtype not in OUT_FORMATS or features.splitk:
+    if not known or features.c_dtype not in OUT_FORMATS or (features.splitk and scales != "wide"):
         split = ", split K" if features.splitk else ""
         kind = f"{features.a_dtype} x {features.b_dtype} -> {features.c_dtype}, {features.quant}"
         raise NoProblemError(f"no problem is known for {kind}{split}")

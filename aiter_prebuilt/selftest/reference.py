@@ -18,6 +18,9 @@ U = 2.0**-24
 _SCALING = 4
 """Further float32 roundings of a term or a sum: two scales, their product, the sum of blocks."""
 _SILU_SLOPE, _GELU_SLOPE = 1.1, 1.13
+_SWIGLU_ALPHA, _SWIGLU_LIMIT = 1.702, 7.0
+_ADDEND = OUT_FORMATS["f16"]
+"""What a part of a split K is rounded to before it is added."""
 _EVALUATION = 16 * U
 
 Near = tuple[float, float]
@@ -43,8 +46,10 @@ _dot: Callable[[Sequence[float], Sequence[float]], float] = getattr(math, "sumpr
 
 def expect(problem: Problem) -> Expected:
     """Return what a kernel has to give for a problem."""
+    if problem.splits:
+        return _expect_sums(problem)
     rows = _contract(problem)
-    out = OUT_FORMATS[problem.features.c_dtype]
+    out = problem.out
     finished: dict[tuple[int, float], list[Near]] = {}
     found: list[Near] = []
     for token in range(problem.tokens):
@@ -60,8 +65,37 @@ def expect(problem: Problem) -> Expected:
             found += [one for row in slots for one in row]
         else:
             found += [_sum(column, out.roundoff) for column in zip(*slots, strict=True)]
+    return _expected(found)
+
+
+def _expected(found: Sequence[Near]) -> Expected:
     values, bounds = zip(*found, strict=True)
     return Expected(values=values, bounds=bounds)
+
+
+def _expect_sums(problem: Problem) -> Expected:
+    """Gate and up where K is split: the caller activates them."""
+    width = problem.k // problem.parts
+    parts = [
+        _contract(problem, range(part * width, (part + 1) * width)) for part in range(problem.parts)
+    ]
+    known: dict[tuple[int, float], list[Near]] = {}
+    found: list[Near] = []
+    for place in parts[0]:
+        token, slot = place
+        weight = problem.routed_weights[token][slot] if problem.multiplies else 1.0
+        key = (id(parts[0][place]), weight)  # rows that repeat a pattern are one object
+        if key not in known:
+            addends = ([_part(problem, one, weight) for one in part[place]] for part in parts)
+            known[key] = [
+                _sum(column, problem.out.roundoff) for column in zip(*addends, strict=True)
+            ]
+        found += known[key]
+    return _expected(found)
+
+
+def _part(problem: Problem, one: Near, weight: float) -> Near:
+    return _rounded(_product(one, (weight, 0.0)) if problem.multiplies else one, _ADDEND)
 
 
 def _finish(problem: Problem, row: list[Near], weight: float, out: OutFormat) -> list[Near]:
@@ -70,8 +104,9 @@ def _finish(problem: Problem, row: list[Near], weight: float, out: OutFormat) ->
         row = [_product(one, (weight, 0.0)) for one in row]
     if problem.stage == 1:
         activate = _ACTIVATIONS[problem.features.activation]
+        other = _shifted if problem.features.activation == "swiglu" else _unchanged
         row = [
-            _product(activate(*gate), up)
+            _product(activate(*gate), other(up))
             for gate, up in zip(row[: problem.n], row[problem.n :], strict=True)
         ]
     return [_rounded(one, out) for one in row]
@@ -81,9 +116,10 @@ Key = tuple[int, bytes, tuple[float, ...]]
 """An expert, and a row's codes and scales: rows of the same key have the same sums."""
 
 
-def _contract(problem: Problem) -> dict[tuple[int, int], list[Near]]:
-    """(token, slot) -> its row times each row of its expert's weights."""
-    depth = problem.k + _SCALING
+def _contract(problem: Problem, span: range | None = None) -> dict[tuple[int, int], list[Near]]:
+    """(token, slot) -> its row times each row of its expert's weights, in a span of K or all."""
+    span = span or range(problem.k)
+    depth = len(span) + _SCALING
     growth = depth * U / (1 - depth * U)
     each = len(problem.weights.rows) // EXPERTS
     sums: dict[Key, list[Near]] = {}
@@ -96,9 +132,11 @@ def _contract(problem: Problem) -> dict[tuple[int, int], list[Near]]:
             sources.setdefault(expert, {}).setdefault(key, row)
             found[token, slot] = sums.setdefault(key, [])
     for expert, rows in sources.items():
-        given = [(sums[key], _with_sizes(problem.activations, row)) for key, row in rows.items()]
+        given = [
+            (sums[key], _with_sizes(problem.activations, row, span)) for key, row in rows.items()
+        ]
         for row in range(expert * each, (expert + 1) * each):
-            weights, weight_sizes = _with_sizes(problem.weights, row)
+            weights, weight_sizes = _with_sizes(problem.weights, row, span)
             for target, (values, sizes) in given:
                 target.append((_dot(values, weights), growth * _dot(sizes, weight_sizes)))
     return found
@@ -121,8 +159,8 @@ def values_of(operand: Operand, row: int) -> list[float]:
     ]
 
 
-def _with_sizes(operand: Operand, row: int) -> tuple[list[float], list[float]]:
-    values = values_of(operand, row)
+def _with_sizes(operand: Operand, row: int, span: range) -> tuple[list[float], list[float]]:
+    values = values_of(operand, row)[span.start : span.stop]
     return values, list(map(abs, values))
 
 
@@ -143,7 +181,24 @@ def _gelu(gate: float, error: float) -> Near:
     return value, _GELU_SLOPE * error + _EVALUATION * (1 + abs(gate))
 
 
-_ACTIVATIONS = {"silu": _silu, "gelu": _gelu}
+def _swiglu(gate: float, error: float) -> Near:
+    gate = min(gate, _SWIGLU_LIMIT)
+    scaled = _SWIGLU_ALPHA * gate
+    value = gate / (1 + math.exp(-scaled))
+    evaluation = _EVALUATION + U * abs(scaled)
+    return value, _SILU_SLOPE * error + evaluation * (abs(value) + error)
+
+
+def _unchanged(up: Near) -> Near:
+    return up
+
+
+def _shifted(up: Near) -> Near:
+    value = max(-_SWIGLU_LIMIT, min(up[0], _SWIGLU_LIMIT)) + 1
+    return value, up[1] + U * (abs(value) + up[1])
+
+
+_ACTIVATIONS = {"silu": _silu, "gelu": _gelu, "swiglu": _swiglu}
 
 
 def _rounded(one: Near, out: OutFormat) -> Near:

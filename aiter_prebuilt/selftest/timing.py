@@ -6,6 +6,7 @@ The time is that of the kernel alone, with whatever its last launch left in the 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib.machinery
 import importlib.util
@@ -72,7 +73,9 @@ def sizes_of(case: Case, deployments: Iterable[Deployment]) -> list[Sized]:
     found: list[Sized] = []
     seen: set[moe.Shape] = set()
     for deployment in deployments:
-        if deployment.features != case.module.features or deployment.shape in seen:
+        if _unsplit(deployment.features) != _unsplit(case.module.features):
+            continue
+        if deployment.shape in seen:
             continue
         seen.add(deployment.shape)
         tiers = generations.load().newest.tiers
@@ -83,12 +86,17 @@ def sizes_of(case: Case, deployments: Iterable[Deployment]) -> list[Sized]:
     return found
 
 
+def _unsplit(features: moe.ModuleKey | None) -> moe.ModuleKey | None:
+    """What a deployment says of a module: AITER decides from call to call whether K is split."""
+    return features and dataclasses.replace(features, splitk=False)
+
+
 def _calls(case: Case, deployment: Deployment, tokens: int) -> Iterator[moe.Call]:
     """Yield the call of a batch that takes this kernel, by AITER's heuristic."""
     variant = (case.kernel.main_loop, case.kernel.tail)
     calls = routing.heuristic_calls(deployment.features, deployment.shape, (tokens, tokens))
     for call in calls:
-        if call.stage == case.instance.stage and call.features == deployment.features:
+        if call.stage == case.instance.stage and call.features == case.module.features:
             choice = dispatch.choose(case.module.instances, call)
             if choice.instance == case.instance and choice.variant == variant:
                 yield call
@@ -115,7 +123,7 @@ def measure(
             timings.append(label.with_note(f"not measured: {size / 1e9:.1f} GB do not fit"))
             continue
         problem = large_problem(case, sized.call)
-        out = Repeated(bytes(_BLOCK), 2 * math.prod(problem.out_shape))
+        out = Repeated(bytes(_BLOCK), problem.out.width * math.prod(problem.out_shape))
         timings.append(_timed(label, problem, out, bench, other, (WARM_UP, REPEATS)))
     nothing = Label(case=case, shape="", recipe="", note="")
     return timings or [nothing.with_note("no deployment of the wheel reaches it")]
@@ -204,7 +212,8 @@ def bytes_of(case: Case, call: moe.Call) -> int:
     weights = call.shape.experts * gemm.n * gemm.k * FORMATS[features.b_dtype].bits // 8
     of_row = gemm.k * FORMATS[features.a_dtype].bits // 8
     if call.stage == 1:
-        return 2 * weights + call.tokens * of_row + 2 * slots * gemm.n
+        of_value = 8 if features.splitk else 2  # gate and up in float32, or one value of two bytes
+        return 2 * weights + call.tokens * of_row + of_value * slots * gemm.n
     return weights + slots * of_row + 2 * call.tokens * gemm.n
 
 
@@ -236,6 +245,7 @@ def large_problem(case: Case, call: moe.Call) -> Problem:
         sorted_weights=struct.pack("<f", 0.125) * len(ids),
         sorted_experts=struct.pack(f"<{len(experts)}i", *experts),
         valid=struct.pack("<2i", len(experts) * call.block_m, call.tokens),
+        parts=call.parts,
     )
 
 

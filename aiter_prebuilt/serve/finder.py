@@ -10,13 +10,11 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from importlib.machinery import ModuleSpec
 
 from aiter_prebuilt import releases, settings
 from aiter_prebuilt.errors import BinaryError, StrictMissError
 from aiter_prebuilt.host import facts as host
-from aiter_prebuilt.host.gpu import GpuFacts
 from aiter_prebuilt.host.match import hip_runtime, match
 from aiter_prebuilt.reason import Reason
 from aiter_prebuilt.serve import record, report, strict
@@ -80,12 +78,12 @@ def _spec(
 
 
 def judge(
-    entries: Iterable[store.Entry], asked: settings.Settings, gpu: GpuFacts | None = None
+    entries: Iterable[store.Entry], asked: settings.Settings, view: host.View = host.THIS_HOST
 ) -> tuple[tuple[Offer, ...], list[Reason]]:
     """Return the modules that may be served, each already checked or not, and why others not.
 
-    The first one is checked to the last byte; the rest only when a call needs them.  ``gpu`` stands
-    for this host's own, where an image is judged that will run elsewhere.
+    The first one is checked to the last byte; the rest only when a call needs them.  ``view`` says
+    what counts instead of this host's own, where an image is judged that will run elsewhere.
     """
     known = releases.checked_sources()
     offers: list[Offer] = []
@@ -95,11 +93,10 @@ def judge(
         runtime = hip_runtime(entry.module.needed) or host.DEFAULT_RUNTIME
         key = (runtime, entry.module.harvest is not None)
         if key not in hosts:
-            found_here = host.gather(asked, runtime, harvest=key[1])
-            hosts[key] = found_here if gpu is None else replace(found_here, gpu=gpu)
+            hosts[key] = view.of(host.gather(asked, runtime, harvest=key[1]))
         facts = hosts[key]
         verdict = match(entry.module, entry.contracts, facts, known)
-        found = list(verdict.reasons)
+        found = [reason for reason in verdict.reasons if reason.code not in view.assumed]
         if entry.module.name in _gone:
             found.append(_gone[entry.module.name])
         checked: CheckedFile | None = None

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
+from aiter_prebuilt import releases
 from aiter_prebuilt.errors import BinaryError
 from aiter_prebuilt.host import hip
 from aiter_prebuilt.host.facts import HostFacts
@@ -112,5 +113,22 @@ def first_that_loads(
             continue
         if offer.entry.module.harvest is None:
             module._set_uncovered(guard(offer, offers[position + 1 :]))
+            _forget(offer, module)
         return Served(offer=offer, module=module)
     return None
+
+
+def _forget(offer: Offer, module: ModuleType) -> None:
+    """An AITER of a release before an instance came does not know its name."""
+    found = offer.facts.aiter
+    missing = releases.unknown_instances(found.fingerprint) if found is not None else ()
+    names = [
+        instance.name
+        for instance in offer.entry.module.instances
+        if any(part in instance.name for part in missing)
+    ]
+    if names:
+        from aiter_prebuilt.serve.older import forget  # three releases of February to April 2026
+
+        (contract,) = offer.entry.contracts.values()
+        forget(module, names, contract.signatures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import importlib.metadata
 import json
 import sys
@@ -12,10 +13,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from aiter_prebuilt import settings, target
-from aiter_prebuilt.call import ModuleKey
-from aiter_prebuilt.choice import explain
-from aiter_prebuilt.errors import PrebuiltError
+from aiter_prebuilt.choice import explain, verdict
+from aiter_prebuilt.errors import PrebuiltError, UsageError
 from aiter_prebuilt.tools import (
+    ask,
     completion,
     doctor,
     image,
@@ -24,25 +25,18 @@ from aiter_prebuilt.tools import (
     seed,
     selftest,
     show,
+    supply,
     tables,
+    verdicts,
     wheelcheck,
 )
 from aiter_prebuilt.wheel import store
-from aiter_prebuilt.wheel.manifest import Deployment
 
-JSON_SCHEMA = 3
+JSON_SCHEMA = 4
 """Raised by one whenever a reader of the old JSON output would misread the new one."""
 
 OK, FOUND, USAGE, FAILED, WRONG = 0, 1, 2, 3, 5
 """Exit codes; ``docs/exit-codes.md`` says what each means for each command."""
-
-_DEFAULTS = {"topk": 8, "experts": 384}
-
-
-class UsageError(PrebuiltError):
-    """The command line is wrong."""
-
-    exit_code = USAGE
 
 
 class _Parser(argparse.ArgumentParser):
@@ -90,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         ("list", _list, "list the installed modules", None),
         ("verify", _verify, "check every installed file to the last byte", _verify_options),
         ("doctor", _doctor, "say what would be served on this host, and why not", _doctor_options),
-        ("explain", _explain, "say which kernel a call takes", _explain_options),
+        ("explain", _explain, "say what calls take, and what compiles", _explain_options),
         ("seed", _seed, "place full modules in a JIT directory", _seed_options),
         ("selftest", _selftest, "run every kernel on this GPU and judge it", selftest.options),
         ("completion", _completion, "print a shell's completion script", _completion_options),
@@ -132,37 +126,19 @@ def _doctor_options(command: argparse.ArgumentParser) -> None:
 
 
 def _explain_options(command: argparse.ArgumentParser) -> None:
-    shape = command.add_argument_group("shape")
-    shape.add_argument("--tokens", type=int, nargs="+", help="tokens of a batch, one or more")
-    shape.add_argument("--model-dim", type=int, help="hidden size")
-    shape.add_argument("--inter-dim", type=int, help="MoE intermediate size of one GPU")
-    shape.add_argument("--experts", type=int, default=_DEFAULTS["experts"])
-    shape.add_argument("--topk", type=int, default=_DEFAULTS["topk"])
-    shape.add_argument("--block-m", type=int, help="default: as AITER chooses")
-    shape.add_argument(
-        "--kernel-name1", default="", help="name of stage 1's kernel, if AITER gives one"
-    )
-    shape.add_argument("--kernel-name2", default="", help="the same for stage 2")
-    shape.add_argument("--shapes", type=Path, help="a CSV or JSON file of shapes")
-    shape.add_argument(
-        "--recipe", help="the shapes of a recipe that the installed wheel was made for"
-    )
-    theirs = command.add_argument_group("AITER", "what this host has, unless said otherwise here")
-    theirs.add_argument("--aiter", type=Path, help="a checkout or a package's folder")
-    theirs.add_argument("--aiter-version", metavar="RELEASE", help="whose rules count")
-    theirs.add_argument(
-        "--flydsl", action=argparse.BooleanOptionalAction, help="whether FlyDSL is installed"
-    )
-    theirs.add_argument("--cu-count", type=int, help="compute units, of a partition for instance")
-    kind = command.add_argument_group("kind of call")
-    kind.add_argument("--a-dtype", default="fp4x2", help="activation")
-    kind.add_argument("--b-dtype", default="fp4x2", help="weight")
-    kind.add_argument("--c-dtype", default="b16", help="output")
-    kind.add_argument("--quant", default="per_1x32")
-    kind.add_argument("--activation", default="silu")
-    kind.add_argument("--routed-weight-stage", type=int, choices=(1, 2), default=2)
-    kind.add_argument("--no-preshuffle", action="store_true")
-    kind.add_argument("--splitk", action="store_true")
+    ask.options(command)
+    text = "tell of the calls alone that AITER gives to this back end; default: of all"
+    command.add_argument("--backend", choices=tuple(verdict.BUILDERS), help=text)
+    theirs = command.add_argument_group("host and AITER", "as they are here, unless said otherwise")
+    theirs.add_argument("--aiter", type=Path, metavar="PATH", help="a checkout or package folder")
+    text = "whose rules count; default: the installed AITER's"
+    theirs.add_argument("--aiter-version", metavar="RELEASE", help=text)
+    text = "whether FlyDSL is installed; default: as it is here"
+    theirs.add_argument("--flydsl", action=argparse.BooleanOptionalAction, help=text)
+    text = "compute units, of a partition for instance; default: this GPU's"
+    theirs.add_argument("--cu-count", type=int, metavar="N", help=text)
+    text = "answer for a host with the wheel's GPU; default: where this one has no GPU"
+    theirs.add_argument("--image", action=argparse.BooleanOptionalAction, help=text)
 
 
 def _seed_options(command: argparse.ArgumentParser) -> None:
@@ -209,26 +185,31 @@ def _doctor(parsed: argparse.Namespace) -> int:
         _print_json(parsed, **dataclasses.asdict(report))
     else:
         _print(show.doctor(report))
-    served = all(module.state == "served" for module in report.modules)
-    return OK if served and report.modules and not report.problems else FOUND
+    attention = FOUND if report.problems or not report.modules else OK
+    return max(attention, verdict.exit_code(module.verdict for module in report.modules))
 
 
 def _explain(parsed: argparse.Namespace) -> int:
-    shelves = store.read_all()
-    answers: list[explain.Answer] = []
-    asked = settings.read()
-    at, whose = installed.look(asked, settings.read_aiter(), _wish(parsed))
-    for features, questions in _calls(parsed, shelves):
-        answers += explain.explain(questions, features, store.entries(shelves), at)
-    names = {answer.call.features.stock_name for answer in answers}
-    states = [state for state in doctor.examine(asked).modules if state.stock_name in names]
+    shelves, asked, wish = store.read_all(), settings.read(), _wish(parsed)
+    at, whose = installed.look(asked, settings.read_aiter(), wish)
+    there, assumed = installed.host_of(asked, wish, shelves)
+    whose = dataclasses.replace(whose, notes=(*whose.notes, *assumed))
+    judged = functools.cache(functools.partial(supply.judge_module, there=there))
+    answers = [
+        answer
+        for features, questions in ask.calls(parsed, shelves)
+        for answer in explain.explain(questions, features, lambda name: judged(name).supply, at)
+        if parsed.backend in (None, answer.backend)
+    ]
+    names = dict.fromkeys(a.stock_name for a in answers if a.backend == "ck2stages")
+    states = [doctor.state_of(judged(name)) for name in names]
     if parsed.json:
         found = [dataclasses.asdict(answer) for answer in answers]
         host = [dataclasses.asdict(state) for state in states]
         _print_json(parsed, aiter=dataclasses.asdict(whose), answers=found, host=host)
     else:
-        _print("\n".join([*show.whose_rules(whose), show.answers(answers, states)]))
-    return FOUND if any(answer.compiles or answer.refused for answer in answers) else OK
+        _print("\n".join([*verdicts.whose_rules(whose), verdicts.answers(answers, states)]))
+    return verdict.exit_code(answer.verdict for answer in answers)
 
 
 def _wish(parsed: argparse.Namespace) -> installed.Wish:
@@ -237,72 +218,9 @@ def _wish(parsed: argparse.Namespace) -> installed.Wish:
         release=parsed.aiter_version,
         flydsl=parsed.flydsl,
         cu_count=parsed.cu_count,
-        gives_1x128=parsed.recipe is None and parsed.quant == "per_1x128",
+        gives_1x128=ask.names_1x128(parsed),
+        image=parsed.image,
     )
-
-
-def _calls(
-    parsed: argparse.Namespace, shelves: tuple[store.Shelf, ...]
-) -> list[tuple[ModuleKey, list[explain.Question]]]:
-    if parsed.recipe is not None:
-        return _recipe_calls(parsed.recipe, shelves)
-    features = ModuleKey(
-        a_dtype=parsed.a_dtype,
-        b_dtype=parsed.b_dtype,
-        c_dtype=parsed.c_dtype,
-        preshuffle=not parsed.no_preshuffle,
-        activation=parsed.activation,
-        quant=parsed.quant,
-        routed_weight_stage=parsed.routed_weight_stage,
-        splitk=parsed.splitk,
-    )
-    if parsed.shapes is not None:
-        return [(features, explain.read_questions(parsed.shapes, _DEFAULTS))]
-    given = {
-        "model_dim": parsed.model_dim,
-        "inter_dim": parsed.inter_dim,
-        "experts": parsed.experts,
-        "topk": parsed.topk,
-        "block_m": parsed.block_m,
-        "kernel_1": parsed.kernel_name1,
-        "kernel_2": parsed.kernel_name2,
-    }
-    tokens = parsed.tokens or [None]
-    return [
-        (
-            features,
-            [explain.question_of({**given, "tokens": count}, "command line") for count in tokens],
-        )
-    ]
-
-
-def _recipe_calls(
-    name: str, shelves: tuple[store.Shelf, ...]
-) -> list[tuple[ModuleKey, list[explain.Question]]]:
-    known = [
-        deployment
-        for shelf in shelves
-        if shelf.manifest is not None
-        for deployment in shelf.manifest.deployments
-    ]
-    chosen = [deployment for deployment in known if deployment.recipe == name]
-    if not chosen:
-        names = ", ".join(sorted({deployment.recipe for deployment in known})) or "none"
-        raise explain.ShapeError(
-            f"no installed wheel was made for recipe {name!r}; known are: {names}"
-        )
-    return [(deployment.features, _token_tiers(deployment)) for deployment in chosen]
-
-
-def _token_tiers(deployment: Deployment) -> list[explain.Question]:
-    """One question for each power of two in the range: AITER's choice changes only there."""
-    counts = {deployment.tokens_min, deployment.tokens_max}
-    counts |= {
-        1 << bits
-        for bits in range(deployment.tokens_max.bit_length())
-        if deployment.tokens_min <= 1 << bits <= deployment.tokens_max
-    }
-    return [explain.Question(shape=deployment.shape, tokens=count) for count in sorted(counts)]
 
 
 def _seed(parsed: argparse.Namespace) -> int:

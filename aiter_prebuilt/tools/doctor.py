@@ -6,22 +6,19 @@ import importlib.metadata
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from aiter_prebuilt import _hook, settings, target
+from aiter_prebuilt import _hook, settings
+from aiter_prebuilt.choice.verdict import Verdict
+from aiter_prebuilt.generations import Generation
 from aiter_prebuilt.host import facts as host
 from aiter_prebuilt.host import hip, process, torch_build
 from aiter_prebuilt.host.aiter import AiterFacts
-from aiter_prebuilt.host.gpu import GpuFacts, counted, left_visible
 from aiter_prebuilt.reason import Reason
-from aiter_prebuilt.serve.finder import judge
 from aiter_prebuilt.settings import Settings
-from aiter_prebuilt.tools import jitdir, running
+from aiter_prebuilt.tools import installed, jitdir, running, supply
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel import store
-
-State = Literal["served", "shadowed", "compiles", "declined", "standing aside"]
-"""``shadowed``: a file of AITER's own comes first; ``compiles``: AITER rejects that file."""
 
 
 @value_class(frozen=True, kw_only=True)
@@ -29,8 +26,8 @@ class ModuleState:
     """What AITER would get for one module."""
 
     stock_name: str
-    state: State
-    detail: str
+    """AITER's name for it."""
+    verdict: Verdict
     reasons: tuple[Reason, ...]
     notes: tuple[Reason, ...]
 
@@ -67,22 +64,29 @@ def examine(asked: Settings, pid: int | None = None, *, image: bool = False) -> 
     shelves = store.read_all()
     facts = host.gather(asked)
     hiding = settings.visible() if of is None else of.visible
-    seen = _IMAGE if image else _seen(facts.gpu, hiding)
+    seen = supply.image() if image else supply.seen(facts.gpu, hiding)
     facts = replace(facts, gpu=seen.gpu)
-    root = Path(facts.aiter.root) if facts.aiter is not None else None
-    jit = jitdir.gather(asked, root)
+    jit = jitdir.gather(asked, Path(facts.aiter.root) if facts.aiter is not None else None)
     maps = process.PROC / (str(pid) if pid is not None else "self") / "maps"
-    names = sorted({entry.module.stock_name for entry in store.entries(shelves)})
+    there = supply.Host(
+        asked=asked,
+        shelves=shelves,
+        jit=jit,
+        gpu=seen.gpu,
+        view=host.View(gpu=seen.gpu),
+        finder=_hook.place(),
+    )
+    names = names_asked(shelves, installed.generation(facts.aiter))
     return Report(
         settings={name: getattr(asked, name) for name in Settings.__slots__},
-        finder=_hook.place(),
+        finder=there.finder,
         host=facts,
         visible=seen.text,
         running=of,
         hip_copies=tuple((copy, owner(copy.path)) for copy in hip.mapped_copies(maps)),
         torch=_torch(),
         jit=jit,
-        modules=tuple(_state(name, shelves, asked, jit, seen.gpu) for name in names),
+        modules=tuple(state_of(supply.judge_module(name, there)) for name in names),
         problems=(
             *_finder_problems(),
             *blind,
@@ -103,35 +107,6 @@ def _look(pid: int | None) -> tuple[running.Running | None, list[Reason]]:
         return None, [Reason(code="process", message=str(error))]
 
 
-@value_class(frozen=True, kw_only=True)
-class _Seen:
-    """The GPUs that a process with these settings sees once its torch has started."""
-
-    gpu: GpuFacts
-    text: str | None
-    problems: tuple[Reason, ...]
-
-
-_IMAGE = _Seen(gpu=GpuFacts(source="image", targets=(target.load().gfx,)), text=None, problems=())
-
-
-def _seen(found: GpuFacts, hiding: tuple[tuple[str, str], ...]) -> _Seen:
-    if not hiding or found.source != "kfd":  # torch's list has them in it
-        return _Seen(gpu=found, text=None, problems=())
-    text = ", ".join(f"{name}={value}" for name, value in hiding)
-    left = left_visible(found.targets, hiding)
-    if left is None:
-        message = (
-            f"{text}: which GPUs that leaves is not known before torch has started; all that the "
-            "driver lists are judged here"
-        )
-        problem = Reason(code="visible-devices", message=message)
-        return _Seen(gpu=found, text=text, problems=(problem,))
-    text = f"{text} leaves {counted(left) or 'none'} of {counted(found.targets)}"
-    hidden = (Reason(code="visible-devices", message=text),) if not left else ()
-    return _Seen(gpu=replace(found, targets=left), text=text, problems=hidden)
-
-
 def owner(path: str) -> str:
     """Say whose copy of the HIP runtime a path is."""
     if "/torch/lib/" in path:
@@ -141,58 +116,25 @@ def owner(path: str) -> str:
     return "ROCm installation" if "/rocm" in path else "system"
 
 
-def _state(
-    name: str,
-    shelves: tuple[store.Shelf, ...],
-    asked: Settings,
-    jit: jitdir.JitFacts | None,
-    gpu: GpuFacts,
-) -> ModuleState:
-    if asked.mode == "off" or asked.rebuild >= 1:
-        why = "AITER_PREBUILT=off" if asked.mode == "off" else f"AITER_REBUILD={asked.rebuild}"
-        return _plain(name, "standing aside", why)
-    aiters = _aiters_own(name, asked, jit, gpu) if jit is not None else None
-    if aiters is not None:
-        return aiters
-    offers, reasons = judge(store.candidates(shelves, name), asked, gpu)
-    if not offers:
-        text = "; ".join(reason.message for reason in reasons)
-        return ModuleState(
-            stock_name=name, state="declined", detail=text, reasons=tuple(reasons), notes=()
-        )
-    first = offers[0]
-    after = ", after importing torch" if first.facts.hip.torch_pending else ""
+def names_asked(shelves: tuple[store.Shelf, ...], generation: Generation) -> tuple[str, ...]:
+    """Return the names under which an AITER of that generation asks for the wheels' modules."""
+    names = {
+        generation.stock_name(entry.module.features)
+        if entry.module.features is not None and entry.module.harvest is None
+        else entry.module.stock_name
+        for entry in store.entries(shelves)
+    }
+    return tuple(sorted(names))
+
+
+def state_of(judged: supply.Judged) -> ModuleState:
+    """Return what is told of a module."""
     return ModuleState(
-        stock_name=name,
-        state="served",
-        detail=f"{first.entry.module.coverage}, {first.entry.path}{after}",
-        reasons=tuple(reasons),
-        notes=first.notes,
+        stock_name=judged.stock_name,
+        verdict=judged.supply.verdict,
+        reasons=judged.reasons,
+        notes=judged.notes,
     )
-
-
-def _aiters_own(
-    name: str, asked: Settings, jit: jitdir.JitFacts, gpu: GpuFacts
-) -> ModuleState | None:
-    """What a file of AITER's own in its JIT folder means, None where it means nothing."""
-    own = jitdir.own_file(Path(jit.folder), name)
-    if own is None:
-        return None
-    others = jitdir.targets_of(own) if gpu.targets else frozenset[str]()
-    if others and gpu.targets[0] not in others:
-        what = f"AITER's own {own} holds code for {', '.join(sorted(others))} only"
-        if jit.rejects_other_gpus:  # before it asks anybody for the module
-            text = f"{what}: AITER rejects it and compiles; remove it to be served"
-            return _plain(name, "compiles", text)
-        if asked.mode != "prefer":
-            return _plain(name, "shadowed", f"{what}, and is found first; remove it to be served")
-    if asked.mode == "prefer":
-        return None
-    return _plain(name, "shadowed", f"AITER's own {own} is found first")
-
-
-def _plain(name: str, state: State, detail: str) -> ModuleState:
-    return ModuleState(stock_name=name, state=state, detail=detail, reasons=(), notes=())
 
 
 def _torch() -> str | None:
@@ -215,11 +157,7 @@ def _torch_problems() -> list[Reason]:
 def _finder_problems() -> list[Reason]:
     if _hook.place() != "absent":
         return []
-    message = (
-        "no start-up file activated the finder in this interpreter: site-packages' .pth files were "
-        "not read (python -S, PYTHONPATH, pip --target); call aiter_prebuilt.install() before AITER"
-    )
-    return [Reason(code="inactive", message=message)]
+    return [Reason(code="inactive", message=supply.INACTIVE)]
 
 
 def _aiter_problems(of: running.Running | None, here: AiterFacts | None) -> list[Reason]:

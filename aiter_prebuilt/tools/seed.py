@@ -20,10 +20,13 @@ from typing import Literal
 
 from aiter_prebuilt import releases, settings
 from aiter_prebuilt.errors import BinaryError, DamagedWheelError, SeedError
+from aiter_prebuilt.generations import Generation
 from aiter_prebuilt.host import aiter as contract
 from aiter_prebuilt.host import facts as host
+from aiter_prebuilt.tools import installed
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel import binary, store
+from aiter_prebuilt.wheel.manifest import Module
 
 NOTE = ".aiter_prebuilt_seed.json"
 """In the JIT directory: file name -> sha256 of what was placed there."""
@@ -60,9 +63,9 @@ def seed(wish: Wish, shelves: tuple[store.Shelf, ...] | None = None) -> tuple[St
     if damaged:
         raise DamagedWheelError("; ".join(damaged))
     entries = store.entries(shelves)
-    unchecked = _unchecked()
+    there = _installed()
     with _locked(wish, create=any(e.module.coverage == "full" for e in entries)) as folder:
-        steps = [_seed_one(wish, folder, entry, unchecked) for entry in entries]
+        steps = [_seed_one(wish, folder, entry, there) for entry in entries]
     return tuple(steps)
 
 
@@ -108,27 +111,57 @@ def _locked(wish: Wish, *, create: bool) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def _unchecked() -> str | None:
-    """The version of an installed AITER that was not checked: it may do what a module refuses."""
+@value_class(frozen=True, kw_only=True)
+class _There:
+    """The AITER that will import what is placed."""
+
+    generation: Generation
+    """Of the newest release where none is installed."""
+    unchecked: str | None
+    """Its version, where it was not checked: it may do what a module refuses."""
+    missing: tuple[str, ...]
+    """Parts of instance names that it has not."""
+
+
+def _installed() -> _There:
     root = contract.locate()
     found = contract.gather(root, settings.read().meta_dir) if root is not None else None
-    if found is None or str(found.fingerprint) in releases.checked_sources():
-        return None
-    return found.version or "of an unknown version"
+    checked = found is None or str(found.fingerprint) in releases.checked_sources()
+    return _There(
+        generation=installed.generation(found),
+        unchecked=None if checked or found is None else found.version or "of an unknown version",
+        missing=releases.unknown_instances(found.fingerprint) if found is not None else (),
+    )
 
 
-def _seed_one(wish: Wish, folder: Path, entry: store.Entry, unchecked: str | None) -> Step:
-    module = entry.module
-    name = f"{module.stock_name}.so"
+def _name_there(module: Module, there: _There) -> str:
+    """The name by which that AITER imports a module; what an AITER has compiled keeps its own."""
+    if module.harvest is not None or module.features is None:
+        return module.stock_name
+    return there.generation.stock_name(module.features)
+
+
+def _unfit(module: Module, there: _There) -> str:
+    """Why a module cannot stand alone under AITER's name; empty where it can."""
     if module.name != module.stock_name:
-        detail = f"{module.name} does not bear AITER's name, as a file in a JIT directory has to"
-        return Step(file=name, action="skip", detail=detail)
-    if unchecked is not None and module.harvest is None:
-        detail = (
-            f"AITER {unchecked} was not checked with this wheel, and in a JIT directory nobody "
-        )
-        return Step(file=name, action="skip", detail=f"{detail}takes what the module refuses")
-    if (folder / "build" / f"lock_{module.stock_name}").exists():
+        return f"{module.name} does not bear AITER's name, as a file in a JIT directory has to"
+    if module.harvest is not None:
+        return ""
+    alone = "and in a JIT directory nobody takes"
+    if there.unchecked is not None:
+        what = f"AITER {there.unchecked} was not checked with this wheel"
+        return f"{what}, {alone} what the module refuses"
+    newer = (each.name for each in module.instances for part in there.missing if part in each.name)
+    name = next(newer, None)
+    return f"this AITER has no {name}, {alone} calls that name it" if name else ""
+
+
+def _seed_one(wish: Wish, folder: Path, entry: store.Entry, there: _There) -> Step:
+    module, stem = entry.module, _name_there(entry.module, there)
+    name, unfit = f"{stem}.so", _unfit(entry.module, there)
+    if unfit:
+        return Step(file=name, action="skip", detail=unfit)
+    if (folder / "build" / f"lock_{stem}").exists():
         return Step(file=name, action="keep", detail="AITER is building it (its lock is there)")
     found = _digest(folder / name)
     if found == module.sha256:
@@ -140,11 +173,10 @@ def _seed_one(wish: Wish, folder: Path, entry: store.Entry, unchecked: str | Non
     action: Action = "place" if found is None else "replace"
     if wish.dry_run:
         return Step(file=name, action=action, detail=f"would be copied from {entry.path}")
-    return _place(wish, folder, entry, action)
+    return _place(wish, folder, entry, name, action)
 
 
-def _place(wish: Wish, folder: Path, entry: store.Entry, action: Action) -> Step:
-    name = f"{entry.module.stock_name}.so"
+def _place(wish: Wish, folder: Path, entry: store.Entry, name: str, action: Action) -> Step:
     try:
         checked = binary.check(entry.module, entry.path, host.glibc_version())
     except BinaryError as error:

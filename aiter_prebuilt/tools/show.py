@@ -6,12 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from aiter_prebuilt.choice import explain
-from aiter_prebuilt.choice.dispatch import short_name
 from aiter_prebuilt.host.gpu import counted
 from aiter_prebuilt.tools import doctor as examination
-from aiter_prebuilt.tools import installed, running, seed, wheelcheck
 from aiter_prebuilt.tools import provenance as provenance_facts
+from aiter_prebuilt.tools import running, seed, verdicts, wheelcheck
 from aiter_prebuilt.tools.tables import size, table
 from aiter_prebuilt.wheel import store
 
@@ -102,30 +100,14 @@ def provenance(entry: provenance_facts.Provenance) -> str:
 def doctor(report: examination.Report) -> str:
     """Return the text of ``doctor``: the host, the modules, what needs attention."""
     lines = [table(("host", "found"), _host_rows(report)), ""]
-    lines += _states(report.modules) or ["no modules are installed"]
-    notes = [note.message for module in report.modules for note in module.notes]
+    lines += verdicts.states(report.modules) or ["no modules are installed"]
+    lines += ["", verdicts.summary([state.verdict for state in report.modules], "module")]
+    notes = dict.fromkeys(note.message for module in report.modules for note in module.notes)
     problems = [f"{problem.message} ({problem.code})" for problem in report.problems]
     if notes or problems:
-        lines += ["", "needs attention:", *(f"  {line}" for line in (*problems, *notes))]
+        listed = (line for text in (*problems, *notes) for line in verdicts.listed(text))
+        lines += ["", "needs attention:", *listed]
     return "\n".join(lines)
-
-
-def _states(states: Sequence[examination.ModuleState]) -> list[str]:
-    """What would happen to modules and why, once for all that share their reasons."""
-    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for state in states:
-        whys = tuple(reason.message for reason in state.reasons)
-        why = whys if state.state == "declined" else (state.detail,)
-        groups.setdefault((state.state, why), []).append(state.stock_name)
-    return [
-        line
-        for (state_name, why), names in groups.items()
-        for line in (
-            f"{state_name}:",
-            *(f"  {name}" for name in names),
-            *(f"    - {text}" for text in why),
-        )
-    ]
 
 
 def _host_rows(report: examination.Report) -> list[tuple[str, str]]:
@@ -181,66 +163,6 @@ def _future_runtime(report: examination.Report) -> str:
     if candidate is None:
         return "none"
     return f"not mapped yet; the linker finds {candidate.path} (SONAME {candidate.soname})"
-
-
-def whose_rules(found: installed.Aiter) -> list[str]:
-    """Return the lines that say for which AITER the answers hold."""
-    same = found.release or f"assumed as {found.generation}"
-    version = f"AITER {found.version or 'without a version'}" if found.root else "no AITER"
-    flydsl = "with FlyDSL" if found.flydsl else "without FlyDSL"
-    head = f"{version} (rules: {same}), {flydsl}, {found.cu_count} compute units"
-    return [", ".join([head, *found.environment]), *(f"note: {note}" for note in found.notes), ""]
-
-
-def answers(found: Sequence[explain.Answer], states: Sequence[examination.ModuleState]) -> str:
-    """Return the text of ``explain``: a table for each module that AITER may ask for."""
-    head = ("tokens", "inter_dim", "stage", "block_m", "choice", "compiles", "takes")
-    lines: list[str] = []
-    names = dict.fromkeys(_asked_for(answer) for answer in found)
-    for name in names:
-        rows = [_answer_row(answer) for answer in found if _asked_for(answer) == name]
-        lines += [f"{name}:"] if len(names) > 1 else []
-        lines.append(table(head, _merged(rows)))
-    saved = {answer.module: answer.seconds_saved for answer in found if answer.seconds_saved}
-    lines += [f"{name} saves {seconds:.0f} CPU s of compiling" for name, seconds in saved.items()]
-    return "\n".join([*lines, *(["", "on this host:", *_states(states)] if states else [])])
-
-
-def _asked_for(answer: explain.Answer) -> str:
-    """The module of a call's features; few tokens of block scales take its split-K twin."""
-    return answer.stock_name.removesuffix("_splitk")
-
-
-def _merged(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
-    """Join rows of one stage and inter_dim that differ in nothing but growing tokens."""
-    joined: list[tuple[object, ...]] = []
-    last: dict[tuple[object, ...], int] = {}
-    for row in rows:
-        place = last.get(row[1:3])
-        if place is not None and joined[place][1:] == row[1:]:
-            first = str(joined[place][0]).partition("-")[0]
-            joined[place] = (f"{first}-{row[0]}", *row[1:])
-        else:
-            last[row[1:3]] = len(joined)
-            joined.append(row)
-    return joined
-
-
-def _answer_row(answer: explain.Answer) -> tuple[object, ...]:
-    takes = answer.note
-    if answer.instance is not None and answer.variant is not None:
-        main_loop, tail = answer.variant
-        kernel = short_name(f"{answer.instance}.{'main' if main_loop else 'nomain'}_{tail}")
-        takes = f"{answer.coverage} {kernel}{f' ({answer.note})' if answer.note else ''}"
-    return (
-        answer.call.tokens,
-        answer.call.shape.inter_dim,
-        answer.call.stage,
-        answer.call.block_m,
-        answer.choice,
-        "refused" if answer.refused else "yes" if answer.compiles else "no",
-        takes,
-    )
 
 
 def steps(found: Sequence[seed.Step], wish: seed.Wish) -> str:

@@ -1,11 +1,13 @@
-"""`choose` never names a kernel for a call that the real module would refuse.
+"""Neither `choose` nor `explain` promises a kernel for a call that the real module would refuse.
 
-Any shape and setting of the Kimi wheel's module: what the manifest's table says against what the
-compiled module does on the recording runtime, with a guard and without one.
+Any shape and setting of the Kimi wheel's module: what the manifest's table and the verdicts say
+against what the compiled module does on the recording runtime, with a guard and without one.
 """
 
 from __future__ import annotations
 
+import csv
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,11 @@ from hypothesis import strategies as st
 
 from aiter_prebuilt.call import Call as Asked
 from aiter_prebuilt.call import Shape
+from aiter_prebuilt.choice import explain, verdict
 from aiter_prebuilt.choice.dispatch import built_kernel, choose
+from aiter_prebuilt.choice.questions import Question
+from aiter_prebuilt.choice.rules import Rules
+from aiter_prebuilt.generations import load
 from aiter_prebuilt.wheel.manifest import Module
 from prebuild.recording import Call, Recorder
 from tests.integration.calls import TOP_K, stage1, stage2
@@ -105,3 +111,124 @@ def test_the_module_launches_what_choose_names_and_hands_on_the_rest(
     holds()
     # Every instance of this module has a kernel; those of test_families.py are left out.
     assert seen == {"launched", "name", "block_m", "tile", "kernel"}
+
+
+GENERATIONS = tuple(load().generations.values())
+FEW_DIMS = st.sampled_from((256, 384, 512, 1024, 2048, 7168))
+COLUMNS = {
+    "cu_num": 256, "act_type": "ActivationType.Silu", "use_g1u1": 1, "dtype": "torch.bfloat16",
+    "q_dtype_a": "torch.float4_e2m1fn_x2", "q_dtype_w": "torch.float4_e2m1fn_x2",
+    "q_type": "QuantType.per_1x32", "doweight_stage1": 0, "expert": 384, "topk": TOP_K, "us": 20,
+    "run_1stage": 0,
+}  # fmt: skip
+
+
+def names(module: Module) -> st.SearchStrategy[str]:
+    return st.sampled_from(("", "no_such_kernel", *(each.name for each in module.instances)))
+
+
+@st.composite
+def questions(draw: st.DrawFn, module: Module) -> list[Question]:
+    """As AITER chooses, mostly; now and then a block_m or a kernel that somebody gave."""
+    given = st.one_of(st.just({}), st.fixed_dictionaries({"block_m": BLOCK_MS}))
+    named = st.one_of(st.just({}), st.fixed_dictionaries({"kernel_1": names(module)}))
+    return [
+        Question(
+            shape=Shape(
+                model_dim=draw(FEW_DIMS), inter_dim=draw(FEW_DIMS), experts=384, topk=TOP_K
+            ),
+            tokens=draw(st.sampled_from((1, 16, 64, 100, 1024, 4096, 40000))),
+            **draw(given),
+            **draw(named),
+        )
+        for _ in range(draw(st.integers(10, 25)))
+    ]
+
+
+@st.composite
+def rows(draw: st.DrawFn, module: Module) -> list[dict[str, Any]]:
+    """Rows of a tuned table: some of our kernels, of nobody's, and of another back end's."""
+    kernels = st.one_of(names(module), st.just("flydsl_x"), st.just("cktile_x"))
+    one = st.fixed_dictionaries(
+        {
+            "token": st.sampled_from((1, 16, 64, 128, 1024, 4096, 32768)),
+            "model_dim": FEW_DIMS, "inter_dim": FEW_DIMS, "block_m": BLOCK_MS,
+            "ksplit": st.sampled_from((0, 2)), "kernelName1": kernels, "kernelName2": kernels,
+            "_tag": st.sampled_from(("", "", "flydsl_fallback")),
+        }
+    )  # fmt: skip
+    keys = ("token", "model_dim", "inter_dim", "_tag")
+    return draw(st.lists(one, max_size=40, unique_by=lambda row: tuple(row[key] for key in keys)))
+
+
+def table(path: Path, found: list[dict[str, Any]]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*COLUMNS, *found[0]])
+        writer.writeheader()
+        writer.writerows({**COLUMNS, **row} for row in found)
+    return path
+
+
+RULES = st.builds(
+    Rules,
+    generation=st.sampled_from(GENERATIONS),
+    flydsl=st.booleans(),
+    cu_count=st.sampled_from((256, 256, 128, 32)),
+    ksplit=st.sampled_from((0, 0, -1, 2)),
+    bypass=st.booleans(),
+    flydsl_force=st.booleans(),
+    online_tune=st.booleans(),
+)
+"""The environment as AITER reads it."""
+
+
+def test_explain_never_calls_prebuilt_what_the_module_refuses_or_hands_on(
+    recorder: Recorder, kimi: KimiWheel, tmp_path: Path
+) -> None:
+    (module,) = kimi.manifest.modules
+    features = module.features
+    assert features is not None
+    served = explain.Supply(
+        verdict=verdict.prebuilt(module.name, module.stock_name),
+        modules=(module,),
+        table=module.instances,
+        beyond=verdict.compiles("CK2stages", module.stock_name),
+    )
+
+    def supply(name: str) -> explain.Supply:
+        if name.startswith(module.stock_name):
+            return served
+        return explain.Supply(verdict=verdict.compiles(verdict.builder_of(name), name))
+
+    numbers = itertools.count()
+    seen: dict[tuple[str, bool], int] = {}
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(asked=questions(module), rules=RULES, checked=st.booleans(), tuned=rows(module))
+    def holds(
+        asked: list[Question], rules: Rules, checked: bool, tuned: list[dict[str, Any]]
+    ) -> None:
+        path = table(tmp_path / f"{next(numbers)}.csv", tuned) if tuned else None
+        at = explain.AiterAt(tables=(path,) if path else (), rules=rules, checked=checked)
+        found = explain.explain(asked, features, supply, at)
+        # Not those that AITER tunes, or cannot ask for.
+        ours = [
+            each for each in found if (each.verdict.module or "").startswith(features.stock_name)
+        ]
+        # The guard of an AITER that was checked lets the module go on with a name that it has not.
+        calls = [call_of(each.call, guarded=not checked) for each in ours]
+        recorded = recorder.record(kimi.name, kimi.module, calls, log=tmp_path / "launches")
+        launched = iter(recorded.launches)
+        for answer, result in zip(ours, recorded.results, strict=True):
+            state = answer.verdict.state
+            seen[state, checked] = seen.get((state, checked), 0) + 1
+            takes = "raised" not in result and result.get("returned") is None
+            assert takes == (state == "prebuilt"), (answer, result)
+            if takes:
+                assert next(launched).symbol == answer.kernel, answer
+        assert next(launched, None) is None
+
+    holds()
+    states = {("prebuilt", True), ("prebuilt", False), ("compiles", True), ("compiles", False)}
+    assert set(seen) == {*states, ("refused", True)}
+    assert sum(seen.values()) > 500, seen

@@ -35,6 +35,7 @@ SHARED_LEAVES = (
     "choice.rules",
     "choice.tuned",
     "choice.model",
+    "choice.verdict",
 )
 """What the build side shares with the runtime: facts, the contract, what an AITER chooses."""
 

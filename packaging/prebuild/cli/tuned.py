@@ -1,7 +1,7 @@
 """``prebuild import-tuned`` and ``prebuild coverage``; the program mounts both functions.
 
-Exit status: 0 where all is covered, 1 where something is missing, stale or cannot be understood,
-3 where a table or recipe cannot be read.
+Exit status of ``import-tuned``: 1 where something is missing or stale, of ``coverage`` that of its
+worst reading; of both 1 where a row cannot be understood, 3 where a table or recipe cannot be read.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ from typing import Annotated, Any
 
 import typer
 
+from aiter_prebuilt.choice import verdict
 from aiter_prebuilt.choice.tuned import FALLBACK
 from prebuild.core.project import Project
+from prebuild.core.settings import Settings
 from prebuild.plan.make import make_plan
 from prebuild.recipe.draft import as_yaml
 from prebuild.recipe.recipes import Coverage, Recipe, find_recipes, load_recipes, narrow
+from prebuild.toolchain import ck_abilities
 from prebuild.tuned import compare
 from prebuild.tuned import coverage as cover
 from prebuild.tuned.rows import Table, read_tables
-from prebuild.tuned.uses import Verdict, judge
+from prebuild.tuned.uses import Reading, read
 
 SCHEMA = 1
 FOUND = 1
@@ -46,14 +49,14 @@ def import_tuned(
     """Say what rows of AITER's tables ask of CK2stages, and where recipes differ from them."""
     recipes = _recipes(recipe)
     table = read_tables(tables)
-    verdicts = judge(table.entries)
-    found = compare.compare(recipes, verdicts, fallback=fallback)
+    readings = read(table.entries)
+    found = compare.compare(recipes, readings, fallback=fallback)
     if write is not None:
         _write(write, found.missing)
     if as_json:
-        typer.echo(json.dumps(_import_json(table, verdicts, found), indent=1))
+        typer.echo(json.dumps(_import_json(table, readings, found), indent=1))
     else:
-        typer.echo("\n".join(_import_lines(table, verdicts, found, every=every)))
+        typer.echo("\n".join(_import_lines(table, readings, found, every=every)))
     raise typer.Exit(0 if found.clean and not table.bad else FOUND)
 
 
@@ -69,21 +72,22 @@ def coverage(
 ) -> None:
     """Say whether the recipes' plan answers each row of the tables and each heuristic call."""
     recipes = tuple(narrow(item, coverage=planned) for item in _recipes(recipe))
-    plan = make_plan(recipes)
+    ck = ck_abilities(Settings.here())
+    plan = make_plan(recipes, ck)
     table = read_tables(csv)
     uses = [
         use
-        for verdict in judge(table.entries)
-        for use in verdict.uses
-        if fallback or verdict.entry.row.tag != FALLBACK
+        for reading in read(table.entries)
+        for use in reading.uses
+        if fallback or reading.entry.row.tag != FALLBACK
     ]
-    points = cover.cover(plan, [*uses, *cover.recipe_uses(recipes)])
+    points = cover.cover(plan, [*uses, *cover.recipe_uses(recipes)], ck)
     if as_json:
         typer.echo(json.dumps({**cover.as_json(points), "bad_rows": table.bad}, indent=1))
     else:
         typer.echo("\n".join([*table.bad, cover.as_text(points, every=every)]))
-    missed = any(point.status == "miss" for point in points)
-    raise typer.Exit(FOUND if missed or table.bad else 0)
+    worst = verdict.exit_code(point.verdict for point in points)
+    raise typer.Exit(max(worst, FOUND if table.bad else 0))
 
 
 def _recipes(names: Sequence[str]) -> tuple[Recipe, ...]:
@@ -103,16 +107,16 @@ def _write(directory: Path, missing: Sequence[compare.Missing]) -> None:
 
 
 def _import_lines(
-    table: Table, verdicts: Sequence[Verdict], found: compare.Comparison, *, every: bool
+    table: Table, readings: Sequence[Reading], found: compare.Comparison, *, every: bool
 ) -> list[str]:
     lines = [*table.bad, *table.repeated]
     lines += _grouped(
-        note for verdict in verdicts for note in verdict.notes if _is_odd(verdict) or every
+        note for reading in readings for note in reading.notes if _is_odd(reading) or every
     )
     if every:
-        lines += [line for verdict in verdicts for line in _use_lines(verdict)]
+        lines += [line for reading in readings for line in _use_lines(reading)]
     lines += compare.as_lines(found)
-    return [*lines, *_counts(table, verdicts)]
+    return [*lines, *_counts(table, readings)]
 
 
 def _grouped(notes: Iterable[str]) -> Iterator[str]:
@@ -127,24 +131,24 @@ def _grouped(notes: Iterable[str]) -> Iterator[str]:
         yield f"{table}:{found[0]}{rows}: {text}"
 
 
-def _is_odd(verdict: Verdict) -> bool:
-    return verdict.stages[0] != "other gpu"
+def _is_odd(reading: Reading) -> bool:
+    return reading.stages[0] != "other gpu"
 
 
-def _use_lines(verdict: Verdict) -> list[str]:
-    head = f"{verdict.entry.where}: stage 1 {verdict.stages[0]}, stage 2 {verdict.stages[1]}"
+def _use_lines(reading: Reading) -> list[str]:
+    head = f"{reading.entry.where}: stage 1 {reading.stages[0]}, stage 2 {reading.stages[1]}"
     return [
         head,
         *(
             f"  stage {use.call.stage}: {use.instance or '-'} of {use.module}"
-            for use in verdict.uses
+            for use in reading.uses
         ),
     ]
 
 
-def _counts(table: Table, verdicts: Sequence[Verdict]) -> list[str]:
+def _counts(table: Table, readings: Sequence[Reading]) -> list[str]:
     """Every row once: by the back ends of its stages, repeated, or not understood."""
-    counts = Counter(f"{v.entry.kind}: {v.stages[0]} / {v.stages[1]}" for v in verdicts)
+    counts = Counter(f"{v.entry.kind}: {v.stages[0]} / {v.stages[1]}" for v in readings)
     counts["repeated"] = len(table.repeated)
     counts["not understood"] = len(table.bad)
     lines = [f"{count:>6}  {name}" for name, count in sorted(counts.items()) if count]
@@ -152,7 +156,7 @@ def _counts(table: Table, verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def _import_json(
-    table: Table, verdicts: Sequence[Verdict], found: compare.Comparison
+    table: Table, readings: Sequence[Reading], found: compare.Comparison
 ) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
@@ -160,9 +164,9 @@ def _import_json(
         "repeated_rows": table.repeated,
         "rows": [
             {
-                "where": verdict.entry.where,
-                "kind": verdict.entry.kind,
-                "stages": verdict.stages,
+                "where": reading.entry.where,
+                "kind": reading.entry.kind,
+                "stages": reading.stages,
                 "uses": [
                     {
                         "stage": use.call.stage,
@@ -171,11 +175,11 @@ def _import_json(
                         "named": use.named,
                         "block_m": use.call.block_m,
                     }
-                    for use in verdict.uses
+                    for use in reading.uses
                 ],
-                "notes": verdict.notes,
+                "notes": reading.notes,
             }
-            for verdict in verdicts
+            for reading in readings
         ],
         "recipes": compare.as_json(found),
     }

@@ -64,6 +64,8 @@ class InstanceFacts:
     reached_by: tuple[Reach, ...]
     wrong: Mapping[Variant, Wrong]
     """Kernels whose numbers were found wrong: no module holds them."""
+    wrong_split: Mapping[Variant, Wrong]
+    """More of them, where K is split."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +191,18 @@ class PlannedModule:
     def built(self) -> tuple[PlannedInstance, ...]:
         """The instances that are compiled."""
         return tuple(instance for instance in self.instances if instance.built)
+
+    @property
+    def starts(self) -> tuple[str, ...]:
+        """The names under which Python can start the file (``PyInit_<name>``).
+
+        A whole module has AITER's own name in every release: as a file of a JIT directory, Python
+        imports it by that.
+        """
+        if self.name != self.stock_name or self.features.splitk:
+            return (self.name,)
+        endings = (ending for contract in self.contracts for ending in contract.endings)
+        return tuple(dict.fromkeys(self.name + ending for ending in endings))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Literal, cast
@@ -80,6 +80,8 @@ class _Wrong(_Instance):
     kernels: Annotated[list[KernelName], Field(min_length=1)]
     reason: Annotated[str, Field(min_length=1)]
     instead: _Instance | None = None
+    splitk: bool = False
+    """Whether it is wrong where K is split alone."""
 
 
 class _Table(_Strict):
@@ -103,7 +105,9 @@ class _Table(_Strict):
             for position, entry in enumerate(self.wrong)
             for problem in _wrong_problems(self, entry)
         ]
-        named = [(_tile_of(w), w.stage, kernel) for w in self.wrong for kernel in w.kernels]
+        named = [
+            (_tile_of(w), w.stage, w.splitk, kernel) for w in self.wrong for kernel in w.kernels
+        ]
         if len(set(named)) < len(named):
             problems.append("wrong: a kernel stands there twice")
         if problems:
@@ -183,10 +187,17 @@ def find_table(features: ModuleKey) -> Table | None:
     family = find_family(features)
     if family is None:
         return None
+    if features.splitk:
+        family = replace(family, instances=tuple(map(_split, family.instances)))
     return Table(
         family=family,
         instances=tuple(_instance(family, features, facts) for facts in family.instances),
     )
+
+
+def _split(facts: InstanceFacts) -> InstanceFacts:
+    """The same instance where K is split."""
+    return replace(facts, wrong={**facts.wrong, **facts.wrong_split})
 
 
 def _instance(family: Family, features: ModuleKey, facts: InstanceFacts) -> Instance:
@@ -219,15 +230,22 @@ def _rows(stage: Stage, rows: list[_Row], wrong: list[_Wrong]) -> tuple[Instance
             stage=stage,
             tile=_tile_of(row),
             reached_by=tuple(Reach(**reach.model_dump()) for reach in row.reached_by),
-            wrong={
-                _variant(kernel): _wrong(entry)
-                for entry in wrong
-                if entry.stage == stage and _tile_of(entry) == _tile_of(row)
-                for kernel in entry.kernels
-            },
+            wrong=_wrong_kernels(stage, row, wrong, splitk=False),
+            wrong_split=_wrong_kernels(stage, row, wrong, splitk=True),
         )
         for row in rows
     )
+
+
+def _wrong_kernels(
+    stage: Stage, row: _Row, wrong: list[_Wrong], *, splitk: bool
+) -> Mapping[Variant, Wrong]:
+    return {
+        _variant(kernel): _wrong(entry)
+        for entry in wrong
+        if (entry.stage, _tile_of(entry), entry.splitk) == (stage, _tile_of(row), splitk)
+        for kernel in entry.kernels
+    }
 
 
 def _tile_of(row: _Instance) -> Tile:
@@ -265,6 +283,8 @@ def _wrong_problems(table: _Table, entry: _Wrong) -> Iterator[str]:
         if kernel.endswith("_full") != whole:
             tails = "full" if whole else "odd and even"
             yield f"kernels: {kernel} is none of pipeline {pipeline}, whose tails are {tails}"
+    if entry.splitk and not (entry.stage == 1 and any(table.features.splitk)):
+        yield f"splitk: K of stage {entry.stage} is never split"
     if entry.instead is not None:
         yield from _instead_problems(table, entry, entry.instead)
 

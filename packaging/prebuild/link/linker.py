@@ -37,6 +37,7 @@ class LinkedModule:
 def link_module(
     name: str,
     *,
+    starts: Sequence[str],
     kernels: Mapping[str, Path],
     hosts: Sequence[Path],
     toolchain: Toolchain,
@@ -45,13 +46,18 @@ def link_module(
 ) -> LinkedModule:
     """Link ``<work>/<name>.abi3.so`` from code objects and host objects.
 
-    Linked modules are cached in ``cache`` by the content of all that goes in.
+    It exports the start function of each name of ``starts`` and nothing else.  Linked modules are
+    cached in ``cache`` by the content of all that goes in.
     """
     output = work / f"{name}.abi3.so"
     output.parent.mkdir(parents=True, exist_ok=True)
-    stored = cache / f"{_key(name, kernels, hosts, toolchain)}.so"
+    exports = _exports(starts)
+    stored = cache / f"{_key(name, exports, kernels, hosts, toolchain)}.so"
     if not stored.is_file():
-        _link(name, kernels=kernels, hosts=hosts, toolchain=toolchain, work=work, output=output)
+        directory = work / "embed" / name
+        write_assembly(kernels, toolchain=toolchain, directory=directory)
+        (directory / "exports.map").write_text(exports)
+        _link(name, hosts=hosts, toolchain=toolchain, directory=directory, output=output)
         stored.parent.mkdir(parents=True, exist_ok=True)
         scratch = stored.with_suffix(f".{name[-8:]}.tmp")
         shutil.copyfile(output, scratch)
@@ -68,17 +74,8 @@ def link_module(
 
 
 def _link(
-    name: str,
-    *,
-    kernels: Mapping[str, Path],
-    hosts: Sequence[Path],
-    toolchain: Toolchain,
-    work: Path,
-    output: Path,
+    name: str, *, hosts: Sequence[Path], toolchain: Toolchain, directory: Path, output: Path
 ) -> None:
-    directory = work / "embed" / name
-    write_assembly(kernels, toolchain=toolchain, directory=directory)
-    (directory / "exports.map").write_text(_exports(name))
     compiler = [str(toolchain.clangxx), *toolchain.host_flags]
     proc.run([*compiler, "-c", "kernels.S", "-o", "kernels.o"], cwd=directory)
     objects = [*map(str, hosts), "kernels.o", "-lamdhip64", "-lstdc++"]
@@ -90,17 +87,22 @@ def _flags(name: str) -> tuple[str, ...]:
     return (*LINK_FLAGS, f"-Wl,-soname,{name}.abi3.so", "-Wl,--version-script,exports.map")
 
 
-def _exports(name: str) -> str:
-    return f"{{ global: PyInit_{name}; local: *; }};\n"
+def _exports(starts: Sequence[str]) -> str:
+    names = " ".join(f"PyInit_{name};" for name in starts)
+    return f"{{ global: {names} local: *; }};\n"
 
 
 def _key(
-    name: str, kernels: Mapping[str, Path], hosts: Sequence[Path], toolchain: Toolchain
+    name: str,
+    exports: str,
+    kernels: Mapping[str, Path],
+    hosts: Sequence[Path],
+    toolchain: Toolchain,
 ) -> str:
     """Objects are content-addressed: their names stand for their bytes."""
     content = {
         "flags": _flags(name),
-        "exports": _exports(name),
+        "exports": exports,
         "assembly": assembly(dict.fromkeys(kernels, "")),
         "toolchain": toolchain.identity,
         "kernels": {kernel: path.name for kernel, path in kernels.items()},

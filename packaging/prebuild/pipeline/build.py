@@ -170,6 +170,7 @@ def _link_all(prepared: Prepared, settings: Settings) -> dict[str, LinkedModule]
     return {
         module.module.name: link_module(
             module.module.name,
+            starts=module.module.starts,
             kernels={kernel: unit.object for kernel, unit in module.kernels.items()},
             hosts=[unit.object for unit in module.hosts],
             toolchain=prepared.toolchain,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from aiter_prebuilt.call import STAGES, Call, ModuleKey, Stage, Variant
-from aiter_prebuilt.choice.dispatch import Choice, choose
+from aiter_prebuilt.choice.dispatch import Choice, Refusal, choose
 from aiter_prebuilt.wheel.manifest import Coverage, Deployment, Instance
 from prebuild.core import identity
 from prebuild.core.contracts import Generation, load_contracts
@@ -160,23 +160,31 @@ def _collect(recipe: Recipe, features: ModuleKey, module: _ModuleNeeds) -> list[
 
 def _taken(recipe: Recipe, deployment: Deployment, stage: Stage, table: Table) -> list[_Taken]:
     """The instances that a stage of a deployment takes; block_ms without one are left to AITER."""
-    found: dict[str, _Taken] = {}
+    found: dict[tuple[str, Refusal | None], _Taken] = {}
     for call, why in _calls(recipe, deployment, stage, table):
         choice = choose(table.instances, call)
-        if choice.instance is not None:
-            name = choice.instance.name
-            whys = found[name].whys if name in found else ()
+        if choice.instance is not None and not choice.fault:
+            key = choice.instance.name, choice.refusal
+            whys = found[key].whys if key in found else ()
             full = f"{why}, {choice.replaced.text}" if choice.replaced else why
-            found[name] = _Taken(instance=choice.instance, choice=choice, whys=(*whys, full))
+            found[key] = _Taken(instance=choice.instance, choice=choice, whys=(*whys, full))
     return list(found.values())
 
 
 def _calls(
     recipe: Recipe, deployment: Deployment, stage: Stage, table: Table
 ) -> Iterator[tuple[Call, str]]:
-    """Every call that may come, and why: by the heuristic, then by the names of tuned rows."""
+    """Every call that may come, and why: by the heuristic, then by the names of tuned rows.
+
+    Stage 2 never asks for a split-K module.  In how many parts a row splits K a recipe does not
+    say: in two, for which every kernel of the instance is there.
+    """
+    splits = deployment.features.splitk
     for call in rules.heuristic_calls(recipe, deployment, stage):
-        yield call, f"heuristic at block_m {call.block_m}"
+        how = f" in {call.parts} parts of K" if splits else ""
+        yield call, f"heuristic at block_m {call.block_m}{how}"
+    if splits and stage != 1:
+        return
     for named in recipe.named_kernels:
         if named.stage != stage or deployment.shape.inter_dim not in named.inter_dims:
             continue
@@ -189,6 +197,7 @@ def _calls(
                     tokens=deployment.tokens_max,
                     block_m=instance.block_m,
                     kernel_name=instance.name,
+                    parts=2 if splits else 1,
                 )
                 yield call, NAMED
 
@@ -200,7 +209,7 @@ def _note(deployment: Deployment, taken: Sequence[_Taken], module: _ModuleNeeds)
     refused: list[str] = []
     for each in taken:
         name, refusal, variant = each.instance.name, each.choice.refusal, each.choice.variant
-        if refusal is not None and NAMED in each.whys:
+        if refusal is not None and NAMED in each.whys and not deployment.features.splitk:
             problems.append(f"{refusal.text}, yet named_kernels has it")
         elif refusal is not None:
             module.refused[name].append((text, refusal.text))
@@ -218,14 +227,21 @@ def _note(deployment: Deployment, taken: Sequence[_Taken], module: _ModuleNeeds)
 def _variants(
     deployment: Deployment, instance: Instance, chosen: Variant, table: Table
 ) -> tuple[Variant, ...]:
-    """The kernels of a taken instance that are needed: all where K is split.
+    """The kernels of a taken instance that are needed: where K is split all that a part can take.
 
-    A part of K decides then, and how many parts there are depends on tokens, compute units and
-    AITER_KSPLIT.
+    How many parts there are depends on tokens, compute units and AITER_KSPLIT.
     """
     if deployment.features.splitk and instance.stage == 1:
-        return table.family.variants(table.facts(instance).tile)
+        return _reachable(deployment.features, table, instance)
     return (chosen,)
+
+
+def _reachable(features: ModuleKey, table: Table, instance: Instance) -> tuple[Variant, ...]:
+    """The kernels of an instance that some K takes."""
+    variants = table.family.variants(table.facts(instance).tile)
+    if not (features.splitk and instance.stage == 1):
+        return variants
+    return tuple(each for each in variants if rules.takes_a_part(instance, each))
 
 
 def _is_named(table: Table, instance: Instance, named: NamedKernel) -> bool:
@@ -259,7 +275,7 @@ def _module(
     instances = tuple(_instance(features, needs, facts) for facts in needs.table.instances)
     stock = features.stock_name
     kernels = [kernel.id for instance in instances for kernel in instance.kernels]
-    coverage = _coverage(needs)
+    coverage = _coverage(features, needs)
     contract = "" if first else contracts[0].name
     key = identity.module_key(stock, kernels, coverage=coverage, contract=contract)
     return PlannedModule(
@@ -275,21 +291,19 @@ def _module(
     )
 
 
-def _coverage(needs: _ModuleNeeds) -> Coverage:
+def _coverage(features: ModuleKey, needs: _ModuleNeeds) -> Coverage:
+    """A split-K module hands on what AITER's own answers with wrong numbers: it is never full."""
     if not needs.full:
         return "deployed"
     wrong = [w for facts in needs.table.family.instances for w in facts.wrong.values()]
-    return "full" if all(each.instead is not None for each in wrong) else "sound"
+    whole = not features.splitk and all(each.instead is not None for each in wrong)
+    return "full" if whole else "sound"
 
 
 def _instance(features: ModuleKey, module: _ModuleNeeds, instance: Instance) -> PlannedInstance:
     name, family, facts = instance.name, module.table.family, module.table.facts(instance)
-    needs = module.needs.get(name, [])
-    wanted = (
-        family.variants(facts.tile)
-        if module.full
-        else tuple(sorted({need.variant for need in needs}))
-    )
+    needs, reachable = module.needs.get(name, []), _reachable(features, module.table, instance)
+    wanted = reachable if module.full else tuple(sorted({need.variant for need in needs}))
     kernels = tuple(
         _kernel(name, variant, needs, full=module.full)
         for variant in wanted
@@ -304,7 +318,7 @@ def _instance(features: ModuleKey, module: _ModuleNeeds, instance: Instance) -> 
         why=_why(needs, full=module.full),
         excluded=(
             *(rules.not_divisible(name, *refused) for refused in module.refused.get(name, [])),
-            *_exclusions(name, facts, module, wanted),
+            *_exclusions(name, module, facts, wanted, reachable),
         ),
     )
 
@@ -326,7 +340,11 @@ def _why(needs: Sequence[_Need], *, full: bool) -> tuple[str, ...]:
 
 
 def _exclusions(
-    name: str, facts: InstanceFacts, module: _ModuleNeeds, wanted: Sequence[Variant]
+    name: str,
+    module: _ModuleNeeds,
+    facts: InstanceFacts,
+    wanted: Sequence[Variant],
+    reachable: Sequence[Variant],
 ) -> tuple[Exclusion, ...]:
     if not wanted and name in module.refused:
         return ()
@@ -334,17 +352,12 @@ def _exclusions(
         dims = {dim for recipe in module.recipes for dim in recipe.moe_inter_dim.values()}
         return (rules.not_reached(name, facts, sorted(dims)),)
     variants = module.table.family.variants(facts.tile)
-    found = (_kernel_out(name, facts, variant, wanted) for variant in variants)
-    return tuple(exclusion for exclusion in found if exclusion is not None)
-
-
-def _kernel_out(
-    name: str, facts: InstanceFacts, variant: Variant, wanted: Sequence[Variant]
-) -> Exclusion | None:
-    """Why one kernel of an instance is out, None where it is in."""
-    kernel = identity.kernel_id(name, main_loop=variant[0], tail=variant[1])
-    wrong = rules.wrong_numbers(facts, variant, kernel)
-    if wrong is not None or variant in wanted:
-        return wrong
-    reason = "no K of the recipes takes this main loop and tail"
-    return Exclusion(what=kernel, rule="k-loop", reason=reason)
+    found: list[Exclusion] = []
+    for variant in variants:
+        kernel = identity.kernel_id(name, main_loop=variant[0], tail=variant[1])
+        wrong = rules.wrong_numbers(facts, variant, kernel)
+        if wrong is not None:
+            found.append(wrong)
+        elif variant not in wanted:
+            found.append(rules.no_k(kernel, any_k=variant in reachable))
+    return tuple(found)

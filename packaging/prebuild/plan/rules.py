@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from aiter_prebuilt.call import Call, ModuleKey, Stage, Variant
 from aiter_prebuilt.choice import routing
-from aiter_prebuilt.wheel.manifest import Deployment, Reach
+from aiter_prebuilt.choice.dispatch import variant_of
+from aiter_prebuilt.wheel.manifest import Deployment, Instance, Reach
 from prebuild.core.model import Exclusion, Family, InstanceFacts
 from prebuild.recipe.recipes import Recipe
 
@@ -28,6 +29,12 @@ def heuristic_calls(recipe: Recipe, deployment: Deployment, stage: Stage) -> lis
     return sorted(
         (call for call in own if recipe.takes_block_m(call.block_m)), key=lambda call: call.block_m
     )
+
+
+def takes_a_part(instance: Instance, variant: Variant) -> bool:
+    """Whether a kernel runs for a part of a split K, which has two steps or more."""
+    steps = range(2, instance.prefetch_stages + 3)
+    return any(variant_of(instance, count * instance.k_per_block) == variant for count in steps)
 
 
 def unavailable(
@@ -73,6 +80,14 @@ def not_divisible(name: str, shape: str, problem: str) -> Exclusion:
         rule="not-divisible",
         reason=f"{shape}: {problem}; AITER's own module refuses this call as well",
     )
+
+
+def no_k(kernel: str, *, any_k: bool) -> Exclusion:
+    """The exclusion of a kernel that no K of the recipes takes, or no K at all."""
+    reason = "no K of the recipes takes this main loop and tail"
+    if not any_k:
+        reason = "no part of a split K takes it: a part has two steps or more"
+    return Exclusion(what=kernel, rule="k-loop", reason=reason)
 
 
 def no_kernel(module: str) -> Exclusion:

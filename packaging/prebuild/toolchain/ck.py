@@ -21,7 +21,12 @@ from prebuild.toolchain.model import Toolchain
 _CONFIG = Path("ck/config.h")
 _GPU = Path("ck/tensor_operation/gpu")
 _ABILITIES = {
-    "split-k": ((_GPU / "device/impl/device_moe_gemm_blockscale.hpp", r"^\s*bool\s+IsSplitK\b"),),
+    # In between a part read beyond the end of its operands (rocm-libraries pull request 5086), and
+    # from the ninth on scales of other weights.
+    "split-k": (
+        (_GPU / "device/impl/device_moe_gemm_blockscale.hpp", r"^\s*bool\s+IsSplitK\b"),
+        (_GPU / "grid/gridwise_moe_gemm_blockscale.hpp", r"\bSplitKBatchOffset\(problem\b"),
+    ),
     # AITER passes 3 for swiglu; a kernel without that branch would store the gate alone.
     "swiglu": (
         (_GPU / "grid/gridwise_gemm_xdl_cshuffle_common.hpp", r"^\s*swiglu_oai_and_mul\s*=\s*3\b"),

@@ -13,7 +13,7 @@ from aiter_prebuilt.choice.tuned import FALLBACK
 from prebuild.plan import rules
 from prebuild.recipe.recipes import NamedKernel, Recipe
 from prebuild.tuned.coverage import recipe_uses
-from prebuild.tuned.uses import Use, Verdict, use_of
+from prebuild.tuned.uses import Reading, Use, use_of
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -62,16 +62,16 @@ class Comparison:
 
 
 def compare(
-    recipes: Sequence[Recipe], verdicts: Sequence[Verdict], *, fallback: bool = False
+    recipes: Sequence[Recipe], readings: Sequence[Reading], *, fallback: bool = False
 ) -> Comparison:
     """Compare recipes with the uses of all rows; what no module can hold does not count.
 
     Rows tagged ``flydsl_fallback`` serve an AITER without FlyDSL, which its own requirements pin;
     they ask for nothing unless ``fallback`` is true, but a recipe may name what they name.
     """
-    every = [use for verdict in verdicts for use in verdict.uses if _counts(use)]
-    tuned = {verdict.entry.where for verdict in verdicts if verdict.entry.kind == "tuned"}
-    spare = {v.entry.where for v in verdicts if v.entry.row.tag == FALLBACK and not fallback}
+    every = [use for reading in readings for use in reading.uses if _counts(use)]
+    tuned = {reading.entry.where for reading in readings if reading.entry.kind == "tuned"}
+    spare = {v.entry.where for v in readings if v.entry.row.tag == FALLBACK and not fallback}
     uses = [use for use in every if use.where not in spare]
     return Comparison(
         missing=_missing(recipes, uses),

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 from aiter_prebuilt.call import ModuleKey, Variant
-from aiter_prebuilt.choice.dispatch import Refusal
+from aiter_prebuilt.choice import verdict
+from aiter_prebuilt.choice.verdict import Verdict
 from prebuild.core.model import Plan, PlannedModule
 from prebuild.plan import rules
 from prebuild.recipe.recipes import Recipe
 from prebuild.tuned.uses import Use, heuristic_uses
 
-Status = Literal["hit", "miss", "refused", "unavailable", "wrong"]
-STATUSES: tuple[Status, ...] = get_args(Status)
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,16 +23,19 @@ class Point:
     """One stage of one call, and whether the plan's modules answer it."""
 
     use: Use
-    status: Status
-    """``refused``: AITER's own module raises, too; ``unavailable``: the CK at hand lacks it;
-    ``wrong``: AITER's kernel gives wrong numbers, no right one takes the shape, AITER compiles."""
-    why: str
+    verdict: Verdict
 
 
-def cover(plan: Plan, uses: Iterable[Use]) -> tuple[Point, ...]:
-    """Return the verdict on each use, in order."""
+def cover(plan: Plan, uses: Iterable[Use], ck: frozenset[str] = frozenset()) -> tuple[Point, ...]:
+    """Return the verdict on each use, in order, of the wheel that the plan makes.
+
+    Of an AITER that was checked with it, on a host that takes its modules; ``ck`` is what the plan
+    was made with.
+    """
     modules: dict[ModuleKey, PlannedModule] = {module.features: module for module in plan.modules}
-    return tuple(_point(use, modules.get(use.call.features)) for use in uses)
+    return tuple(
+        Point(use=use, verdict=_verdict(use, modules.get(use.call.features), ck)) for use in uses
+    )
 
 
 def recipe_uses(recipes: Sequence[Recipe]) -> tuple[Use, ...]:
@@ -53,49 +55,54 @@ def recipe_uses(recipes: Sequence[Recipe]) -> tuple[Use, ...]:
     )
 
 
-def _point(use: Use, module: PlannedModule | None) -> Point:
-    status, why = _verdict(use, module)
-    return Point(use=use, status=status, why=why)
+def _verdict(use: Use, module: PlannedModule | None, ck: frozenset[str]) -> Verdict:
+    refusal = use.choice.refusal if use.choice is not None else None
+    if refusal is not None:
+        return verdict.refused_for(refusal, use.module)
+    why = _left_out(use, module, ck)
+    if why or module is None or use.choice is None:
+        return verdict.compiles(verdict.builder_of(use.module), use.module, why)
+    return verdict.instead(verdict.prebuilt(module.name, use.module), use.choice.replaced)
 
 
-def _verdict(use: Use, module: PlannedModule | None) -> tuple[Status, str]:
+def _left_out(use: Use, module: PlannedModule | None, ck: frozenset[str]) -> str:
+    """Why the plan does not answer a call; empty where it does."""
     choice, facts = use.choice, use.facts
     if use.table is None or choice is None or facts is None:
-        return "refused", Refusal(what="block_m", found=use.call.block_m).text
-    missing = rules.unavailable(use.table.family, use.call.features, use.module)
-    if missing:
-        return "unavailable", missing.reason
-    if choice.refusal is not None or choice.variant is None:
-        return "refused", choice.refusal.text if choice.refusal else ""
-    if choice.variant in facts.wrong:
-        return "wrong", facts.wrong[choice.variant].reason
+        return "this project has no family for it"
     if module is None:
-        return "miss", "no recipe asks for the module"
-    return _held(use, module, choice.variant)
+        missing = rules.unavailable(use.table.family, use.call.features, use.module, ck)
+        return missing.reason if missing else "no recipe asks for the module"
+    if choice.variant is None:
+        return choice.fault
+    if choice.variant in facts.wrong:
+        wrong = facts.wrong[choice.variant].reason
+        return f"its numbers are wrong, and no right kernel takes the shape: {wrong}"
+    return _not_held(use, module, choice.variant)
 
 
-def _held(use: Use, module: PlannedModule, variant: Variant) -> tuple[Status, str]:
+def _not_held(use: Use, module: PlannedModule, variant: Variant) -> str:
     for instance in module.built:
         if instance.name == use.instance:
             if any((k.main_loop, k.tail) == variant for k in instance.kernels):
-                return "hit", ""
-            return "miss", f"the kernel for K = {use.call.gemm.k} is left out"
-    return "miss", "the instance is left out"
+                return ""
+            return f"the kernel for K = {use.call.gemm.k} is left out"
+    return "the instance is left out"
 
 
 def as_text(points: Sequence[Point], *, every: bool) -> str:
     """Return a line for each point (without ``every`` for what AITER compiles), then a summary."""
     lines = [
-        f"{point.status:<11} {_call(point.use)}{': ' if point.why else ''}{point.why}"
+        f"{point.verdict.state:<8} {_call(point.use)}: {point.verdict.text}"
         for point in points
-        if every or point.status in ("miss", "wrong")
+        if every or point.verdict.state == "compiles"
     ]
     return "\n".join([*lines, *_summary(points)])
 
 
 def as_json(points: Sequence[Point]) -> Mapping[str, Any]:
     """Return the report as a versioned object."""
-    counts = Counter(point.status for point in points)
+    counts = Counter(point.verdict.state for point in points)
     return {
         "schema": SCHEMA,
         "points": [
@@ -108,12 +115,11 @@ def as_json(points: Sequence[Point]) -> Mapping[str, Any]:
                 "named": point.use.named,
                 "module": point.use.module,
                 "instance": point.use.instance,
-                "status": point.status,
-                "why": point.why,
+                "verdict": asdict(point.verdict),
             }
             for point in points
         ],
-        "summary": {status: counts[status] for status in STATUSES},
+        "summary": {state: counts[state] for state in verdict.STATES},
     }
 
 
@@ -122,20 +128,19 @@ def _call(use: Use) -> str:
     instance = use.instance or f"block_m {call.block_m}"
     return (
         f"{use.where} stage {call.stage}, {call.tokens} tokens, model_dim "
-        f"{call.shape.model_dim}, inter_dim {call.shape.inter_dim}: {instance} of {use.module}"
+        f"{call.shape.model_dim}, inter_dim {call.shape.inter_dim}, {instance} of {use.module}"
     )
 
 
 def _summary(points: Sequence[Point]) -> Iterable[str]:
     by_module: dict[str, Counter[str]] = {}
     for point in points:
-        by_module.setdefault(point.use.module, Counter())[point.status] += 1
-    yield f"{'hit':>6} {'miss':>6} {'refused':>8} {'unavail.':>8} {'wrong':>6}  module"
+        by_module.setdefault(point.use.module, Counter())[point.verdict.state] += 1
+    yield "".join(f"{state:>10}" for state in verdict.STATES) + "  module"
     for module, counts in sorted(by_module.items()):
         yield _numbers(counts, module)
-    yield _numbers(Counter(point.status for point in points), "all")
+    yield _numbers(Counter(point.verdict.state for point in points), "all")
 
 
 def _numbers(counts: Mapping[str, int], name: str) -> str:
-    hit, miss, refused, gone, wrong = (counts.get(status, 0) for status in STATUSES)
-    return f"{hit:>6} {miss:>6} {refused:>8} {gone:>8} {wrong:>6}  {name}"
+    return "".join(f"{counts.get(state, 0):>10}" for state in verdict.STATES) + f"  {name}"

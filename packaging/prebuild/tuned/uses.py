@@ -74,7 +74,7 @@ def use_of(where: str, call: Call) -> Use:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Reading:
     """What became of a row: the stages that reach CK2stages, and lines on what is odd."""
 
     entry: Entry
@@ -84,21 +84,21 @@ class Verdict:
     notes: tuple[str, ...]
 
 
-def judge(entries: Iterable[Entry]) -> tuple[Verdict, ...]:
-    """Return the verdict on every row, in order."""
-    return tuple(_judge(entry) for entry in entries)
+def read(entries: Iterable[Entry]) -> tuple[Reading, ...]:
+    """Return what every row asks for, in order."""
+    return tuple(_read(entry) for entry in entries)
 
 
-def _judge(entry: Entry) -> Verdict:
+def _read(entry: Entry) -> Reading:
     row = entry.row
     if entry.kind == "tuned" and row.gpu != target.load().gfx:
-        return _verdict(entry, ("other gpu", "other gpu"), [f"is for {row.gpu}"])
+        return _reading(entry, ("other gpu", "other gpu"), [f"is for {row.gpu}"])
     features = _features(row)
     if isinstance(features, str):
-        return _verdict(entry, _named_backends(row), [features])
+        return _reading(entry, _named_backends(row), [features])
     if entry.kind == "untuned":
         if find_family(features) is None:
-            return _verdict(entry, ("none", "none"), [f"no family is {features.stock_name}"])
+            return _reading(entry, ("none", "none"), [f"no family is {features.stock_name}"])
         return _heuristic(entry, features)
     backends = _named_backends(row)
     notes = [] if row.tag in ("", FALLBACK) else [
@@ -110,14 +110,14 @@ def _judge(entry: Entry) -> Verdict:
             use, note = _named_use(entry, features, stage)
             uses.append(use)
             notes += note
-    return _verdict(entry, backends, notes, uses)
+    return _reading(entry, backends, notes, uses)
 
 
-def _verdict(
+def _reading(
     entry: Entry, stages: tuple[str, str], notes: Iterable[str], uses: Iterable[Use] = ()
-) -> Verdict:
+) -> Reading:
     lines = tuple(f"{entry.where}: {note}" for note in notes)
-    return Verdict(entry=entry, uses=tuple(uses), stages=stages, notes=lines)
+    return Reading(entry=entry, uses=tuple(uses), stages=stages, notes=lines)
 
 
 def _features(row: Row) -> ModuleKey | str:
@@ -169,6 +169,7 @@ def _call(row: Row, features: ModuleKey, stage: Stage) -> Call:
         tokens=row.tokens,
         block_m=row.block_m,
         kernel_name=name,
+        parts=row.split_k if splits else 1,
     )
 
 
@@ -180,7 +181,7 @@ def _unnamed_notes(call: Call, choice: Choice) -> Iterator[str]:
         yield f"stage {call.stage}: no instance for block_m {call.block_m}; AITER raises"
 
 
-def _heuristic(entry: Entry, features: ModuleKey) -> Verdict:
+def _heuristic(entry: Entry, features: ModuleKey) -> Reading:
     """An untuned shape: wherever one of the AITER versions comes to CK2stages, FlyDSL or not."""
     shape, tokens = entry.row.shape, (entry.row.tokens, entry.row.tokens)
     uses = heuristic_uses(entry.where, features, shape, tokens)
@@ -188,7 +189,7 @@ def _heuristic(entry: Entry, features: ModuleKey) -> Verdict:
     other = routing.route(features, shape, entry.row.tokens, list(every_rules())[-1])
     first, second = ("ck2stages" if s in reached else other.backend(s) for s in STAGES)
     notes = [note for use in uses if use.choice for note in _unnamed_notes(use.call, use.choice)]
-    return _verdict(entry, (first, second), notes, uses)
+    return _reading(entry, (first, second), notes, uses)
 
 
 def heuristic_uses(

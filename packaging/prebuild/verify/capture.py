@@ -22,7 +22,7 @@ from prebuild.gfx950.memory import Allocation, Memory
 from prebuild.recording import Call, LaunchRecord, Recorder
 from prebuild.verify import launches
 from prebuild.verify.problems import Batch, Kind, Problem, make_problem
-from prebuild.verify.subject import Facts, Subject, batches
+from prebuild.verify.subject import Facts, Subject
 
 
 def with_launches(
@@ -41,7 +41,7 @@ def with_launches(
         kernel.symbol: instance.name for instance in module.instances for kernel in instance.kernels
     }
     agreed = find_contract(module.contracts[0])
-    asked = [(subject, batch) for subject in subjects for batch in batches(subject.facts)]
+    asked = [(subject, batch) for subject in subjects for batch in subject.batches]
     placed = [place(subject.facts, batch) for subject, batch in asked]
     calls = [
         _call(agreed, features, subject.facts, names.get(subject.symbol, ""), problem, where)
@@ -58,7 +58,8 @@ def with_launches(
             where,
             routed_weight=subject.facts.routed_weight,
         )
-        made[subject.symbol] = _judge(made[subject.symbol], batch, answer, wanted)
+        cleared = launches.cleared(problem, where)
+        made[subject.symbol] = _judge(made[subject.symbol], batch, answer, wanted, cleared)
     return list(made.values())
 
 
@@ -102,9 +103,15 @@ def place(facts: Facts, batch: Batch) -> tuple[Problem, launches.Placed]:
     return problem, launches.place(Memory(), problem, preshuffled=facts.preshuffled)
 
 
-def _judge(subject: Subject, batch: Batch, answer: Answer, wanted: Launch) -> Subject:
+Cleared = tuple[int, int, int] | None
+"""(address, bytes, value) of what is cleared before a launch."""
+
+
+def _judge(
+    subject: Subject, batch: Batch, answer: Answer, wanted: Launch, cleared: Cleared
+) -> Subject:
     layout = launches.layout_of(subject.facts.kind)
-    problem = answer.error or _problem(layout, answer.launches, wanted)
+    problem = answer.error or _problem(layout, answer.launches, wanted, cleared)
     if problem:
         return replace(subject, launch_problem=f"{batch.name()}: {problem}")
     record = answer.launches[0]
@@ -118,7 +125,9 @@ def _judge(subject: Subject, batch: Batch, answer: Answer, wanted: Launch) -> Su
     return replace(subject, launches={**subject.launches, batch.name(): launch})
 
 
-def _problem(layout: launches.Layout, made: Sequence[LaunchRecord], wanted: Launch) -> str:
+def _problem(
+    layout: launches.Layout, made: Sequence[LaunchRecord], wanted: Launch, cleared: Cleared
+) -> str:
     if len(made) != 1:
         return f"the module made {len(made)} launches, expected one"
     found = made[0]
@@ -129,6 +138,7 @@ def _problem(layout: launches.Layout, made: Sequence[LaunchRecord], wanted: Laun
         for name, got, want in (
             ("grid", found.grid, wanted.grid),
             ("block", found.block, wanted.block),
+            ("cleared", found.cleared, cleared),
             *_argument_differences(layout, found.arguments, wanted.kernarg),
         )
         if got != want
@@ -153,6 +163,7 @@ def _call(
     placed: launches.Placed,
 ) -> Call:
     batch, routing = problem.batch, problem.routing
+    split = batch.parts > 1
     out_rows = (batch.tokens, batch.topk) if batch.stage == 1 else (batch.tokens,)
     in_rows = (batch.tokens,) if batch.stage == 1 else (batch.tokens, batch.topk)
     elements = batch.gemm.k // 2 if problem.kind is Kind.MX_FP4 else batch.gemm.k
@@ -166,7 +177,10 @@ def _call(
         "sorted_token_ids": _tensor(placed.sorted_ids, "int32", routing.sorted_ids.shape),
         "sorted_expert_ids": _tensor(placed.sorted_experts, "int32", routing.sorted_experts.shape),
         "num_valid_ids": _tensor(placed.valid, "int32", (2,)),
-        "out": _tensor(placed.out, dtypes()[features.c_dtype].torch, (*out_rows, batch.gemm.n)),
+        # Since v0.1.12 AITER gives sums of a split K as many rows as there are sorted ones.
+        "out": _tensor(placed.out, "float32", (batch.gemm.m, batch.columns))
+        if split
+        else _tensor(placed.out, dtypes()[features.c_dtype].torch, (*out_rows, batch.columns)),
         "top_k": batch.topk,
         "kernel_name": kernel_name,
         "weight_scale": _scale(placed.b_scale, problem.kind),
@@ -177,7 +191,7 @@ def _call(
         else None,
         "quant_type": agreed.quants[features.quant],
         "activation": agreed.activations[features.activation],
-        "split_k": 1,
+        "split_k": batch.parts,
         "is_shuffled": features.preshuffle,
     }
     function = agreed.function(batch.stage)

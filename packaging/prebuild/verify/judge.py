@@ -12,7 +12,7 @@ from prebuild.gfx950.memory import Allocation
 from prebuild.verify.reference import Expected, sum_bound
 
 F64 = npt.NDArray[np.float64]
-_TYPES = {"bf16": ml_dtypes.bfloat16, "f16": np.float16}
+_TYPES = {"bf16": ml_dtypes.bfloat16, "f16": np.float16, "f32": np.float32}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,20 +51,20 @@ def judge_values(out: Allocation, expected: Expected, kind: str) -> Judgement:
 
 
 def judge_sums(out: Allocation, expected: Expected, kind: str) -> Judgement:
-    """Judge stage 2: the sums, then every single contribution, whatever their order was."""
+    """Judge stage 2, or a split K: the sums, then every single addend, whatever their order was."""
     value, bound = sum_bound(expected)
     whole = _judge(out, value, bound, kind)
     return whole if whole.first is not None else _with_addends(out, expected, kind, whole)
 
 
 def _judge(out: Allocation, value: F64, bound: F64, kind: str) -> Judgement:
-    count = value.size
-    found = out.data[: 2 * count].view(_TYPES[kind]).astype(np.float64).reshape(value.shape)
-    undefined = out.shadow[: 2 * count].view(np.uint16).reshape(value.shape) != 0
-    error = np.abs(found - value)
-    both_nan = np.isnan(found) & np.isnan(value)
-    good = (both_nan | (error <= bound)) & ~undefined
-    ratio = np.where(undefined | both_nan, 0.0, error / bound)
+    count, width = value.size, _width(kind)
+    found = out.data[: width * count].view(_TYPES[kind]).astype(np.float64).reshape(value.shape)
+    marks = out.shadow[: width * count].reshape(*value.shape, width)
+    undefined: npt.NDArray[np.bool_] = (marks != 0).any(axis=-1)
+    error = _distance(found, value)
+    good = _within(error, bound) & ~undefined
+    ratio = np.where(undefined, 0.0, _ratio(error, bound))
     first = None
     if not good.all():
         index = np.unravel_index(int(np.argmin(good)), good.shape)
@@ -74,21 +74,41 @@ def _judge(out: Allocation, value: F64, bound: F64, kind: str) -> Judgement:
             expected=float(value[index]),
             bound=float(bound[index]),
             undefined=bool(undefined[index]),
-            writer=int(out.writer.repeat(2)[np.ravel_multi_index(index, good.shape)]),
+            writer=int(out.writer[np.ravel_multi_index(index, good.shape) * width // 4]),
             where="value",
         )
     return Judgement(
         elements=count,
         wrong=int((~good).sum()),
         undefined=int(undefined.sum()),
-        ratio=float(np.nan_to_num(ratio, nan=np.inf).max()),
-        max_error=float(np.nan_to_num(np.where(both_nan, 0.0, error), nan=np.inf).max()),
+        ratio=float(ratio.max()),
+        max_error=float(error.max()),
         first=first,
     )
 
 
+def _distance(found: F64, value: F64) -> F64:
+    """Return how far they are apart: 0 for two NaN or the same infinity, else inf beside either."""
+    with np.errstate(invalid="ignore"):
+        error = np.abs(found - value)
+    same = (found == value) | (np.isnan(found) & np.isnan(value))
+    return np.where(same, 0.0, np.nan_to_num(error, nan=np.inf, posinf=np.inf))
+
+
+def _within(error: F64, bound: F64) -> npt.NDArray[np.bool_]:
+    within: npt.NDArray[np.bool_] = error <= bound
+    return within
+
+
+def _ratio(error: F64, bound: F64) -> F64:
+    """Return the error as a share of its bound; 0 where there is no error or everything goes."""
+    free = (error == 0) | np.isinf(bound)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(free, 0.0, error / bound)
+
+
 def _with_addends(out: Allocation, expected: Expected, kind: str, whole: Judgement) -> Judgement:
-    """Judge each addend: per element as many as slots, each near one of the reference's.
+    """Judge each addend: per element one a slot or part, each near one of the reference's.
 
     Sorting pairs them: if any pairing keeps every difference within a tolerance, the sorted one
     does.  The tolerance is the largest of the element's slots.
@@ -98,21 +118,22 @@ def _with_addends(out: Allocation, expected: Expected, kind: str, whole: Judgeme
     want = np.sort(expected.value.transpose(0, 2, 1).reshape(-1, topk), axis=1)
     bound = expected.bound.transpose(0, 2, 1).reshape(-1, topk).max(axis=1)
     got = np.sort(addends, axis=1)
-    error = np.abs(got - want).max(axis=1)
-    good = (counts == topk) & (error <= bound)
-    ratio = max(whole.ratio, float(np.nan_to_num(error / bound, nan=np.inf).max()))
+    distance = _distance(got, want)
+    error = distance.max(axis=1)
+    good = (counts == topk) & _within(error, bound)
+    ratio = max(whole.ratio, float(_ratio(error, bound).max()))
     first = None
     if not good.all():
         at = int(np.argmin(good))
-        worst = int(np.argmax(np.nan_to_num(np.abs(got[at] - want[at]), nan=np.inf)))
+        worst = int(np.argmax(distance[at]))
         first = Wrong(
             index=(at // columns, at % columns),
             found=float(got[at, worst]),
             expected=float(want[at, worst]),
             bound=float(bound[at]),
             undefined=False,
-            writer=int(out.writer[at // 2]),
-            where=f"addend ({int(counts[at])} of {topk} slots added)",
+            writer=int(out.writer[at * _width(kind) // 4]),
+            where=f"addend ({int(counts[at])} of {topk} added)",
         )
     return Judgement(
         elements=whole.elements,
@@ -132,13 +153,19 @@ def _addends(
     if not log.addresses:
         return np.full((elements, topk), np.nan), np.zeros(elements, np.int64)
     offsets = np.concatenate(log.addresses)
-    halves = np.concatenate(log.values).view(_TYPES[kind]).astype(np.float64)
-    index = (offsets[:, None] // 2 + np.arange(2)).reshape(-1)
+    added = np.concatenate(log.values).view(_TYPES[kind]).astype(np.float64)
+    width = _width(kind)
+    index = (offsets[:, None] // width + np.arange(4 // width)).reshape(-1)
     order = np.argsort(index, kind="stable")
-    index, halves = index[order], halves[order]
+    index, added = index[order], added[order]
     rank = np.arange(index.size) - np.searchsorted(index, index)
     counts = np.bincount(index, minlength=elements)
     kept = rank < topk
     addends = np.full((elements, topk), np.nan)
-    addends[index[kept], rank[kept]] = halves[kept]
+    addends[index[kept], rank[kept]] = added[kept]
     return addends, counts
+
+
+def _width(kind: str) -> int:
+    """Bytes of an element; an atomic addition has four of them."""
+    return int(np.dtype(_TYPES[kind]).itemsize)

@@ -110,9 +110,12 @@ class Placed:
 
 
 def place(memory: Memory, problem: Problem, *, preshuffled: bool = True) -> Placed:
-    """Put a problem into memory; stage 1's output is undefined, stage 2's is zero."""
+    """Put a problem into memory; stage 1's output is undefined, that of sums is zero.
+
+    Stage 2 finds zeros, and so does a split K: CK's invoker clears the rows that it adds to.
+    """
     batch, routing = problem.batch, problem.routing
-    down = batch.stage != 1
+    down, split = batch.stage != 1, batch.parts > 1
     rows = batch.tokens if down else batch.tokens * batch.topk
     weights = problem.weights
     if problem.kind is Kind.INT4_ROW:
@@ -130,9 +133,17 @@ def place(memory: Memory, problem: Problem, *, preshuffled: bool = True) -> Plac
         b_scale=_weight_scales(memory, problem),
         weights=memory.allocate("sorted_weights", _bytes(routing.sorted_weights)),
         out=memory.allocate(
-            "out", np.zeros(rows * batch.gemm.n * 2, np.uint8), writable=True, defined=down
+            "out",
+            np.zeros(rows * batch.columns * (4 if split else 2), np.uint8),
+            writable=True,
+            defined=down or split,
         ),
     )
+
+
+def cleared(problem: Problem, placed: Placed) -> tuple[int, int, int] | None:
+    """Return what the caller of a kernel has to clear before it: (address, bytes, value)."""
+    return (placed.out.base, placed.out.size, 0) if problem.batch.parts > 1 else None
 
 
 def _activation_scales(memory: Memory, problem: Problem) -> Allocation | None:
@@ -179,26 +190,33 @@ def launch(
     )
     return Launch(
         symbol=symbol,
-        grid=(-(-batch.gemm.n // tile.n), -(-rows // tile.m), 1),
+        grid=(-(-batch.columns // tile.n), -(-rows // tile.m), batch.parts),
         block=(tile.block_size, 1, 1),
         kernarg=bytes(HEAD) + body + bytes(_TAIL),
     )
 
 
 def _numbers(tile: Tile, problem: Problem) -> dict[str, int]:
-    """``Problem``; strides of D as AITER gives them (gemm_moe_ck2stages_common*.cuh, 9bab8388)."""
+    """``Problem``; strides of D as AITER gives them (gemm_moe_ck2stages_common*.cuh, 9bab8388).
+
+    KBatch is no number of parts but that of the steps in a part; with more than one K as it is read
+    and padded is that of a part (rocm-libraries 498ed361, gridwise_moe_gemm_blockscale.hpp).
+    """
     batch, gemm = problem.batch, problem.batch.gemm
     k = gemm.k // 2 if problem.kind is Kind.MX_FP4 else gemm.k
     m_blocks, n_blocks = -(-gemm.m // tile.m), -(-gemm.n // tile.n)
-    padded, vector = -(-k // tile.k) * tile.k, math.lcm(tile.k1, tile.bk1)
+    steps = k // tile.k // batch.parts if batch.parts > 1 else 1
+    part = k if steps == 1 else steps * tile.k
+    padded, vector = -(-part // tile.k) * tile.k, math.lcm(tile.k1, tile.bk1)
     scale_stride = -(-gemm.k // 32)
     stride_d = 0 if problem.kind in (Kind.FP8_TENSOR, Kind.FP8_BLOCK) else 1
     return {
         "NumTokens": batch.tokens, "TopK": batch.topk, "M": gemm.m, "N": gemm.n, "K": k,
         "StrideA": k, "StrideScaleA": scale_stride, "StrideB": k, "StrideScaleB": scale_stride,
-        "StrideD0": stride_d, "StrideD1": stride_d, "StrideD2": 0, "StrideC": gemm.n, "KBatch": 1,
+        "StrideD0": stride_d, "StrideD1": stride_d, "StrideD2": 0,
+        "StrideC": batch.columns, "KBatch": steps,
         "MPadded": m_blocks * tile.m, "NPadded": n_blocks * tile.n,
-        "KRead": -(-k // vector) * vector, "KPadded": padded,
+        "KRead": -(-part // vector) * vector, "KPadded": padded,
         "AK0": padded // tile.k1, "BK0": padded // tile.bk1, "MBlock": m_blocks, "NBlock": n_blocks,
     }  # fmt: skip
 

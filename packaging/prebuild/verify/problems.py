@@ -6,7 +6,7 @@ Nothing here knows how a kernel wants its operands: that is ``layouts``.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aiter_prebuilt.call import Gemm, Shape, Stage
+from prebuild.verify import extremes
 
 I32 = npt.NDArray[np.int32]
 U8 = npt.NDArray[np.uint8]
@@ -41,20 +42,46 @@ class Batch:
     stage: Stage
     tokens: int
     block_m: int
+    parts: int = 1
+    """Parts that K is split into; with more than one, stage 1 gives the sums of gate and up."""
+    extreme: bool = False
+    """Whether values are those of :mod:`prebuild.verify.extremes`."""
 
     @classmethod
     def of(
-        cls, *, stage: Stage, tokens: int, topk: int, experts: int, n: int, k: int, block_m: int
+        cls,
+        *,
+        stage: Stage,
+        tokens: int,
+        topk: int,
+        experts: int,
+        n: int,
+        k: int,
+        block_m: int,
+        parts: int = 1,
     ) -> Batch:
         """Return the batch whose GEMM has ``n`` columns and sums ``k`` values."""
         model_dim, inter_dim = (k, n) if stage == 1 else (n, k)
         layer = Shape(model_dim=model_dim, inter_dim=inter_dim, experts=experts, topk=topk)
-        return cls(layer=layer, stage=stage, tokens=tokens, block_m=block_m)
+        return cls(layer=layer, stage=stage, tokens=tokens, block_m=block_m, parts=parts)
+
+    @classmethod
+    def of_extremes(cls, *, stage: Stage, n: int, k: int, block_m: int, parts: int = 1) -> Batch:
+        """Return the batch of one expert's block of rows with extreme values."""
+        made = cls.of(
+            stage=stage, tokens=extremes.ROWS, topk=1, experts=4, n=n, k=k, block_m=block_m
+        )
+        return replace(made, extreme=True, parts=parts)
 
     @property
     def gemm(self) -> Gemm:
         """What the kernel multiplies."""
         return self.layer.gemm(self.stage, tokens=self.tokens, block_m=self.block_m)
+
+    @property
+    def columns(self) -> int:
+        """Columns of the output: gate and up side by side where K is split."""
+        return self.gemm.n * (2 if self.parts > 1 else 1)
 
     @property
     def topk(self) -> int:
@@ -68,9 +95,11 @@ class Batch:
 
     def name(self) -> str:
         """Return a short name for reports."""
+        split = f" parts={self.parts}" if self.parts > 1 else ""
         return (
             f"stage{self.stage} tokens={self.tokens} topk={self.topk} experts={self.experts}"
-            f" n={self.gemm.n} k={self.gemm.k} block_m={self.block_m}"
+            f" n={self.gemm.n} k={self.gemm.k}{split} block_m={self.block_m}"
+            f"{' extreme values' if self.extreme else ''}"
         )
 
 
@@ -127,15 +156,19 @@ class Problem:
 
 
 def route(batch: Batch, seed: int) -> Routing:
-    """Return a routing with an expert that takes everybody, an empty one and duplicates.
+    """Return a routing with an expert that takes everybody, an empty one, the last and duplicates.
 
     Slot 0 of every token is expert 0 (so that it fills more than one block and pads the last);
     expert 1 stays empty; the other slots spread over the rest, and every seventh token names
-    expert 0 in all of its slots.
+    expert 0 in all of its slots.  The rows of extreme values are all of one expert.
     """
+    if batch.extreme:
+        one = np.full((batch.tokens, batch.topk), extremes.EXPERT, np.int32)
+        return sort(batch, one, np.resize(extremes.ROUTED_WEIGHTS, one.shape).astype(np.float32))
     random = np.random.default_rng(seed)
     ids = random.integers(2, batch.experts, (batch.tokens, batch.topk)).astype(np.int32)
     ids[:, 0] = 0
+    ids[-1, -1] = batch.experts - 1
     ids[::7] = 0
     weights = random.uniform(0.05, 1.0, (batch.tokens, batch.topk)).astype(np.float32)
     return sort(batch, ids, weights)
@@ -180,6 +213,16 @@ def make_problem(kind: Kind, batch: Batch, seed: int = 1) -> Problem:
     make = _mx if kind is Kind.MX_FP4 else _wide
     activations, activation_scales = make(kind, random, (rows,), batch.gemm.k)
     weights, weight_scales = make(kind, random, (batch.experts, weight_rows), batch.gemm.k)
+    if batch.extreme:
+        dtype = _TYPES[kind]
+        down = extremes.INT4 if kind is Kind.INT4_ROW else dtype
+        extremes.sharpen_activations(
+            extremes.Operand(codes=activations, scales=activation_scales, dtype=dtype)
+        )
+        extremes.sharpen_weights(
+            extremes.Operand(codes=weights, scales=weight_scales, dtype=down),
+            gated=batch.stage == 1,
+        )
     return Problem(
         kind=kind,
         batch=batch,
@@ -192,6 +235,16 @@ def make_problem(kind: Kind, batch: Batch, seed: int = 1) -> Problem:
 
 
 Made = tuple[U8, "Scales | None"]
+_TYPES = {
+    Kind.MX_FP4: extremes.FP4,
+    Kind.FP8_ROW: extremes.FP8,
+    Kind.FP8_TENSOR: extremes.FP8,
+    Kind.FP8_BLOCK: extremes.FP8,
+    Kind.INT4_ROW: extremes.FP8,
+    Kind.BF16: extremes.BF16,
+    Kind.F16: extremes.F16,
+}
+"""Type of the activations' values."""
 
 
 def _mx(kind: Kind, random: np.random.Generator, size: tuple[int, ...], k: int) -> Made:  # noqa: ARG001

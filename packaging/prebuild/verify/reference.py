@@ -1,57 +1,47 @@
 """The operation by its definition in float64, and how far a kernel may be from it.
 
-Bounds (u = 2**-24 is the unit roundoff of float32, v that of the output type):
+The bound of each step is derived in :mod:`prebuild.verify.bounds`.  Beyond those:
 
-- A sum of K products in float32, in whatever order and with whatever association, each product
-  exact: |error| <= g * S with S the sum of the absolute products and g = n*u / (1 - n*u)
-  (Higham, Accuracy and Stability, section 4.2), n = K + 4: scales that are no powers of two add up
-  to four roundings.
-- silu(x) = x / (1 + exp(-x)): its slope is at most 1.1, so an error e of x gives at most 1.1 * e.
-  Its own evaluation in float32 (exp within 4 ulp with its argument reduction, one addition, a
-  division and a product) is off by at most 16 * u relative.
-- gelu(x) = x * (1 + erf(x / sqrt 2)) / 2: slope at most 1.13; erf is off by at most 16 * u, and so
-  the result by at most 16 * u * (1 + |x|), as 1 + erf may cancel.
-- A product of two rounded factors: the first-order terms, their product, and u relative.
-- Rounding to the output: v relative to the value before it (bfloat16 2**-8, half 2**-11), and the
-  smallest normal number, 2**-126 or 2**-14, where denormals may be flushed.
 - Stage 2 adds topk rounded contributions in the output type in some order: each addition is off by
-  at most v times a partial sum, which is at most the sum of the absolute contributions.
+  at most the type's unit roundoff times a partial sum, which is at most the sum of the absolute
+  contributions.
+- A split K adds the parts in float32, in some order: the same bound with float32's roundoff.
+  Each part is a sum of its own, rounded to half before it is added.
 
 A routed weight multiplies gate and up before the activation (stage 1), or the result (stage 2).
+Where K is split, stage 1 gives gate and up themselves: the caller activates their sums.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from prebuild.verify import bounds
+from prebuild.verify.bounds import F64, LARGEST_F32, OVERFLOW, ROUNDOFF, U_F32, Near
 from prebuild.verify.problems import SCALE_BLOCK, U8, WIDE_BLOCK, Kind, Problem, Scales
 
-F64 = npt.NDArray[np.float64]
-U_F32 = 2.0**-24
-ROUNDOFF = {"bf16": 2.0**-8, "f16": 2.0**-11}
-SMALLEST = {"bf16": 2.0**-126, "f16": 2.0**-14}
-_SILU_SLOPE = 1.1
-_SILU_EVALUATION = 16 * U_F32
-_SCALING = 4
-"""Further float32 roundings of a term or a sum: two scales, their product, the sum of blocks."""
-_GELU_SLOPE = 1.13
-_GELU_EVALUATION = 16 * U_F32
+Index = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What a kernel has to give, (tokens, topk, n), before the sum over slots in stage 2."""
+    """What a kernel has to give, (tokens, topk, n), before the sum over slots in stage 2.
+
+    Where K is split (tokens * topk, parts, 2 * n), before the sum over parts.
+    """
 
     value: F64
     bound: F64
-    """Largest error allowed, of the value as rounded to the output type."""
+    """Largest error allowed, of the value as rounded to the type in which it is added."""
     roundoff: float
-    """Unit roundoff of the output type."""
+    """Unit roundoff of the type of the sum."""
+    overflow: float
+    """Beyond it the sum is infinite."""
 
 
 def fp4_values(codes: U8, scales: Scales) -> F64:
@@ -96,70 +86,68 @@ def expect(
     problem: Problem, *, routed_weight: bool, activation: str = "silu", out: str = "bf16"
 ) -> Expected:
     """Return what stage 1 or 2 gives for a problem."""
-    batch, routing = problem.batch, problem.routing
-    rows = values_of(problem.kind, problem.activations, problem.activation_scales)
-    weights = values_of(problem.kind, problem.weights, problem.weight_scales)
+    batch = problem.batch
     value = np.empty((batch.tokens, batch.topk, batch.gemm.n))
     bound = np.empty_like(value)
-    for expert in range(batch.experts):
+    with np.errstate(all="ignore"):
+        span = slice(0, batch.gemm.k)
+        for tokens, slots, sums in _sums(problem, span, routed_weight=routed_weight):
+            part = bounds.gated(*sums, activation) if batch.stage == 1 else sums
+            value[tokens, slots], bound[tokens, slots] = part
+        value, bound = bounds.rounded(value, bound, out)
+    return Expected(value=value, bound=bound, roundoff=ROUNDOFF[out], overflow=OVERFLOW[out])
+
+
+def expect_parts(problem: Problem, *, routed_weight: bool) -> Expected:
+    """Return what each part of a split K adds to stage 1's sums of gate and up."""
+    batch = problem.batch
+    shape = (batch.tokens, batch.topk, batch.parts, batch.columns)
+    value, bound = np.empty(shape), np.empty(shape)
+    width = batch.gemm.k // batch.parts
+    with np.errstate(all="ignore"):
+        for part in range(batch.parts):
+            span = slice(part * width, (part + 1) * width)
+            for tokens, slots, sums in _sums(problem, span, routed_weight=routed_weight):
+                value[tokens, slots, part], bound[tokens, slots, part] = sums
+        flat = (batch.tokens * batch.topk, *shape[2:])
+        value, bound = bounds.rounded(value.reshape(flat), bound.reshape(flat), "f16")
+    return Expected(value=value, bound=bound, roundoff=U_F32, overflow=LARGEST_F32)
+
+
+def _sums(
+    problem: Problem, span: slice, *, routed_weight: bool
+) -> Iterator[tuple[Index, Index, Near]]:
+    """Yield the rows of each expert: their tokens and slots, and their sums over a span of K."""
+    batch, routing = problem.batch, problem.routing
+    rows = values_of(problem.kind, problem.activations, problem.activation_scales)[:, span]
+    for expert in np.unique(routing.topk_ids).tolist():
         tokens, slots = np.nonzero(routing.topk_ids == expert)
-        if not tokens.size:
-            continue
         source = tokens if batch.stage == 1 else tokens * batch.topk + slots
-        part = _contract(rows[source], weights[expert])
+        sums = bounds.contract(rows[source], _weights_of(problem, expert)[:, span])
         if routed_weight:
-            part = _weighted(*part, routing.weights[tokens, slots])
-        if batch.stage == 1:
-            part = _gated(*part, activation)
-        value[tokens, slots], bound[tokens, slots] = part
-    roundoff = ROUNDOFF[out]
-    bound += roundoff * (np.abs(value) + bound) + SMALLEST[out]
-    return Expected(value=value, bound=bound, roundoff=roundoff)
+            factors = routing.weights[tokens, slots].astype(np.float64)[:, None]
+            sums = bounds.product(*sums, factors, np.zeros_like(factors))
+        yield tokens, slots, sums
 
 
-def _contract(rows: F64, weights: F64) -> tuple[F64, F64]:
-    depth = rows.shape[1] + _SCALING
-    growth = depth * U_F32 / (1 - depth * U_F32)
-    return rows @ weights.T, growth * (np.abs(rows) @ np.abs(weights).T)
+def _weights_of(problem: Problem, expert: int) -> F64:
+    """Return the weights of one expert, (rows, k); all of them at once may not fit into memory."""
+    one = slice(expert, expert + 1)
+    scales = None if problem.weight_scales is None else problem.weight_scales[one]
+    found: F64 = values_of(problem.kind, problem.weights[one], scales)[0]
+    return found
 
 
-def _gated(total: F64, error: F64, activation: str) -> tuple[F64, F64]:
-    """activation(gate) * up, and its bound before rounding to the output type."""
-    n = total.shape[1] // 2
-    gate, up = total[:, :n], total[:, n:]
-    gate_error, up_error = error[:, :n], error[:, n:]
-    active, active_error = _ACTIVATIONS[activation](gate, gate_error)
-    product = active * up
-    bound = np.abs(active) * up_error + np.abs(up) * active_error + active_error * up_error
-    return product, bound + U_F32 * (np.abs(product) + bound)
-
-
-def _silu(gate: F64, error: F64) -> tuple[F64, F64]:
-    with np.errstate(over="ignore"):
-        value = gate / (1 + np.exp(-gate))
-    return value, _SILU_SLOPE * error + _SILU_EVALUATION * (np.abs(value) + error)
-
-
-def _gelu(gate: F64, error: F64) -> tuple[F64, F64]:
-    erf = np.vectorize(math.erf, otypes=[np.float64])(gate / math.sqrt(2))
-    bound = _GELU_SLOPE * error + _GELU_EVALUATION * (1 + np.abs(gate))
-    return gate * (1 + erf) / 2, bound
-
-
-_ACTIVATIONS = {"silu": _silu, "gelu": _gelu}
-
-
-def _weighted(total: F64, error: F64, factors: npt.NDArray[np.float32]) -> tuple[F64, F64]:
-    weights = factors.astype(np.float64)[:, None]
-    value = total * weights
-    bound = error * np.abs(weights)
-    return value, bound + U_F32 * (np.abs(value) + bound)
-
-
-def sum_bound(expected: Expected) -> tuple[F64, F64]:
-    """Return stage 2's output, (tokens, n), and the bound of its rounded sum."""
-    topk = expected.value.shape[1]
-    magnitude = np.sum(np.abs(expected.value) + expected.bound, axis=1)
+def sum_bound(expected: Expected) -> Near:
+    """Return the sum over slots or parts, (rows, columns), and the bound of its rounded sum."""
+    count = expected.value.shape[1]
     roundoff = expected.roundoff
-    additions = topk * roundoff * (1 + roundoff) ** topk * magnitude
-    return expected.value.sum(axis=1), expected.bound.sum(axis=1) + additions
+    with np.errstate(all="ignore"):
+        magnitude = np.sum(np.abs(expected.value) + expected.bound, axis=1)
+        additions = count * roundoff * (1 + roundoff) ** count * magnitude
+        total, bound = expected.value.sum(axis=1), expected.bound.sum(axis=1) + additions
+    either = np.isinf(expected.bound).any(axis=1) | (
+        np.isfinite(total) & (magnitude + additions > expected.overflow)
+    )
+    certain = ~np.isfinite(total)
+    return total, np.where(either, np.inf, np.where(certain, 0.0, bound))

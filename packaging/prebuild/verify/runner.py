@@ -17,8 +17,8 @@ from prebuild.gfx950.wave import Wave
 from prebuild.verify import launches
 from prebuild.verify.judge import Judgement, judge_sums, judge_values
 from prebuild.verify.problems import Batch, Problem, make_problem
-from prebuild.verify.reference import expect
-from prebuild.verify.subject import Subject, batches
+from prebuild.verify.reference import Expected, expect, expect_parts
+from prebuild.verify.subject import Facts, Subject
 from prebuild.verify.verdict import Verdict
 
 _TRACE = 120
@@ -41,7 +41,7 @@ def run_subject(subject: Subject, objdump: Path) -> Verdict:
     failure = subject.launch_problem
     try:
         program = load(subject, objdump)
-        for batch in batches(subject.facts):
+        for batch in subject.batches:
             runs.append(run_problem(subject, program, make_problem(subject.facts.kind, batch)))
             if runs[-1].failure:
                 break
@@ -71,14 +71,8 @@ def run_problem(subject: Subject, program: Program, problem: Problem) -> Run:
             judgement=None,
             failure=f"{problem.batch.name()}: {error}\n{trace}",
         )
-    expected = expect(
-        problem,
-        routed_weight=facts.routed_weight,
-        activation=facts.activation,
-        out=facts.out,
-    )
-    judge = judge_values if facts.stage == 1 else judge_sums
-    judgement = judge(placed.out, expected, facts.out)
+    judge = judge_values if facts.stage == 1 and not facts.split_k else judge_sums
+    judgement = judge(placed.out, _expected(facts, problem), facts.out)
     failure = ""
     if judgement.first is not None:
         failure = _describe(problem.batch, judgement, execution)
@@ -86,6 +80,17 @@ def run_problem(subject: Subject, program: Program, problem: Problem) -> Run:
             group, wave = execution.writers[judgement.first.writer]
             failure += "\n" + _trace(subject, program, problem, group, wave)
     return Run(batch=problem.batch, execution=execution, judgement=judgement, failure=failure)
+
+
+def _expected(facts: Facts, problem: Problem) -> Expected:
+    if facts.split_k:
+        return expect_parts(problem, routed_weight=facts.routed_weight)
+    return expect(
+        problem,
+        routed_weight=facts.routed_weight,
+        activation=facts.activation,
+        out=facts.out,
+    )
 
 
 def make_machine(

@@ -14,6 +14,7 @@ from prebuild.core.wheelfile import check_wheel
 from prebuild.recording import Recorder
 from prebuild.verify.capture import with_launches
 from prebuild.verify.subject import Found, Subject, subjects_in
+from prebuild.verify.wide import widened
 
 _SUFFIXES = (".so", ".co", ".o")
 
@@ -42,13 +43,16 @@ def collect(path: Path, recorder: Recorder | None = None) -> Found:
     and its modules do not fit.
     """
     listed = dict(_listed(path))
+    held = {
+        file: subjects_in(file) for file in ([path] if path.is_file() else sorted(_files(path)))
+    }
+    wide = iter(widened(subject for found in held.values() for subject in found.subjects))
     unique: dict[tuple[str, str], Subject] = {}
     unknown: set[str] = set()
-    for file in [path] if path.is_file() else sorted(_files(path)):
-        found = subjects_in(file)
+    for file, found in held.items():
         unknown |= set(found.unknown)
         module = listed.get(file)
-        subjects = list(found.subjects)
+        subjects = [next(wide) for _ in found.subjects]
         if module is not None:
             _check(module, found, file)
             if recorder is not None and module.features is not None and module.harvest is None:

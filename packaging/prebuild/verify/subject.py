@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,19 +26,19 @@ from prebuild.verify.problems import Batch, Kind
 
 _OPERATION = re.compile(r"(GridwiseMoeGemm(?:MX_BPreshuffle|MXBNS|BlockScale)?)IN")
 _TYPES = re.compile(
-    r"EEES\d*_(?P<operands>.*?)(?P<accumulator>ff)(?:NS\d*_IJf+EEE)(?P<out>t|DF16_)NS_16tensor"
+    r"EEES\d*_(?P<operands>.*?)(?P<accumulator>ff)(?:NS\d*_IJf+EEE)(?P<out>t|f|DF16_)NS_16tensor"
 )
 _NUMBERS = re.compile(r"GemmSpecializationE\d(?P<list>(?:ELi\d+)+)E")
 _FLAGS = re.compile(
     r"BlockGemmPipelineVersionE(?P<version>\d)ELi(?P<activation>\d)ELb(?P<swizzle>[01])"
-    r"ELb(?P<input>[01])ELb(?P<routed>[01])E(?:Lb(?P<rows>[01])E)?"
+    r"ELb(?P<input>[01])(?P<others>(?:ELb[01])+)E"
 )
 _KERNEL = re.compile(
     r"ELb(?P<main>[01])ELNS_25InMemoryDataOperationEnumE\d.*?TailNumberE(?P<tail>\d+)E"
 )
 _MX_SHUFFLED, _MX_PLAIN = "GridwiseMoeGemmMX_BPreshuffle", "GridwiseMoeGemmMXBNS"
 _BLOCKSCALE, _PLAIN = "GridwiseMoeGemmBlockScale", "GridwiseMoeGemm"
-_OUT = {"t": "bf16", "DF16_": "f16"}
+_OUT = {"t": "bf16", "DF16_": "f16", "f": "f32"}
 _TAILS = {"0": "odd", "1": "even", "10": "full"}
 _ACTIVATIONS = {str(each.ck): each.name for each in ACTIVATIONS.values()}
 _HELPER = "flush_icache"
@@ -49,6 +49,12 @@ _PREFETCH = 2
 _PREFETCH_PLAIN_V1 = 1
 """The same of v1 for MX operands without preshuffled weights."""
 _EXPERTS = 4
+SPLITS = {2: 14, 3: 8, 4: 8, 6: 8, 7: 4, 8: 6, 12: 2, 14: 2, 16: 3}
+"""Steps in a part of K -> the most parts of so many that AITER's rule gives for the recipes.
+
+The rule is get_ksplit (``aiter/fused_moe.py``), or the ksplit of a row of AITER's tuned tables;
+a part of one step is no part to CK, and nobody launches it.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +80,8 @@ class Facts:
     out: str
     preshuffled: bool = True
     """Whether the weights are in AITER's shuffled layout."""
+    split_k: bool = False
+    """Whether it adds a part of K's sums of gate and up to the output."""
 
     def name(self) -> str:
         """Return a short name of the kernel."""
@@ -81,6 +89,7 @@ class Facts:
         loop = "main" if self.main_loop else "nomain"
         kind = "" if self.kind is Kind.MX_FP4 else f" {self.kind.value}"
         kind += "" if self.preshuffled else " plain"
+        kind += " split" if self.split_k else ""
         return f"gemm{self.stage}_{tile}_v{self.pipeline} {loop}_{self.tail} {self.out}{kind}"
 
     @property
@@ -104,26 +113,53 @@ class Subject:
     """Name of a problem's batch -> the launch that the module itself makes for it."""
     launch_problem: str = ""
     """What is wrong with the module's own launch, empty where nothing is."""
+    batches: tuple[Batch, ...]
+    """Its problems."""
+
+    @classmethod
+    def of(cls, symbol: str, facts: Facts, *, data: bytes, sha256: str) -> Subject:
+        """Return a kernel with the problems that every one gets."""
+        return cls(
+            symbol=symbol, facts=facts, data=data, sha256=sha256, batches=tuple(batches(facts))
+        )
 
 
 def k_steps(facts: Facts) -> int:
-    """Return the fewest K steps for which CK launches this kernel."""
+    """Return the fewest K steps for which CK launches this kernel; ValueError where none do."""
+    found = next((steps for steps in range(1, 5) if takes(facts, steps)), None)
+    if found is None:
+        raise ValueError(f"CK launches {facts.name()} for no K")
+    return found
+
+
+def takes(facts: Facts, steps: int) -> bool:
+    """Whether CK launches this one of an instance's kernels for so many K steps."""
     plain_v1 = not facts.preshuffled and facts.pipeline == 1
     prefetch = _PREFETCH_PLAIN_V1 if plain_v1 else _PREFETCH
-    steps = prefetch + 1 if facts.main_loop else 1
-    if facts.tail != "full" and (steps % 2 == 1) != (facts.tail == "odd"):
-        steps += 1
-    return steps
+    right_tail = facts.tail == "full" or (steps % 2 == 1) == (facts.tail == "odd")
+    return right_tail and (steps > prefetch) == facts.main_loop
+
+
+def steps_of(facts: Facts, k: int) -> int:
+    """Return the K steps of a GEMM that sums ``k`` values."""
+    return -(-k // (_values(facts) * facts.k))
+
+
+def _values(facts: Facts) -> int:
+    """Values of a stored element."""
+    return 2 if facts.kind is Kind.MX_FP4 else 1
 
 
 def batches(facts: Facts) -> list[Batch]:
     """Return the problems of a kernel.
 
     The first has an expert with two blocks, the second one nearly all padding, an empty expert,
-    tokens that name an expert twice and blocks beyond ``num_valid_ids``; the second a single row.
+    tokens that name an expert twice and blocks beyond ``num_valid_ids``; the second a single row;
+    the third one block of columns, and rows of extreme values.
     """
-    values = 2 if facts.kind is Kind.MX_FP4 else 1
-    n, k = 2 * facts.n, values * facts.k * k_steps(facts)
+    if facts.split_k:
+        return _split_batches(facts)
+    n, k = 2 * facts.n, _values(facts) * facts.k * k_steps(facts)
     many, one = facts.m + facts.m // 16 + 1, 1
     return [
         Batch.of(
@@ -132,7 +168,34 @@ def batches(facts: Facts) -> list[Batch]:
         Batch.of(
             stage=facts.stage, tokens=one, topk=3, experts=_EXPERTS, n=n, k=k, block_m=facts.m
         ),
+        Batch.of_extremes(stage=facts.stage, n=facts.n, k=k, block_m=facts.m),
     ]
+
+
+def _split_batches(facts: Facts) -> list[Batch]:
+    """Return the same where K is split, the single row in every split."""
+    own = [steps for steps in SPLITS if takes(facts, steps)]
+    if not own:
+        return []
+    sizes = [(facts.m + facts.m // 16 + 1, 2, own[0], 2)]
+    sizes += [(1, 3, steps, SPLITS[steps]) for steps in own]
+    extremes = Batch.of_extremes(
+        stage=facts.stage, n=facts.n, k=2 * facts.k * own[0], block_m=facts.m, parts=2
+    )
+    made = [
+        Batch.of(
+            stage=facts.stage,
+            tokens=tokens,
+            topk=topk,
+            experts=_EXPERTS,
+            n=2 * facts.n,
+            k=facts.k * steps * parts,
+            block_m=facts.m,
+            parts=parts,
+        )
+        for tokens, topk, steps, parts in sizes
+    ]
+    return [*made, extremes]
 
 
 def facts_of(symbol: str) -> Facts:
@@ -145,8 +208,9 @@ def facts_of(symbol: str) -> Facts:
     # CK lists ScaleBlockSize before BlockSize (MX), or three scale blocks after it.
     block_size, *tile = values[operation[1] in (_MX_SHUFFLED, _MX_PLAIN) :]
     tile = tile[3:] if operation[1] == _BLOCKSCALE else tile
+    split_k, routed, *rows = _others(operation[1], flags["others"])
     return Facts(
-        kind=_kind(symbol, operation[1], types["operands"], flags["rows"]),
+        kind=_kind(symbol, operation[1], types["operands"], rows),
         stage=1 if flags["input"] == "1" else 2,
         block_size=block_size,
         m=tile[0],
@@ -156,15 +220,23 @@ def facts_of(symbol: str) -> Facts:
         bk1=tile[4],
         pipeline=int(flags["version"]) + 1,
         activation=_ACTIVATIONS.get(flags["activation"], flags["activation"]),
-        routed_weight=flags["routed"] == "1",
+        routed_weight=routed,
         main_loop=kernel["main"] == "1",
         tail=_TAILS.get(kernel["tail"], kernel["tail"]),
         out=_OUT[types["out"]],
         preshuffled=operation[1] != _MX_PLAIN,
+        split_k=split_k,
     )
 
 
-def _kind(symbol: str, operation: str, operands: str, rows: str | None) -> Kind:
+def _others(operation: str, flags: str) -> list[bool]:
+    """Return what follows IsInputGemm, IsSplitK first, which newer block-scale ones alone have."""
+    found = [flag == "1" for flag in flags.split("ELb")[1:]]
+    newer = operation == _BLOCKSCALE and len(found) > 1
+    return found if newer else [False, *found]
+
+
+def _kind(symbol: str, operation: str, operands: str, rows: Sequence[bool]) -> Kind:
     """Return how a kernel's operands are."""
     if operation in (_MX_SHUFFLED, _MX_PLAIN) and "f4x2_pk_t" in operands:
         return Kind.MX_FP4
@@ -172,10 +244,10 @@ def _kind(symbol: str, operation: str, operands: str, rows: str | None) -> Kind:
         return Kind.FP8_BLOCK
     if operation == _PLAIN and operands in ("tt", "DF16_DF16_"):
         return Kind.BF16 if operands == "tt" else Kind.F16
-    if operation == _PLAIN and "f8_" in operands and "pk_i4_t" in operands and rows == "1":
+    if operation == _PLAIN and "f8_" in operands and "pk_i4_t" in operands and any(rows):
         return Kind.INT4_ROW
     if operation == _PLAIN and _is_fp8(operands):
-        return Kind.FP8_ROW if rows == "1" else Kind.FP8_TENSOR
+        return Kind.FP8_ROW if any(rows) else Kind.FP8_TENSOR
     raise UnknownKernelError(symbol)
 
 
@@ -208,9 +280,7 @@ def subjects_in(path: Path) -> Found:
             except UnknownKernelError:
                 unknown.append(symbol)
                 continue
-            subjects.append(
-                Subject(symbol=symbol, facts=facts, data=code_object, sha256=parsed.sha256)
-            )
+            subjects.append(Subject.of(symbol, facts, data=code_object, sha256=parsed.sha256))
     if not subjects and not unknown:
         raise CodeObjectError(f"{path} holds no kernel for {target.load().gfx}")
     return Found(subjects=tuple(subjects), unknown=tuple(unknown))

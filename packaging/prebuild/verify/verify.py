@@ -14,7 +14,7 @@ from prebuild.core.model import OnDone
 from prebuild.gfx950 import EXECUTOR_VERSION
 from prebuild.gfx950.launch import Launch
 from prebuild.verify.runner import run_subject
-from prebuild.verify.subject import Subject, batches
+from prebuild.verify.subject import Subject
 from prebuild.verify.verdict import Verdict
 
 PROBLEMS_VERSION = "2"
@@ -73,7 +73,7 @@ def _key(subject: Subject) -> str:
         subject.symbol,
         EXECUTOR_VERSION,
         PROBLEMS_VERSION,
-        [batch.name() for batch in batches(subject.facts)],
+        [batch.name() for batch in subject.batches],
         {name: _launch_key(launch) for name, launch in sorted(subject.launches.items())},
         subject.launch_problem,
     )

@@ -292,4 +292,4 @@ def test_an_image_is_judged_without_a_gpu(stage: Stage, tmp_path: Path) -> None:
     (stage.site / "aiter" / "ops" / "moe_op.py").write_text("def ck_moe_stage1(): ...\n")
     changed = doctor("--image")
     assert changed.returncode == 1
-    assert "declined" in changed.stdout
+    assert "compiles:" in changed.stdout

@@ -17,7 +17,7 @@ from prebuild.toolchain import Toolchain
 from prebuild.verify import runner
 from prebuild.verify.problems import make_problem
 from prebuild.verify.source import collect
-from prebuild.verify.subject import Subject, batches
+from prebuild.verify.subject import Subject
 from prebuild.verify.verdict import into_manifest
 from tests.integration.conftest import KimiWheel
 from tests.integration.verify import mutations
@@ -50,7 +50,7 @@ def code(subject: Subject, toolchain: Toolchain) -> mutations.Code:
 
 def failure(subject: Subject, code: mutations.Code) -> str:
     program = build_program(codeobject.parse(subject.data), code, subject.symbol)
-    for batch in batches(subject.facts):
+    for batch in subject.batches:
         found = runner.run_problem(
             subject, program, make_problem(subject.facts.kind, batch)
         ).failure
@@ -106,7 +106,7 @@ def effective_waits(subject: Subject, code: mutations.Code) -> set[tuple[int, st
                 found.add((one.address, counter))
 
     program = build_program(codeobject.parse(subject.data), code, subject.symbol)
-    for batch in batches(subject.facts):
+    for batch in subject.batches:
         _, machine = runner.make_machine(subject, program, make_problem(subject.facts.kind, batch))
         machine.trace = note
         machine.run()

@@ -85,6 +85,13 @@ def module(**changes: Any) -> m.Module:
     return m.Module(**{**values, **changes})
 
 
+def harvest(**changes: Any) -> m.Harvest:
+    values: dict[str, Any] = {
+        "aiter_version": "1.0", "aiter_sources": "0" * 64, "cpython": None, "torch": None,
+    }  # fmt: skip
+    return m.Harvest(**{**values, **changes})
+
+
 def contract(**changes: Any) -> m.Contract:
     values: dict[str, Any] = {
         "signatures": {"ck_moe_stage1": SIGNATURE},

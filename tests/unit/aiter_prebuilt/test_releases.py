@@ -20,3 +20,12 @@ def test_without_the_book_nothing_counts_as_checked(
         path.write_text(text)
     monkeypatch.setattr(releases, "BOOK", path)
     assert releases.checked_sources() == {}
+    assert releases.unknown_instances("x") == ()
+
+
+def test_what_the_sources_of_each_release_lack() -> None:
+    book = generations.load()
+    for release in book.releases:
+        lacks = book.generations[release.generation].unknown_instances
+        assert releases.unknown_instances(release.parts.sources) == lacks, release.tag
+    assert releases.unknown_instances("of nobody") == releases.unknown_instances(None) == ()

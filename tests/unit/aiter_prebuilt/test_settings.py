@@ -84,6 +84,9 @@ def test_aiters_own_variables_are_read_as_aiter_reads_them() -> None:
         True,
     )
     assert (usual.tables, usual.swiglu_bound, usual.problems) == ((), None, ())
+    assert not usual.online_tune
+    assert settings.read_aiter({"AITER_ONLINE_TUNE": "1"}).online_tune
+    assert not settings.read_aiter({"AITER_ONLINE_TUNE": "yes"}).online_tune  # AITER's own word
     found = settings.read_aiter(
         {
             "CU_NUM": "64",

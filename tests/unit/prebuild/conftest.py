@@ -19,7 +19,7 @@ FACTS: dict[str, Any] = {
 
 @pytest.fixture
 def subject() -> Subject:
-    return Subject(symbol="kernel", facts=Facts(**FACTS), data=b"", sha256="ab" * 32)
+    return Subject.of("kernel", Facts(**FACTS), data=b"", sha256="ab" * 32)
 
 
 @pytest.fixture

@@ -85,6 +85,53 @@ def test_the_kernel_of_k(k: int, variant: tuple[bool, str]) -> None:
     assert dispatch.variant_of(whole, k) == (variant[0], "full")
 
 
+def split(parts: int, model_dim: int, name: str = "") -> dispatch.Choice:
+    """What a call takes whose K is split; a step has 256 values."""
+    features = dataclasses.replace(samples.FEATURES, splitk=True)
+    asked = dataclasses.replace(call(model_dim=model_dim, name=name), features=features)
+    table = (samples.instance(NAME.format(1), 1),)
+    return dispatch.choose(table, dataclasses.replace(asked, parts=parts))
+
+
+@pytest.mark.parametrize(
+    ("parts", "model_dim", "variant"),
+    [
+        (14, 7168, (False, "even")),
+        (7, 7168, (True, "even")),
+        (4, 7168, (True, "odd")),
+        (8, 6144, (True, "odd")),
+    ],
+)
+def test_a_part_of_k_decides_the_kernel(
+    parts: int, model_dim: int, variant: tuple[bool, str]
+) -> None:
+    found = split(parts, model_dim)
+    assert (found.variant, found.refusal, found.fault) == (variant, None, "")
+
+
+def test_parts_of_one_step_are_handed_on_with_a_way_out() -> None:
+    found = split(16, 4096)
+    assert (found.variant, found.refusal) == (None, None)
+    assert found.fault.startswith("split K: 16 K steps of 256x32x128x128_1x4 in 16 parts")
+    assert "AITER_KSPLIT=-1" in found.fault
+    assert "gives 1 parts" in split(1, 4096, NAME.format(1)).fault
+
+
+def test_parts_of_unequal_size_are_refused_as_aiter_refuses_them() -> None:
+    found = split(3, 4096)
+    assert found.refusal is not None
+    assert found.refusal.text == (
+        "K = 4096 is not a multiple of 768 (stage 1, 256x32x128x128_1x4, 3 parts)"
+    )
+    assert (found.variant, found.fault) == (None, "")
+
+
+def test_stage_2_of_a_split_k_module_sums_all_of_k() -> None:
+    features = dataclasses.replace(samples.FEATURES, splitk=True)
+    asked = dataclasses.replace(call(2, inter_dim=256), features=features, parts=4)
+    assert dispatch.choose((samples.instance(stage=2),), asked).variant == (False, "odd")
+
+
 @pytest.mark.parametrize("k", [0, 255, 257])
 def test_a_k_that_is_no_whole_number_of_steps_has_no_kernel(k: int) -> None:
     with pytest.raises(ValueError, match="expected a multiple of 256"):

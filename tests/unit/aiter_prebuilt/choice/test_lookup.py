@@ -43,6 +43,16 @@ def look(
     return lookup.find(tables, features, samples.SHAPE, tokens, rules)
 
 
+def hit(*paths: Path, release: str, features: ModuleKey = samples.FEATURES) -> tuple[bool, bool]:
+    """Whether a row is taken, and whether there is one: else AITER tunes where it is asked to."""
+    generation = load().generations[release]
+    rules = Rules(generation=generation, flydsl=False, cu_count=256)
+    tables = lookup.read(paths, generation, 256)
+    looked = lookup.look(tables, features, samples.SHAPE, 64, rules)
+    assert looked.problem == tables.problem
+    return looked.found is not None, looked.hit
+
+
 def block_m(*paths: Path, **asked: Any) -> int | None:
     found = look(*paths, **asked)
     return found.row.block_m if found else None
@@ -50,6 +60,21 @@ def block_m(*paths: Path, **asked: Any) -> int | None:
 
 def with_features(**changes: Any) -> ModuleKey:
     return dataclasses.replace(samples.FEATURES, **changes)
+
+
+def test_a_row_may_be_there_and_not_be_taken(tmp_path: Path) -> None:
+    flydsl = write(tmp_path / "t.csv", {"kernelName1": "flydsl_x"})
+    assert hit(flydsl, release="v0.1.15") == (False, True)  # nothing stands in for FlyDSL
+    assert hit(flydsl, release=NEWEST) == (True, True)
+    assert hit(tmp_path / "none.csv", release=NEWEST) == (False, False)
+    fp8 = {"q_dtype_a": "torch.float8_e4m3fn", "q_dtype_w": "torch.float8_e4m3fn"}
+    few = write(tmp_path / "f.csv", {**fp8, "q_type": "QuantType.per_1x128", "topk": "2"})
+    blocks = with_features(a_dtype="f8", b_dtype="f8", quant="per_1x128")
+    shape = dataclasses.replace(samples.SHAPE, topk=2)
+    generation = load().generations[FIRST]
+    rules = Rules(generation=generation, flydsl=False, cu_count=256)
+    tables = lookup.read((few,), generation, 256)
+    assert lookup.look(tables, blocks, shape, 64, rules).hit is False, "v0.1.10 passes it by"
 
 
 def test_aiters_own_tables_and_their_order(tmp_path: Path) -> None:

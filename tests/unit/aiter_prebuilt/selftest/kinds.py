@@ -46,3 +46,10 @@ def case(kind: ModuleKey | None = None, stage: int = 1, **changes: Any) -> Case:
     one = instance(**{**values, **changes})
     made = module(features=kind or features(), instances=(one,))
     return Case(module=made, instance=one, kernel=one.kernels[0])
+
+
+def split_case(kind: ModuleKey | None = None, **changes: Any) -> Case:
+    """The same of a module that splits K, with two steps in a part."""
+    own = kernel(main_loop=False, tail="even")
+    kind = kind or features("f8", "f8", "per_1x128", splitk=True)
+    return case(kind, kernels=(own,), **changes)

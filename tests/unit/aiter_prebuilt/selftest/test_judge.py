@@ -9,7 +9,7 @@ import pytest
 from aiter_prebuilt.selftest.judge import GUARD, before, judge, judge_surroundings
 from aiter_prebuilt.selftest.problems import Problem, make_problem
 from aiter_prebuilt.selftest.reference import Expected, expect
-from tests.unit.aiter_prebuilt.selftest.kinds import case
+from tests.unit.aiter_prebuilt.selftest.kinds import case, split_case
 
 
 @pytest.fixture(scope="module", params=[1, 2])
@@ -75,3 +75,21 @@ def test_guards_and_inputs() -> None:
     assert (hit.code, hit.message) == ("guard", "4095 bytes behind the end of out were written")
     (hit,) = judge_surroundings(sent, {**sent, "a": b"aaaa\0" + GUARD[1:]}, "out")
     assert hit.code == "guard"
+
+
+def test_a_split_k_has_to_be_cleared_by_the_callee() -> None:
+    problem = make_problem(split_case(), 1)
+    expected = expect(problem)
+    found = np.array(expected.values).astype(np.float32)
+    assert judge(problem, expected, found.tobytes()).findings == ()
+    start = before(problem)
+    assert len(start) == 4 * len(expected.values)
+    with np.errstate(invalid="ignore"):  # added to what lay there
+        dirty = np.frombuffer(start, np.float32) + found
+    (finding,) = judge(problem, expected, dirty.tobytes()).findings
+    assert finding.code == "nan"
+    (finding,) = judge(problem, expected, start).findings
+    assert finding.code == "left"
+    found[7] += 1
+    (finding,) = judge(problem, expected, found.tobytes()).findings
+    assert (finding.code, finding.message[:4]) == ("value", "1 of")

@@ -11,7 +11,7 @@ from aiter_prebuilt.selftest.content import whole
 from aiter_prebuilt.selftest.formats import FORMATS
 from aiter_prebuilt.selftest.problems import NoProblemError, describe, make_problem, sizes
 from tests.unit.aiter_prebuilt.samples import kernel
-from tests.unit.aiter_prebuilt.selftest.kinds import KINDS, case, features
+from tests.unit.aiter_prebuilt.selftest.kinds import KINDS, case, features, split_case
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_others() -> None:
@@ -98,7 +98,7 @@ def test_weights_are_plain_for_plain_mx_kernels_alone() -> None:
     [
         ({"quant": "per_token"}, "no problem is known for fp4x2 x fp4x2 -> b16, per_token"),
         ({"splitk": True}, "split K"),
-        ({"activation": "swiglu"}, "activation swiglu"),
+        ({"activation": "relu"}, "activation relu"),
         ({"c_dtype": "f32"}, "-> f32"),
         ({"a": "f4"}, "f4 x fp4x2"),
     ],
@@ -107,6 +107,20 @@ def test_a_call_of_an_unknown_kind_has_no_problem(changes: dict[str, str], words
     with pytest.raises(NoProblemError, match=words):
         make_problem(case(features(**changes)), 1)  # type: ignore[arg-type]
     assert words in describe(case(features(**changes)))  # type: ignore[arg-type]
+
+
+def test_a_split_k_has_two_parts_of_the_steps_that_its_kernel_takes() -> None:
+    problem = make_problem(split_case(), 1)
+    assert (problem.parts, problem.k) == (2, 2 * 2 * 256)
+    assert problem.out_shape == (problem.tokens, 2, 2 * problem.n)  # gate and up
+    assert (problem.out.width, problem.out.roundoff) == (4, 2.0**-24)
+    assert math.isnan(problem.out.decode(problem.out.mark)[0])
+    assert describe(split_case()).endswith(" k=1024 parts=2 block_m=32")
+    second = case(features("f8", "f8", "per_1x128", splitk=True), 2)
+    assert make_problem(second, 1).parts == 1
+    one_step = case(features("f8", "f8", "per_1x128", splitk=True))
+    with pytest.raises(NoProblemError, match="a single step"):
+        make_problem(one_step, 1)
 
 
 def test_a_problem_for_people() -> None:

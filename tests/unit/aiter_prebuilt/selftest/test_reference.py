@@ -13,8 +13,8 @@ from aiter_prebuilt.selftest.reference import expect
 from aiter_prebuilt.selftest.scales import SCALES
 from prebuild.verify import problems as build_side
 from prebuild.verify.reference import expect as expect_by_numpy
-from prebuild.verify.reference import sum_bound
-from tests.unit.aiter_prebuilt.selftest.kinds import KINDS, case, features
+from prebuild.verify.reference import expect_parts, sum_bound
+from tests.unit.aiter_prebuilt.selftest.kinds import KINDS, case, features, split_case
 
 KIND_OF = {
     ("fp4x2", "mx"): build_side.Kind.MX_FP4,
@@ -45,7 +45,7 @@ def by_numpy(problem: Problem) -> tuple[Any, Any]:
     weights = np.array(problem.routed_weights, np.float32)
     batch = build_side.Batch.of(
         stage=problem.stage, tokens=problem.tokens, topk=problem.topk, experts=EXPERTS,
-        n=problem.n, k=problem.k, block_m=problem.block_m,
+        n=problem.n, k=problem.k, block_m=problem.block_m, parts=problem.parts,
     )  # fmt: skip
     a, w = problem.activations, problem.weights
     rows = len(w.rows) // EXPERTS
@@ -64,6 +64,8 @@ def by_numpy(problem: Problem) -> tuple[Any, Any]:
         weights=codes,
         weight_scales=w_scales,
     )
+    if problem.splits:
+        return sum_bound(expect_parts(given, routed_weight=problem.multiplies))
     found = expect_by_numpy(
         given,
         routed_weight=problem.multiplies,
@@ -86,14 +88,27 @@ def test_values_and_bounds_are_numpys(a: str, b: str, quant: str, stage: int) ->
 
 
 @pytest.mark.parametrize(("stage", "of"), [(1, 1), (1, 2), (2, 2), (2, 1)])
-@pytest.mark.parametrize("activation", ["silu", "gelu"])
+@pytest.mark.parametrize("activation", ["silu", "gelu", "swiglu"])
 def test_activations_and_routed_weights(stage: int, of: int, activation: str) -> None:
     kind = features("f8", "f8", "per_token", activation=activation, routed_weight_stage=of)
     problem = make_problem(case(kind, stage), seed=9)
     assert problem.multiplies == (stage == of)
+    found = expect(problem)
     with np.errstate(invalid="ignore"):
-        value, _ = by_numpy(problem)
-    assert np.allclose(expect(problem).values, value.reshape(-1), rtol=1e-12, atol=1e-13)
+        value, bound = by_numpy(problem)
+    assert np.allclose(found.values, value.reshape(-1), rtol=1e-12, atol=1e-13)
+    assert np.allclose(found.bounds, bound.reshape(-1), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("of", [1, 2])
+def test_a_split_k_gives_the_sums_of_gate_and_up(of: int) -> None:
+    kind = features("f8", "f8", "per_1x128", routed_weight_stage=of, splitk=True)
+    problem = make_problem(split_case(kind), seed=3)
+    found = expect(problem)
+    with np.errstate(invalid="ignore"):
+        value, bound = by_numpy(problem)
+    assert np.allclose(found.values, value.reshape(-1), rtol=1e-12, atol=1e-13)
+    assert np.allclose(found.bounds, bound.reshape(-1), rtol=1e-9, atol=0)
 
 
 def test_both_dot_products_agree() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import math
 import struct
 from types import SimpleNamespace
 from typing import Any
@@ -54,6 +56,18 @@ def test_shapes_are_the_fewest_and_most_tokens_that_take_the_kernel() -> None:
     assert sizes_of(reached(128), [deployment(tokens_max=4)]) == []
     # 1280 values of K are five steps: an odd tail, another kernel.
     assert sizes_of(reached(32), [deployment(model_dim=1280)]) == []
+
+
+def test_a_split_k_module_is_timed_at_the_deployments_of_its_recipe() -> None:
+    kind = features("f8", "f8", "per_1x128", splitk=True)
+    own = kernel(main_loop=False, tail="even")
+    asked = case(kind, block_m=16, reached_by=(Reach(block_m=16),), kernels=(own,))
+    whole = dataclasses.replace(kind, splitk=False)
+    sized = sizes_of(asked, [deployment(features=whole, model_dim=4096, inter_dim=256, experts=64)])
+    assert {one.call.parts for one in sized} == {8}
+    problem = large_problem(asked, sized[0].call)
+    assert (problem.parts, problem.out_shape[-1], problem.out.width) == (8, 2 * 256, 4)
+    assert bytes_of(asked, sized[0].call) > 4 * math.prod(problem.out_shape)
 
 
 def test_one_token_count_is_one_shape() -> None:

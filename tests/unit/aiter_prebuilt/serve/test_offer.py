@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from aiter_prebuilt import generations
 from aiter_prebuilt.reason import Reason
 from aiter_prebuilt.serve import offer as served
 from aiter_prebuilt.serve.offer import Offer, RefusedError, first_that_loads
@@ -89,3 +90,27 @@ def test_none_where_no_offer_can_be_loaded() -> None:
         refuse=lambda _own, _why: pytest.fail("there is none"),
     )
     assert found is None
+
+
+@pytest.mark.parametrize(("release", "forgotten"), [("v0.1.12.post2", True), ("v0.1.13", False)])
+def test_an_older_aiter_does_not_know_what_came_later(
+    release: str, forgotten: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = generations.load()
+    (sources,) = (each.parts.sources for each in book.releases if each.tag == release)
+    newer = f"moe_ck2stages_gemm1_{book.generations['v0.1.12'].unknown_instances[0]}_x"
+    entry = samples.entry(samples.module(instances=(samples.instance(newer),)))
+    facts = samples.host(aiter=samples.installed(fingerprint=sources))
+    module = types.ModuleType("m")
+    module._set_uncovered = lambda _: None  # type: ignore[attr-defined]
+    module.ck_moe_stage1 = lambda *args: args  # type: ignore[attr-defined]
+    monkeypatch.setattr(served, "load", lambda _offer, _asked: module)
+    found = first_that_loads(
+        [Offer(entry=entry, facts=facts, checked=None, notes=())],
+        Settings(),
+        guard=lambda _own, _rest: "guard",  # type: ignore[arg-type,return-value]
+        refuse=lambda _own, why: pytest.fail(why.message),
+    )
+    assert found is not None
+    reached = found.module.ck_moe_stage1("states", 8, newer)
+    assert (reached == ("states", 8, newer)) != forgotten

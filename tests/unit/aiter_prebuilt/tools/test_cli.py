@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
 from aiter_prebuilt import settings
-from aiter_prebuilt.choice import explain
-from aiter_prebuilt.choice.rules import every_rules
+from aiter_prebuilt.choice import verdict
 from aiter_prebuilt.host import aiter as contract
-from aiter_prebuilt.host import match
 from aiter_prebuilt.reason import Reason
-from aiter_prebuilt.tools import cli, doctor, jitdir, show, tables
+from aiter_prebuilt.tools import cli, doctor, jitdir, tables
 from aiter_prebuilt.wheel import store
 from aiter_prebuilt.wheel.manifest import Deployment
 from tests.unit.aiter_prebuilt import samples
@@ -60,41 +57,36 @@ def test_verify_finds_the_missing_file(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.usefixtures("installed")
 def test_doctor_in_words_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["doctor"]) == cli.FOUND
-    assert "declined" in capsys.readouterr().out
+    assert "compiles:" in capsys.readouterr().out
     assert cli.main(["doctor", "--json"]) == cli.FOUND
     (module,) = _json(capsys)["modules"]  # type: ignore[misc]
-    assert module["state"] == "declined"
+    assert module["verdict"]["state"] == "compiles"
     assert module["reasons"]
 
 
 @pytest.mark.usefixtures("installed")
 def test_explain_a_shape_and_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
-    shape = ["--tokens", "64", "--model-dim", "7168", "--inter-dim", "1024"]
-    assert cli.main(["explain", *shape]) == cli.FOUND  # stage 2 is not in the sample
-    assert "heuristic" in capsys.readouterr().out
-    assert cli.main(["explain", "--recipe", "kimi", "--json"]) == cli.FOUND
+    shape = ["--tokens", "64", "--model-dim", "7168", "--inter-dim", "1024", "--no-flydsl"]
+    code = cli.main(["explain", *shape])
+    text = capsys.readouterr().out
+    assert code == verdict.EXIT_CODES["refused"], "the sample's module has no stage 2"
+    assert "2 calls: 0 prebuilt, 1 compiles, 1 refused" in text, "its file is not there"
+    assert "see below" in text
+    assert cli.main(["explain", "--recipe", "kimi", "--tp", "2", "--no-flydsl", "--json"]) == code
     answers = _json(capsys)["answers"]
     tokens = [answer["call"]["tokens"] for answer in answers if answer["call"]["stage"] == 1]  # type: ignore[attr-defined]
     assert tokens == [1, 2, 4, 5]
-
-
-def test_explain_tells_weights_with_and_without_their_mark_apart() -> None:
-    features = [samples.FEATURES, dataclasses.replace(samples.FEATURES, preshuffle=False)]
-    shapes = [explain.Question(tokens=n, shape=samples.SHAPE) for n in (1, 2, 4)]
-    at = explain.AiterAt(tables=(), rules=list(every_rules())[-1])
-    found = [answer for key in features for answer in explain.explain(shapes, key, (), at)]
-    text = show.answers(found, ()).splitlines()
-    heads = [line for line in text if line.startswith("module_")]
-    assert heads == [f"{key.stock_name}:" for key in features]
-    assert show.answers(found[:6], ()).startswith("tokens")
-    first = text[1 : text.index(heads[1])]
-    assert "\n".join(first) == show.answers(found[:6], ())
+    assert {answer["tp"] for answer in answers} == {2}  # type: ignore[attr-defined]
+    states = {answer["verdict"]["state"] for answer in answers}  # type: ignore[attr-defined]
+    assert states == {"compiles", "refused"}
 
 
 @pytest.mark.usefixtures("installed")
 def test_explain_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["explain", "--tokens", "64"]) == cli.FAILED
     assert "model_dim is missing, inter_dim is missing" in capsys.readouterr().err
+    assert cli.main(["explain", "--recipe", "kimi", "--ep", "2"]) == cli.USAGE
+    assert "--ep does not go with --recipe" in capsys.readouterr().err
     assert cli.main(["explain", "--recipe", "other"]) == cli.FAILED
     assert "known are: kimi" in capsys.readouterr().err
 
@@ -121,20 +113,6 @@ def test_seed_makes_no_directory_without_a_file_to_place(
     assert not (tmp_path / "jit").exists()
 
 
-def test_modules_of_one_fate_share_their_reasons() -> None:
-    reasons = tuple(match.Reason(code=text, message=text) for text in ("no GPU", "no HIP"))
-    states = [
-        doctor.ModuleState(stock_name=name, state="declined", detail="", reasons=why, notes=())
-        for name, why in (("a", reasons), ("b", reasons[:1]), ("c", reasons))
-    ]
-    served = dataclasses.replace(states[0], stock_name="d", state="served", detail="full, d.so")
-    assert show._states([*states, served]) == [
-        "declined:", "  a", "  c", "    - no GPU", "    - no HIP",
-        "declined:", "  b", "    - no GPU",
-        "served:", "  d", "    - full, d.so",
-    ]  # fmt: skip
-
-
 @pytest.mark.usefixtures("installed")
 def test_a_process_that_is_not_there_needs_attention(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["doctor", "--pid", str(1 << 30)]) == cli.FOUND
@@ -159,7 +137,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["seed", "--jit-dir", ""], "is empty"),
         (["seed", "--jit-dir", " "], "is empty"),
         (["doctor", "--image", "--pid", "1"], "not allowed with"),
-        (["explain", "--tokens", "many"], "invalid int value: 'many'"),
+        (["explain", "--tokens", "many"], "'many' is no whole number of 1 or more"),
     ],
 )
 def test_a_wrong_command_line_is_one_line_or_json(
@@ -220,17 +198,6 @@ def test_aiters_own_file_is_seen(tmp_path: Path) -> None:
     assert jitdir.own_file(tmp_path, "module_x") is None
     (tmp_path / "module_x.so").touch()
     assert jitdir.own_file(tmp_path, "module_x") == tmp_path / "module_x.so"
-
-
-def test_answers_of_growing_tokens_are_joined() -> None:
-    rows = [
-        (1, 256, 1, "a"),
-        (1, 256, 2, "b"),
-        (2, 256, 1, "a"),
-        (2, 256, 2, "c"),
-        (4, 256, 1, "a"),
-    ]
-    assert show._merged(rows) == [("1-4", 256, 1, "a"), (1, 256, 2, "b"), (2, 256, 2, "c")]
 
 
 @pytest.mark.usefixtures("installed")

@@ -4,57 +4,34 @@ from pathlib import Path
 
 import pytest
 
-from aiter_prebuilt import settings
+from aiter_prebuilt import generations, settings
 from aiter_prebuilt.host import torch_build
-from aiter_prebuilt.host.gpu import GpuFacts
 from aiter_prebuilt.settings import Settings
-from aiter_prebuilt.tools import doctor, jitdir, running
+from aiter_prebuilt.tools import doctor, running
 from aiter_prebuilt.wheel import store
 from tests.integration.runtime.sitemaker import make_sysfs
 from tests.unit.aiter_prebuilt import samples
 
-MI350X = GpuFacts(source="kfd", targets=("gfx950",))
+
+@pytest.mark.parametrize(
+    ("release", "name"), [("v0.1.12.post2", f"{samples.STOCK}_"), ("v0.1.20", samples.STOCK)]
+)
+def test_modules_are_told_by_the_names_that_aiter_asks_for(release: str, name: str) -> None:
+    book = generations.load()
+    (known,) = (each for each in book.releases if each.tag == release)
+    generation = book.generations[known.generation]
+    shelf = store.Shelf(folder=Path("site"), manifest=samples.manifest(), reason=None)
+    assert doctor.names_asked((shelf,), generation) == (name,)
 
 
-@pytest.fixture
-def jit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A JIT folder that holds AITER's own file of the sample module, with code for gfx942."""
-    folder = tmp_path / "jit"
-    folder.mkdir()
-    (folder / f"{samples.STOCK}.so").touch()
-    monkeypatch.setattr(jitdir, "targets_of", lambda _: frozenset({"gfx942"}))
-    return folder
-
-
-def state(
-    folder: Path, gpu: GpuFacts = MI350X, *, rejects: bool = True, mode: str = "auto"
-) -> doctor.ModuleState:
-    facts = jitdir.JitFacts(
-        folder=str(folder), import_name="<module>", exists=True, writable=True, locks=(),
-        hidden=(), rejects_other_gpus=rejects,
+def test_what_an_aiter_compiled_keeps_its_own_name() -> None:
+    packed = samples.module(
+        name="module_x_", stock_name="module_x_", features=None, harvest=samples.harvest(),
+        contracts=(), instances=(),
     )  # fmt: skip
-    return doctor._state(samples.STOCK, (), Settings(mode=mode), facts, gpu)
-
-
-@pytest.mark.parametrize("mode", ["auto", "prefer"])
-def test_aiters_file_for_another_gpu_is_compiled_anew(jit: Path, mode: str) -> None:
-    found = state(jit, mode=mode)
-    assert found.state == "compiles"
-    assert "gfx942 only: AITER rejects it and compiles" in found.detail
-
-
-def test_before_v0_1_17_such_a_file_is_loaded(jit: Path) -> None:
-    found = state(jit, rejects=False)
-    assert found.state == "shadowed"
-    assert "gfx942 only" in found.detail
-    assert state(jit, rejects=False, mode="prefer").state == "declined"  # ours goes first; none is
-
-
-@pytest.mark.parametrize("targets", [("gfx942",), ()])
-def test_a_file_for_this_gpu_and_any_file_without_a_gpu_shadows(
-    jit: Path, targets: tuple[str, ...]
-) -> None:
-    assert state(jit, GpuFacts(source="kfd", targets=targets)).state == "shadowed"
+    shelf = store.Shelf(folder=Path("site"), manifest=samples.manifest(packed), reason=None)
+    newest = generations.load().newest
+    assert doctor.names_asked((shelf,), newest) == ("module_x_",)
 
 
 def test_what_hides_gpus_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

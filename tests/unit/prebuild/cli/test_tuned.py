@@ -73,6 +73,8 @@ def test_coverage_tells_ci(tmp_path: Path, recipe: str) -> None:
     assert result.exit_code == 1
     assert "the kernel for K = 2048 is left out" in result.stdout
     assert run("coverage", "--csv", str(bad), "--recipe", recipe).exit_code == 1
+    refused = write(tmp_path / "refused.csv", row(kernelName2="", inter_dim=384))
+    assert run("coverage", "--csv", str(refused), "--recipe", recipe).exit_code == 9
 
 
 def test_coverage_counts_rows_for_an_aiter_without_flydsl_when_asked(
@@ -96,8 +98,8 @@ def test_coverage_of_the_production_wheel(tmp_path: Path, recipe: str) -> None:
 
 def test_coverage_as_json(recipe: str) -> None:
     raw = json.loads(run("coverage", "--recipe", recipe, "--json").stdout)
-    assert raw["schema"] == 2
-    assert raw["summary"]["miss"] == 0
+    assert raw["schema"] == 3
+    assert raw["summary"]["compiles"] == 0
     assert raw["points"]
 
 

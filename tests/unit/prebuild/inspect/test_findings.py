@@ -48,6 +48,20 @@ def test_a_good_module_has_no_finding() -> None:
     assert findings() == ""
 
 
+def test_a_whole_module_starts_under_every_name_that_aiter_has_for_it() -> None:
+    stock = MODULE.stock_name
+    whole = dataclasses.replace(MODULE, name=stock)
+    assert whole.starts == (stock, f"{stock}_")
+    exported = tuple(f"PyInit_{name}" for name in reversed(whole.starts))
+    facts = dataclasses.replace(ELF, exported=exported)
+    assert judge(whole, facts, dict.fromkeys(KERNELS, KERNEL), load_policy()) == ()
+    (finding,) = judge(whole, ELF, dict.fromkeys(KERNELS, KERNEL), load_policy())
+    assert f"expected PyInit_{stock}, PyInit_{stock}_ alone" in finding
+    split = dataclasses.replace(whole, features=dataclasses.replace(MODULE.features, splitk=True))
+    assert split.starts == (stock,)
+    assert MODULE.starts == (MODULE.name,), "a reduced one is loaded by ours alone"
+
+
 @pytest.mark.parametrize(
     ("elf", "text"),
     [

@@ -63,7 +63,7 @@ def test_reached_block_sizes(changes: dict[str, Any], stage: Any, blocks: tuple[
     (features,) = made.features()
     (deployment,) = made.deployments(features)
     calls = heuristic_calls(made, deployment, stage)
-    assert tuple(call.block_m for call in calls) == blocks
+    assert tuple(dict.fromkeys(call.block_m for call in calls)) == blocks
     assert {(call.stage, call.shape) for call in calls} <= {(stage, deployment.shape)}
 
 
@@ -89,8 +89,21 @@ def test_split_k_is_planned_where_the_composable_kernel_has_it() -> None:
     assert split.stock_name == f"{whole.stock_name}_splitk"
     assert {item.stage for item in split.built} == {1}  # AITER asks it for nothing else
     # A part of K decides, and how many parts there are is not known before the call.
-    assert {len(item.kernels) for item in split.built} == {4}
+    for item in split.built:
+        kernels = {(kernel.main_loop, kernel.tail) for kernel in item.kernels}
+        assert kernels == {(True, "odd"), (True, "even"), (False, "even")}
     assert all("blkscaleSplitk" in item.name for item in split.built)
+    assert {reason for _, reason in exclusions(plan, "k-loop") if "split K" in reason} == {
+        "no part of a split K takes it: a part has two steps or more"
+    }
+    assert any("parts of K" in why for item in split.built for why in item.why)
+
+
+def test_a_whole_split_k_module_hands_on_what_aiter_answers_wrongly() -> None:
+    made = recipe(**BLOCKSCALE, splitk=True, coverage="full")
+    (split,) = make_plan([made], frozenset({"split-k"})).modules
+    assert split.coverage == "sound"
+    assert split.name != split.stock_name
 
 
 def test_swiglu_is_planned_where_the_composable_kernel_has_it() -> None:

@@ -151,6 +151,8 @@ def _write(include: Path, header: str, text: str) -> None:
 
 
 SPLITS = "device/impl/device_moe_gemm_blockscale.hpp"
+PARTS = "grid/gridwise_moe_gemm_blockscale.hpp"
+BOUNDED = "                return SplitKBatchOffset(problem, blockIdx.z);\n"
 ENUM = "grid/gridwise_gemm_xdl_cshuffle_common.hpp"
 SWIGLU = "grid/gridwise_moe_gemm.hpp"
 
@@ -160,8 +162,10 @@ SWIGLU = "grid/gridwise_moe_gemm.hpp"
     [
         ({}, set()),
         ({SPLITS: "    bool IsInputGemm = true,\n    bool MulRoutedWeight = false,\n"}, set()),
-        ({SPLITS: "    bool IsSplitK      = false,\n"}, {"split-k"}),
-        ({SPLITS: "    // bool IsSplitK, once\n"}, set()),
+        ({SPLITS: "    bool IsSplitK      = false,\n", PARTS: BOUNDED}, {"split-k"}),
+        ({SPLITS: "    // bool IsSplitK, once\n", PARTS: BOUNDED}, set()),
+        # Parts that read beyond their operands.
+        ({SPLITS: "    bool IsSplitK      = false,\n", PARTS: "SplitKBatchOffset(karg"}, set()),
         ({ENUM: "    swiglu_oai_and_mul = 3\n"}, set()),
         ({ENUM: "    swiglu_oai_and_mul = 2\n", SWIGLU: "Activation::swiglu_oai_and_mul"}, set()),
         (

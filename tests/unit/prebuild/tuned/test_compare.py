@@ -11,7 +11,7 @@ from prebuild.recipe.recipes import NamedKernel, Recipe, load_recipes
 from prebuild.tuned.compare import Comparison, as_json, as_lines, compare, draft
 from prebuild.tuned.coverage import cover
 from prebuild.tuned.rows import read_tables
-from prebuild.tuned.uses import judge
+from prebuild.tuned.uses import read
 from tests.unit.prebuild.samples import kimi
 from tests.unit.prebuild.tuned.samples import FLYDSL, STAGE1, STAGE2, blockscale, row, write
 
@@ -20,7 +20,7 @@ def comparison(
     tmp_path: Path, recipes: list[Recipe], *rows: dict[str, Any], fallback: bool = False
 ) -> Comparison:
     entries = read_tables([write(tmp_path / "t.csv", *rows)]).entries
-    return compare(recipes, judge(entries), fallback=fallback)
+    return compare(recipes, read(entries), fallback=fallback)
 
 
 def bare(**changes: Any) -> Recipe:
@@ -45,8 +45,8 @@ def test_a_missing_recipe_can_be_drafted_and_its_plan_answers_the_rows(tmp_path:
     assert dict(recipe.moe_inter_dim) == {1: 512, 2: 256}
     assert (recipe.experts, recipe.top_k) == (512, 10)
     entries = read_tables([tmp_path / "t.csv"]).entries
-    uses = [use for verdict in judge(entries) for use in verdict.uses]
-    assert {point.status for point in cover(make_plan([recipe]), uses)} == {"hit"}
+    uses = [use for reading in read(entries) for use in reading.uses]
+    assert {point.verdict.state for point in cover(make_plan([recipe]), uses)} == {"prebuilt"}
     assert yaml.safe_load(path.read_text())["schema"] == 1
 
 

@@ -1,24 +1,37 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aiter_prebuilt.choice.verdict import HEURISTIC, TILE
 from prebuild.plan.make import PlanError, make_plan
 from prebuild.recipe.recipes import Recipe
 from prebuild.tuned.coverage import Point, as_json, as_text, cover, recipe_uses
 from prebuild.tuned.rows import read_tables
-from prebuild.tuned.uses import heuristic_uses, judge
+from prebuild.tuned.uses import heuristic_uses, read
 from tests.unit.prebuild.samples import kimi
 from tests.unit.prebuild.tuned.samples import STAGE2, blockscale, row, write
 
 
 def points(tmp_path: Path, recipes: list[Recipe], *rows: dict[str, Any]) -> tuple[Point, ...]:
     entries = read_tables([write(tmp_path / "t.csv", *rows)]).entries
-    uses = [use for verdict in judge(entries) for use in verdict.uses]
+    uses = [use for reading in read(entries) for use in reading.uses]
     return cover(make_plan(recipes), uses)
+
+
+def states(found: Iterable[Point]) -> list[str]:
+    return [point.verdict.state for point in found]
+
+
+def assert_held(found: Iterable[Point]) -> None:
+    """All is prebuilt, but for split K, which the CK at hand cannot build."""
+    found = tuple(found)
+    left = [point.verdict for point in found if point.verdict.state != "prebuilt"]
+    assert {each.by for each in left} <= {"split-K CK2stages"}, left
 
 
 def fp8(**changes: Any) -> Recipe:
@@ -32,49 +45,69 @@ def fp8(**changes: Any) -> Recipe:
 
 def test_a_planned_row_is_a_hit(tmp_path: Path) -> None:
     found = points(tmp_path, [kimi(tp=[4])], row())
-    assert [point.status for point in found] == ["hit", "hit"]
+    assert states(found) == ["prebuilt", "prebuilt"]
 
 
 def test_a_row_that_no_recipe_plans_is_a_miss(tmp_path: Path) -> None:
     found = points(tmp_path, [kimi(tp=[4])], blockscale(token=16))
-    assert {(point.status, point.why) for point in found} == {
-        ("miss", "no recipe asks for the module")
+    assert {(point.verdict.state, point.verdict.why) for point in found} == {
+        ("compiles", "no recipe asks for the module")
     }
+    assert {point.verdict.by for point in found} == {"CK2stages"}
 
 
 def test_an_instance_left_out_is_a_miss(tmp_path: Path) -> None:
     small = {"kernelName2": "", "block_m": 64, "inter_dim": 256}
     first, second = points(tmp_path, [kimi(tp=[4])], row(**small))
-    assert (first.status, second.status) == ("hit", "miss")
-    assert second.why == "the instance is left out"
+    assert states((first, second)) == ["prebuilt", "compiles"]
+    assert second.verdict.why == "the instance is left out"
 
 
 def test_a_kernel_left_out_is_a_miss(tmp_path: Path) -> None:
     found = points(tmp_path, [kimi(tp=[4])], row(inter_dim=2048))
-    assert [point.status for point in found] == ["hit", "miss"]
-    assert found[1].why == "the kernel for K = 2048 is left out"
+    assert states(found) == ["prebuilt", "compiles"]
+    assert found[1].verdict.why == "the kernel for K = 2048 is left out"
 
 
 def test_what_aiter_refuses_is_no_miss(tmp_path: Path) -> None:
     rows = [row(inter_dim=384), row(block_m=16, kernelName1="", kernelName2="")]
     found = points(tmp_path, [kimi(tp=[4])], *rows)
-    assert [point.status for point in found] == ["hit", "refused", "refused", "refused"]
-    assert found[1].why.startswith("K = 384 is not a multiple of 256")
-    assert "no instance for block_m 16" in found[2].why
+    assert states(found) == ["prebuilt", "refused", "refused", "refused"]
+    assert found[1].verdict.by == TILE
+    assert found[1].verdict.why.startswith("K = 384 is not a multiple of 256")
+    assert found[2].verdict.by == HEURISTIC
+    assert "no instance for block_m 16" in found[2].verdict.why
 
 
 def test_what_the_ck_at_hand_lacks_is_unavailable(tmp_path: Path) -> None:
     rows = [blockscale(ksplit=4) | {"block_m": 16}]
     found = points(tmp_path, [fp8()], *rows)
-    assert [point.status for point in found] == ["unavailable", "hit"]
-    assert "IsSplitK" in found[0].why
+    assert states(found) == ["compiles", "prebuilt"]
+    assert found[0].verdict.by == "split-K CK2stages"
+    assert "IsSplitK" in found[0].verdict.why
+
+
+def test_split_k_counts_where_the_composable_kernel_has_it() -> None:
+    ck = frozenset({"split-k"})
+    # 7168 values of K are 28 steps: 14 parts leave two each; 4096 in 16 parts leave one.
+    for sizes, expected in (
+        ({"moe_inter_dim": {8: 256}}, {"prebuilt"}),
+        ({"moe_inter_dim": {8: 128}, "hidden_size": 4096, "top_k": 10}, {"prebuilt", "compiles"}),
+    ):
+        recipe = fp8(**sizes)
+        found = cover(make_plan([recipe], ck), recipe_uses([recipe]), ck)
+        split = [point for point in found if point.use.call.features.splitk]
+        assert set(states(split)) == expected
+        assert {point.use.call.parts > 1 for point in split} == {True}
+        whys = [each.verdict.why for each in split if each.verdict.state == "compiles"]
+        assert all("AITER_KSPLIT=-1" in why for why in whys)
 
 
 def test_every_heuristic_call_of_a_recipe_is_a_hit_in_its_own_plan() -> None:
     for recipe in (kimi(), fp8(), fp8(quant="per_token", output_dtypes=["f16", "b16"])):
         found = cover(make_plan([recipe]), recipe_uses([recipe]))
-        assert {point.status for point in found} <= {"hit", "unavailable"}
-        assert any(point.status == "hit" for point in found)
+        assert_held(found)
+        assert "prebuilt" in states(found)
 
 
 KINDS = [
@@ -120,38 +153,42 @@ def test_deployed_coverage_holds_for_any_token_count(deployment: tuple[Recipe, i
     for features in recipe.features():
         (whole,) = recipe.deployments(features)
         found = cover(plan, heuristic_uses("call", features, whole.shape, (tokens, tokens)))
-        assert {point.status for point in found} <= {"hit", "unavailable"}
+        assert_held(found)
 
 
 def test_a_narrower_plan_misses_heuristic_calls() -> None:
     whole, narrow = kimi(tp=[2]), kimi(tp=[2], block_m=[128])
     found = cover(make_plan([narrow]), recipe_uses([whole]))
-    assert {point.use.call.block_m for point in found if point.status == "miss"} == {32, 64}
+    assert {point.use.call.block_m for point in found if point.verdict.state == "compiles"} == {
+        32,
+        64,
+    }
 
 
 def test_the_report_counts_each_point_once(tmp_path: Path) -> None:
     found = points(tmp_path, [kimi(tp=[4])], row(), row(inter_dim=2048))
     raw = as_json(found)
-    assert raw["schema"] == 2
-    assert raw["summary"] == {"hit": 3, "miss": 1, "refused": 0, "unavailable": 0, "wrong": 0}
+    assert raw["schema"] == 3
+    assert raw["summary"] == {"prebuilt": 3, "compiles": 1, "refused": 0}
     text = as_text(found, every=False)
     assert text.count("t.csv:") == 1
     assert as_text(found, every=True).count("t.csv:") == 4
-    assert text.splitlines()[-1].split() == ["3", "1", "0", "0", "0", "all"]
+    assert text.splitlines()[-1].split() == ["3", "1", "0", "all"]
 
 
-def test_a_row_that_names_a_wrong_kernel_is_a_hit_of_the_one_that_answers_for_it(
+def test_a_row_that_names_a_wrong_kernel_is_prebuilt_by_the_one_that_answers_for_it(
     tmp_path: Path,
 ) -> None:
     name = STAGE2.replace("256x32x128x128_1x4", "64x32x32x128_1x1").replace("_v3_", "_v1_")
     for coverage in ("deployed", "full"):
         found = points(tmp_path, [kimi(tp=[4], coverage=coverage)], row(kernelName2=name))
-        assert [point.status for point in found] == ["hit", "hit"]
+        assert states(found) == ["prebuilt", "prebuilt"]
         assert "256x32x128x128" in (found[1].use.instance or "")
+        assert found[1].verdict.instead_of == "gemm2_64x32x32x128_1x1_v1"
+        assert "in flight" in found[1].verdict.instead_why
     odd = points(tmp_path, [kimi(tp=[4])], row(kernelName2=name, model_dim=7168 + 32))
-    assert [point.status for point in odd] == ["refused", "wrong"]
-    assert "in flight" in odd[1].why
-    assert "wrong" in as_text(odd, every=False).splitlines()[0]
-    assert as_json(odd)["summary"]["wrong"] == 1
+    assert states(odd) == ["refused", "compiles"]
+    assert "no right kernel takes the shape" in odd[1].verdict.why
+    assert "in flight" in as_text(odd, every=False).splitlines()[0]
     right = points(tmp_path, [kimi(tp=[8])], row(kernelName2=name, inter_dim=256, block_m=32))
-    assert [point.status for point in right] == ["hit", "hit"]
+    assert states(right) == ["prebuilt", "prebuilt"]

@@ -12,7 +12,7 @@ from prebuild.gfx950.launch import Launch
 from prebuild.recording import Call, LaunchRecord, Recorder
 from prebuild.recording.recorder import Recorded
 from prebuild.verify import capture, launches
-from prebuild.verify.subject import Subject, batches
+from prebuild.verify.subject import Subject
 from tests.unit.aiter_prebuilt import samples
 
 NAME = "instance"
@@ -53,7 +53,7 @@ def launched(launch: Launch) -> LaunchRecord:
 
 def wanted(subject: Subject) -> list[Launch]:
     made = []
-    for batch in batches(subject.facts):
+    for batch in subject.batches:
         problem, placed = capture.place(subject.facts, batch)
         routed = subject.facts.routed_weight
         launch = launches.launch(
@@ -76,7 +76,7 @@ def test_every_problem_gets_the_modules_own_launch(subject: Subject) -> None:
     recorder = Answers(runtime=Path(), wanted=wanted(subject))
     found = captured(subject, recorder)
     assert found.launch_problem == ""
-    assert set(found.launches) == {batch.name() for batch in batches(subject.facts)}
+    assert set(found.launches) == {batch.name() for batch in subject.batches}
     (calls,) = recorder.seen
     assert {call.args[8] for call in calls} == {NAME}, "the kernel is asked for by its name"
     assert {call.function for call in calls} == {f"ck_moe_stage{subject.facts.stage}"}
@@ -85,9 +85,10 @@ def test_every_problem_gets_the_modules_own_launch(subject: Subject) -> None:
 def test_where_launches_cannot_be_told_apart_each_call_has_a_process(subject: Subject) -> None:
     recorder = Answers(runtime=Path(), wanted=wanted(subject), silent=frozenset({0}))
     found = captured(subject, recorder)
-    assert [len(calls) for calls in recorder.seen] == [2, 1, 1]
+    _, *others = subject.batches
+    assert [len(calls) for calls in recorder.seen] == [1 + len(others), 1, *([1] * len(others))]
     assert "0 launches" in found.launch_problem
-    assert list(found.launches) == [batches(subject.facts)[1].name()]
+    assert list(found.launches) == [batch.name() for batch in others]
 
 
 def test_a_call_that_raises_takes_no_launch_of_another(subject: Subject) -> None:
@@ -95,4 +96,4 @@ def test_a_call_that_raises_takes_no_launch_of_another(subject: Subject) -> None
     found = captured(subject, recorder)
     assert len(recorder.seen) == 1
     assert "ValueError: no" in found.launch_problem
-    assert list(found.launches) == [batches(subject.facts)[1].name()]
+    assert list(found.launches) == [batch.name() for batch in subject.batches[1:]]

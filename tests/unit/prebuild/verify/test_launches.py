@@ -66,9 +66,14 @@ def record(changes: dict[int, int] | None = None, **others: object) -> tuple[Lau
     return LaunchRecord(**fields), wanted  # type: ignore[arg-type]
 
 
-def judged(subject: Subject, found: list[LaunchRecord], wanted: Launch) -> Subject:
+def judged(
+    subject: Subject,
+    found: list[LaunchRecord],
+    wanted: Launch,
+    cleared: tuple[int, int, int] | None = None,
+) -> Subject:
     answer = capture.Answer(error="", launches=tuple(found))
-    return capture._judge(subject, DOWN, answer, wanted)
+    return capture._judge(subject, DOWN, answer, wanted, cleared)
 
 
 def test_the_same_launch_is_taken(subject: Subject) -> None:
@@ -94,6 +99,48 @@ def test_differences_are_named(
     found, wanted = record(changes, **others)
     problem = judged(subject, [found], wanted).launch_problem
     assert re.search(said, problem)
+
+
+def test_what_has_to_be_cleared_is_cleared_and_nothing_else(subject: Subject) -> None:
+    region = (0x1000, 512, 0)
+    found, wanted = record(cleared=region)
+    assert judged(subject, [found], wanted, region).launch_problem == ""
+    said = "cleared (4096, 512, 0), expected None"
+    assert said in judged(subject, [found], wanted).launch_problem
+    bare, wanted = record()
+    said = "cleared None, expected (4096, 512, 0)"
+    assert said in judged(subject, [bare], wanted, region).launch_problem
+
+
+SPLIT = Batch.of(stage=1, tokens=20, topk=2, experts=3, n=256, k=2048, block_m=16, parts=4)
+BLOCK_TILE = launches.Tile(block_size=256, m=16, n=128, k=256, k1=16, bk1=16)
+
+
+def test_a_split_k_has_a_workgroup_for_each_part_and_gate_and_up_side_by_side() -> None:
+    problem = make_problem(Kind.FP8_BLOCK, SPLIT)
+    placed = launches.place(Memory(), problem)
+    launch = launches.launch("k", BLOCK_TILE, problem, placed, routed_weight=False)
+    rows = 20 * 2 + 3 * 16 - 2
+    assert launch.grid == (2 * 256 // 128, -(-rows // 16), 4)
+    layout = launches.layout_of(Kind.FP8_BLOCK)
+    values = struct.unpack_from(layout.format, launch.kernarg, launches.HEAD)
+    found = dict(zip(layout.names, values, strict=True))
+    # KBatch counts the steps of a part; what is read and padded is a part of K.
+    assert found["KBatch"] == 2048 // 4 // 256
+    assert (found["K"], found["KRead"], found["KPadded"]) == (2048, 512, 512)
+    assert (found["AK0"], found["BK0"], found["StrideA"]) == (32, 32, 2048)
+    assert (found["N"], found["NPadded"], found["NBlock"], found["StrideC"]) == (256, 256, 2, 512)
+
+
+def test_the_sums_of_a_split_k_are_floats_that_begin_at_zero() -> None:
+    problem = make_problem(Kind.FP8_BLOCK, SPLIT)
+    placed = launches.place(Memory(), problem)
+    assert placed.out.size == 20 * 2 * (2 * 256) * 4
+    assert not placed.out.data.any()
+    assert not placed.out.shadow.any()
+    assert launches.cleared(problem, placed) == (placed.out.base, placed.out.size, 0)
+    whole = make_problem(Kind.MX_FP4, DOWN)
+    assert launches.cleared(whole, launches.place(Memory(), whole)) is None
 
 
 def test_no_launch_at_all(subject: Subject) -> None:

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from prebuild.verify.problems import Batch, Kind, Problem, make_problem
-from prebuild.verify.reference import expect, fp4_values, sum_bound, values_of
+from prebuild.verify.reference import (
+    U_F32,
+    expect,
+    expect_parts,
+    fp4_values,
+    sum_bound,
+    values_of,
+)
 
 FP4 = [Fraction(code, 2) for code in (0, 1, 2, 3, 4, 6, 8, 12)]
 
@@ -50,6 +57,57 @@ def test_stage_1(activation: str, *, routed: bool) -> None:
             "gelu": gate * (1 + math.erf(gate / math.sqrt(2))) / 2,
         }[activation]
         assert expected.value[token, slot, column] == pytest.approx(active * up, rel=1e-12)
+
+
+def test_swiglu_clamps_gate_and_up_and_adds_one() -> None:
+    batch = Batch.of(stage=1, tokens=33, topk=2, experts=4, n=128, k=512, block_m=32)
+    problem = make_problem(Kind.FP8_ROW, batch)
+    expected = expect(problem, routed_weight=False, activation="swiglu")
+    rows = values_of(problem.kind, problem.activations, problem.activation_scales)
+    weights = values_of(problem.kind, problem.weights, problem.weight_scales)
+    clamped = set()
+    for token in range(33):
+        for slot in range(2):
+            sums = weights[problem.routing.topk_ids[token, slot]] @ rows[token]
+            for column in range(128):
+                gate, up = sums[column], sums[128 + column]
+                clamped |= {"gate"} if gate > 7 else {"up"} if up > 7 else set()
+                clamped |= {"down"} if up < -7 else set()
+                gate, up = min(gate, 7.0), max(-7.0, min(up, 7.0))
+                exact = gate / (1 + math.exp(-1.702 * gate)) * (up + 1)
+                assert expected.value[token, slot, column] == pytest.approx(exact, rel=1e-11)
+    assert clamped == {"gate", "up", "down"}
+
+
+@pytest.mark.parametrize("routed", [False, True])
+def test_parts_of_a_split_k_are_sums_of_their_own(*, routed: bool) -> None:
+    batch = Batch.of(stage=1, tokens=3, topk=2, experts=4, n=32, k=192, block_m=32, parts=3)
+    problem = make_problem(Kind.MX_FP4, batch)
+    expected = expect_parts(problem, routed_weight=routed)
+    assert expected.value.shape == (6, 3, 64)
+    assert expected.roundoff == U_F32
+    for token, slot, column in ((0, 0, 0), (1, 1, 63), (2, 1, 40)):  # gate, then up
+        expert = int(problem.routing.topk_ids[token, slot])
+        weight = float(problem.routing.weights[token, slot]) if routed else 1.0
+        whole = float(product(problem, token, expert, column)) * weight
+        parts = expected.value[token * 2 + slot, :, column]
+        assert parts.sum() == pytest.approx(whole, rel=1e-12)
+        assert len(set(parts)) == 3
+
+
+def test_the_bound_of_a_split_k_holds_for_halves_added_in_any_order() -> None:
+    batch = Batch.of(stage=1, tokens=4, topk=2, experts=3, n=32, k=512, block_m=32, parts=4)
+    expected = expect_parts(make_problem(Kind.MX_FP4, batch), routed_weight=False)
+    value_of_sum, bound = sum_bound(expected)
+    halves = expected.value.astype(np.float16).astype(np.float32)
+    import itertools
+
+    for order in itertools.permutations(range(4)):
+        total = np.zeros(halves[:, 0].shape, np.float32)
+        for part in order:
+            total = total + halves[:, part]
+        assert (np.abs(total - value_of_sum) <= bound).all()
+    assert np.median(bound) < 0.002 * np.abs(value_of_sum).mean()  # not bfloat16's
 
 
 def test_stage_2_reads_a_row_of_each_slot() -> None:

@@ -13,7 +13,7 @@ from prebuild.gfx950.isa import build
 from prebuild.gfx950.program import Program
 from prebuild.verify import runner
 from prebuild.verify.problems import make_problem
-from prebuild.verify.subject import Subject, batches
+from prebuild.verify.subject import Subject
 
 
 def program(*lines: str) -> Program:
@@ -34,7 +34,7 @@ def program(*lines: str) -> Program:
 
 
 def run(subject: Subject, *lines: str) -> runner.Run:
-    batch = batches(subject.facts)[-1]
+    batch = subject.batches[-1]
     return runner.run_problem(subject, program(*lines), make_problem(subject.facts.kind, batch))
 
 
@@ -61,7 +61,7 @@ def test_the_first_wrong_problem_ends_the_run(
     monkeypatch.setattr(runner, "load", lambda *_: program("s_endpgm"))
     verdict = runner.run_subject(subject, Path("objdump"))
     assert not verdict.ok
-    assert verdict.problems == (batches(subject.facts)[0].name(),)
+    assert verdict.problems == (subject.batches[0].name(),)
     assert verdict.opcodes["s_endpgm"] == verdict.waves > 0
     assert verdict.launch == "derived"
 

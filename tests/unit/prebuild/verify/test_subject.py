@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from aiter_prebuilt.choice.routing import heuristic_calls
+from prebuild.core.project import Project
+from prebuild.recipe.recipes import load_recipes
 from prebuild.verify.errors import UnknownKernelError
 from prebuild.verify.problems import Kind
-from prebuild.verify.subject import Facts, batches, facts_of, k_steps
+from prebuild.verify.subject import SPLITS, Facts, batches, facts_of, k_steps, takes
 
 GEMM1 = (
     "_ZN2ck22kernel_moe_mxgemm_2ldsINS_29GridwiseMoeGemmMX_BPreshuffleINS_13tensor_layout4g"
@@ -41,6 +44,20 @@ BLOCKSCALE = (
     "26BlockGemmPipelineSchedulerE0ELNS_24BlockGemmPipelineVersionE0ELi0ELb0ELb0ELb1EiS8_S8"
     "_S8_S8_EELb1ELNS_25InMemoryDataOperationEnumE1ELi2ELNS_10TailNumberE0EEEvNT_8ArgumentE"
 )
+
+
+SPLIT = (
+    "_ZN2ck15kernel_moe_gemmINS_25GridwiseMoeGemmBlockScaleINS_13tensor_layout4gemm8RowMajo"
+    "rENS3_11ColumnMajorENS_5TupleIJS4_EEES4_NS_9f8_fnuz_tES8_ffNS6_IJfEEEfNS_16tensor_oper"
+    "ation12element_wise11PassThroughESC_40MulABScaleExpertWeightA8W8blkscaleSplitkLNSA_6de"
+    "vice18GemmSpecializationE0ELi256ELi1ELi128ELi128ELi16ELi128ELi256ELi16ELi16ELi16ELi16E"
+    "Li1ELi2ENS_8SequenceIJLi16ELi16ELi1EEEENSG_IJLi1ELi0ELi2EEEESI_Li2ELi16ELi16ELb0ELi0ES"
+    "H_SI_SI_Li2ELi16ELi16ELb0ELi0ELi1ELi2ENSG_IJLi1ELi16ELi1ELi16EEEENSG_IJLi2ELi1ELi1ELi1"
+    "EEEELNS_26BlockGemmPipelineSchedulerE0ELNS_24BlockGemmPipelineVersionE0ELi1ELb0ELb1ELb"
+    "1ELb0EiS8_S8_S8_S8_Lb0EEELb0ELNS_25InMemoryDataOperationEnumE1ELi2ELNS_10TailNumberE1E"
+    "EEvNT_8ArgumentE"
+)
+"""Of a composable kernel with IsSplitK and NonTemporalLoadB."""
 
 
 def test_stage_1_with_two_lds_buffers() -> None:
@@ -83,3 +100,44 @@ def test_a_block_scale_kernel() -> None:
     assert (facts.stage, facts.block_size, facts.m, facts.n, facts.k) == (2, 128, 16, 128, 128)
     assert (facts.main_loop, facts.tail, facts.routed_weight) == (True, "odd", True)
     assert {batch.gemm.k for batch in batches(facts)} == {3 * 128}
+
+
+def test_a_split_k_kernel() -> None:
+    facts = facts_of(SPLIT)
+    assert (facts.kind, facts.stage, facts.out) == (Kind.FP8_BLOCK, 1, "f32")
+    assert (facts.split_k, facts.routed_weight) == (True, False)
+    assert facts.name() == "gemm1_256x16x128x256_v1 nomain_even f32 fp8 block split"
+    weighted = facts_of(SPLIT.replace("ELb1ELb1ELb0Ei", "ELb1ELb1ELb1Ei"))
+    assert (weighted.split_k, weighted.routed_weight) == (True, True)
+    # The same operation with K whole, as a newer composable kernel names it.
+    whole = facts_of(SPLIT.replace("ELb1ELb1ELb0Ei", "ELb1ELb0ELb1Ei"))
+    assert (whole.split_k, whole.routed_weight) == (False, True)
+
+
+def test_a_split_k_kernel_runs_in_every_split_that_it_takes() -> None:
+    facts = facts_of(SPLIT)
+    many, *single, last = batches(facts)
+    assert last.extreme
+    assert (last.parts, last.gemm.k) == (2, 2 * 2 * 256)
+    assert (many.tokens, many.parts, many.gemm.k) == (18, 2, 2 * 2 * 256)
+    assert [(one.tokens, one.parts, one.gemm.k) for one in single] == [(1, 14, 14 * 2 * 256)]
+    main = facts_of(SPLIT.replace("ELb0ELNS_25", "ELb1ELNS_25"))
+    steps = {one.gemm.k // one.parts // 256 for one in batches(main)}
+    assert steps == {steps for steps in SPLITS if steps > 2 and steps % 2 == 0}
+    odd = facts_of(SPLIT.replace("TailNumberE1E", "TailNumberE0E"))
+    assert batches(odd) == []  # a part of one step: nobody launches it
+    assert not any(takes(odd, steps) for steps in SPLITS)
+
+
+def test_splits_are_those_of_aiters_rule_for_the_recipes() -> None:
+    found: dict[int, int] = {}
+    for recipe in load_recipes(sorted(Project.here().recipes.glob("*.yaml"))):
+        for features in recipe.features():
+            for deployment in recipe.deployments(features):
+                tokens = (deployment.tokens_min, deployment.tokens_max)
+                for call in heuristic_calls(features, deployment.shape, tokens):
+                    steps = call.gemm.k // (256 * call.parts)
+                    if call.features.splitk and steps > 1:  # block_m 16: 256 values a step
+                        found[steps] = max(found.get(steps, 0), call.parts)
+    assert found
+    assert {steps: parts for steps, parts in found.items() if SPLITS[steps] < parts} == {}

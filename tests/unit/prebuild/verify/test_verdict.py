@@ -11,7 +11,7 @@ import pytest
 from prebuild.gfx950.launch import Launch
 from prebuild.verify import report
 from prebuild.verify import verify as module
-from prebuild.verify.subject import Subject, batches
+from prebuild.verify.subject import Subject
 from prebuild.verify.verdict import Verdict
 
 
@@ -65,7 +65,7 @@ def test_a_bad_verdict_is_not_kept(subject: Subject, runs: Runs, tmp_path: Path)
 def test_other_code_executor_or_launch_is_another_key(
     subject: Subject, runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = batches(subject.facts)[0].name()
+    batch = subject.batches[0].name()
     launch = Launch(symbol="kernel", grid=(2, 1, 1), block=(64, 1, 1), kernarg=bytes(200))
     module.verify([subject], objdump=Path("x"), cache=tmp_path)
     module.verify([replace(subject, sha256="cd" * 32)], objdump=Path("x"), cache=tmp_path)
@@ -78,7 +78,7 @@ def test_other_code_executor_or_launch_is_another_key(
 def test_host_pointers_in_the_arguments_do_not_change_the_key(
     subject: Subject, runs: Runs, tmp_path: Path
 ) -> None:
-    batch = batches(subject.facts)[0].name()
+    batch = subject.batches[0].name()
     for head in (bytes(16), bytes(range(16))):
         launch = Launch(
             symbol="kernel", grid=(2, 1, 1), block=(64, 1, 1), kernarg=head + bytes(184)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from tests.unit.prebuild.gfx950.exact import rounded, value_of
+from tests.unit.prebuild.gfx950.exact import is_nan, rounded, value_of
 from tests.unit.prebuild.gfx950.oracles.convert import half_value
-from tests.unit.prebuild.gfx950.oracles.kit import M32, WAVE, Check, Kit
+from tests.unit.prebuild.gfx950.oracles.floats import total
+from tests.unit.prebuild.gfx950.oracles.kit import FLOATS32, M32, WAVE, Check, Kit, batches
+
+Number = Fraction | float
 
 EXEC = 0xFFFF_00FF_FFFF_FFF5
 ACTIVE = [lane for lane in range(WAVE) if EXEC >> lane & 1]
@@ -128,45 +132,55 @@ def halves(function: Callable[[int, int], int]) -> Callable[[int, int], int]:
     return lambda a, b: function(a % 2**16, b % 2**16) | function(a >> 16, b >> 16) << 16
 
 
-def sum_f32(a: int, b: int) -> int:
-    return rounded(Fraction(value_of(a)) + Fraction(value_of(b)))
-
-
 def sum_bf16(a: int, b: int) -> int:
-    exact = Fraction(value_of(a << 16)) + Fraction(value_of(b << 16))
-    return rounded(exact, fraction=7, exponent=8)
+    return sum_of(value_of(a << 16), value_of(b << 16), a & b & 0x8000, fraction=7, exponent=8)
 
 
 def sum_f16(a: int, b: int) -> int:
-    return rounded(Fraction(half_value(a)) + Fraction(half_value(b)), fraction=10, exponent=5)
+    return sum_of(half_value(a), half_value(b), a & b & 0x8000, fraction=10, exponent=5)
 
 
-ATOMICS = {
-    "add_f32": (sum_f32, 0x3DCCCCCD),
-    "pk_add_bf16": (halves(sum_bf16), 0x3DCDBF8F),
-    "pk_add_f16": (halves(sum_f16), 0x2E66BC7B),
+def sum_of(a: Number, b: Number, minus: int, *, fraction: int, exponent: int) -> int:
+    """Encode a + b, rounded once to 16 bits; ``minus`` where a zero is negative."""
+    if isinstance(a, Fraction) and isinstance(b, Fraction):
+        return rounded(a + b, zero_sign=int(minus > 0), fraction=fraction, exponent=exponent)
+    exact = float(a) + float(b)
+    top = ((1 << exponent) - 1) << fraction
+    return top | 1 if math.isnan(exact) else top | (0x8000 if exact < 0 else 0)
+
+
+ATOMICS: dict[str, tuple[Callable[[int, int], int], int, Callable[[int], bool]]] = {
+    "add_f32": (total, 32, is_nan),
+    "pk_add_bf16": (halves(sum_bf16), 16, lambda code: code & 0x7FFF > 0x7F80),
+    "pk_add_f16": (halves(sum_f16), 16, lambda code: code & 0x7FFF > 0x7C00),
 }
-"""Name -> the addition, and an addend that makes it round."""
+"""Name -> the addition, the bits of one number, and what is NaN."""
 
 
 def check_atomic(kit: Kit, mnemonic: str) -> None:
     """Two lanes a dword, so that the second one adds to the first one's sum."""
     space, name = split(mnemonic)
-    add, addend = ATOMICS[name]
-    scene = Scene(kit, mnemonic, step=4, writable=True)
-    bench = scene.bench
-    scene.places = [4 * (lane // 2) for lane in range(WAVE)]
-    start = [rounded(Fraction(n, 3)) & 0x7FFF7BFF for n in range(1, SIZE // 4 + 1)]
-    scene.allocation.words[: len(start)] = start
-    address, rest, extra = scene.forms(space, 4096)[0]
-    bench.set(20, [addend] * WAVE)
-    order = f"{address}, v20" if space == "global" else f"v20, {address}"
-    bench.run(f"{mnemonic} {order}, {rest}")
-    for lane in ACTIVE:
-        at = (scene.places[lane] + extra) // 4
-        start[at] = add(start[at], addend)
-    assert scene.allocation.words[: len(start)].tolist() == start
-    assert [value.tolist() for value in scene.allocation.atomics.values] == [[addend] * len(ACTIVE)]
+    add, bits, nan = ATOMICS[name]
+    for old, new in batches(FLOATS32, 2, 32, seed=7):
+        scene = Scene(kit, mnemonic, step=4, writable=True)
+        bench = scene.bench
+        scene.places = [4 * (lane // 2) for lane in range(WAVE)]
+        words = scene.allocation.words.tolist()
+        words[: 2 * WAVE] = old * 2
+        scene.allocation.words[: 2 * WAVE] = old * 2
+        address, rest, extra = scene.forms(space, 4096)[0]
+        bench.set(20, new)
+        order = f"{address}, v20" if space == "global" else f"v20, {address}"
+        bench.run(f"{mnemonic} {order}, {rest}")
+        for lane in ACTIVE:
+            at = (scene.places[lane] + extra) // 4
+            words[at] = add(words[at], new[lane])
+        for found, want in zip(scene.allocation.words.tolist(), words, strict=True):
+            for shift in range(0, 32, bits):
+                one, other = (word >> shift & ((1 << bits) - 1) for word in (found, want))
+                assert one == other or (nan(one) and nan(other)), f"{one:#x}, expected {other:#x}"
+        logged = [value.tolist() for value in scene.allocation.atomics.values]
+        assert logged == [[new[lane] for lane in ACTIVE]]
 
 
 def scratch_of(bench: Any) -> list[list[int]]:
