@@ -188,8 +188,10 @@ def identify(found: Parts, book: Book) -> Known:
         if digest not in {getattr(release.parts, part) for release in book.releases}
     )
     named = (each for each in reversed(book.releases) if each.parts.names == found.names)
-    release = next(named, book.releases[-1])
-    assumed = replace(book.newest, names=book.generations[release.generation].names)
+    named_as = next(named, book.releases[-1] if book.releases else None)
+    newest = book.newest
+    names = book.generations[named_as.generation].names if named_as else newest.names
+    assumed = replace(newest, names=names)
     return Known(generation=assumed, release=None, changed=changed or routed)
 
 

@@ -19,7 +19,8 @@ def test_start_up_files_import_next_to_nothing(name: str, allowed: set[str]) -> 
     assert set(imports(RUNTIME / name, top_only=True)) <= allowed
 
 
-LEAVES = ("values", "target", "kinds", "call", "releases", "generations", "wheel.manifest",
+LEAVES = ("values", "target", "kinds", "call", "releases", "generations", "wheel.typed",
+          "wheel.manifest",
           "choice.dispatch", "choice.rules", "choice.heuristic", "choice.tuned",
           "choice.routing")  # fmt: skip
 
