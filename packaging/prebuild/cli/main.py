@@ -300,4 +300,4 @@ def _terminated(*_: object) -> NoReturn:
 def _tell(text: str) -> None:
     from prebuild.core import console
 
-    console.err.print(text, markup=False)
+    console.say(text, console.err)

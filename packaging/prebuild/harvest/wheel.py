@@ -21,8 +21,6 @@ from aiter_prebuilt.wheel.manifest import (
 )
 from prebuild.harvest.read import Harvested
 
-"""The distribution whose finder serves the modules."""
-
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -31,7 +29,7 @@ def write_wheel(modules: Sequence[Harvested], *, version: str, out: Path) -> Pat
     digest = _digest(modules)
     package = f"aiter_prebuilt_harvest_{digest}"
     tag = f"{_python_tag(modules)}-linux_x86_64"
-    full_version = f"{version}+{digest}"
+    full_version = f"{version}+h{digest}"  # PEP 440 drops the leading zeros of a number
     info = f"aiter_prebuilt_harvest-{full_version}.dist-info"
     files: dict[str, bytes] = {
         f"{package}/modules/{module.path.name}": module.path.read_bytes() for module in modules
