@@ -198,15 +198,18 @@ def test_rocm_route_with_a_tree_of_rocms_layout(debian: Toolchain, tmp_path: Pat
     assert len(caught.value.problems) == 2
 
 
+@pytest.mark.parametrize(
+    "place", ["lib/llvm/amdgcn/bitcode", "lib/llvm/lib/clang/23/lib/amdgcn/bitcode"]
+)
 def test_a_rocm_that_came_by_pip_is_a_toolchain(
-    debian: Toolchain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    debian: Toolchain, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """AMD's wheels: the compiler below lib/, its bitcode inside of it, no composable kernel."""
     site = tmp_path / "site-packages"
     root = site / "_rocm_sdk_devel"
     (root / "lib" / "llvm").mkdir(parents=True)
     (root / "llvm").symlink_to(Path("lib", "llvm"))
-    rocm_tree(debian, root, {"lib/llvm/amdgcn/bitcode": bitcode(debian)})
+    rocm_tree(debian, root, {place: bitcode(debian)})
     module = site / "rocm_sdk"
     module.mkdir()
     (module / "__init__.py").touch()

@@ -90,7 +90,7 @@ def compare(
     ours = {name: unit for module in prepared.modules for name, unit in module.kernels.items()}
     instances = {one.name: one for module in prepared.plan.modules for one in module.built}
     wanted = [theirs[name] for name in instances if name in theirs]
-    _compile([*ours.values()], wanted, prepared, on_done)
+    said = _compile([*ours.values()], wanted, prepared, on_done)
     return Comparison(
         aiter=origin(sources),
         compiler=tools.compiler_version,
@@ -101,15 +101,18 @@ def compare(
         kernels=tuple(
             one
             for name, instance in sorted(instances.items())
-            for one in _instance(instance, ours, theirs.get(name), tools)
+            for one in _instance(instance, ours, theirs.get(name), tools, said)
         ),
     )
 
 
 def _compile(
     ours: Sequence[Unit], theirs: Sequence[Unit], prepared: Prepared, on_done: OnDone
-) -> None:
-    """Compile all; an AITER's unit that this composable kernel does not take has no object."""
+) -> tuple[str, ...]:
+    """Compile all; return what the compiler said of units of AITER's that have no object now.
+
+    A composable kernel need not take every unit; ours have to compile.
+    """
     try:
         compile_units(
             [*ours, *theirs],
@@ -118,27 +121,42 @@ def _compile(
             book=prepared.book,
             on_done=on_done,
         )
-    except CompileError:
+    except CompileError as error:
         if not all(unit.object.is_file() for unit in ours):
             raise
+        return error.problems
+    return ()
+
+
+def why_not(unit: Unit | None, said: Sequence[str]) -> str:
+    """Say why there is no code of AITER's for an instance; ``said`` is the compiler's output."""
+    if unit is None:
+        return "AITER does not generate it"
+    failed = [at for at, line in enumerate(said) if unit.object.name in line]
+    errors = [line for line in said[failed[0] :] if " error: " in line] if failed else []
+    word = f": {errors[0].partition(' error: ')[2]}" if errors else ""
+    return f"AITER's unit does not compile here{word}"
 
 
 def _instance(
-    instance: PlannedInstance, ours: Mapping[str, Unit], theirs: Unit | None, tools: Toolchain
+    instance: PlannedInstance,
+    ours: Mapping[str, Unit],
+    theirs: Unit | None,
+    tools: Toolchain,
+    said: Sequence[str],
 ) -> Iterator[Compared]:
     whole: CodeObject | None = None
     code: Mapping[str, tuple[str, ...]] = {}
     if theirs is not None and theirs.object.is_file():
         whole = parse(theirs.object.read_bytes())
         code = kernels(disassemble(theirs.object, tools))
-    why = "AITER's unit does not compile here" if theirs else "AITER does not generate it"
     for kernel in instance.kernels:
         unit = ours[kernel.id]
         data = unit.object.read_bytes()
         likeness, detail = (
             likeness_of(parse(data), kernels(disassemble(unit.object, tools)), whole, code)
             if whole is not None
-            else (_ABSENT, why)
+            else (_ABSENT, why_not(theirs, said))
         )
         yield Compared(
             kernel=kernel.id,

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from prebuild.bench.identity import Compared, Comparison, as_json, as_text, likeness_of
+from prebuild.bench.identity import Compared, Comparison, as_json, as_text, likeness_of, why_not
+from prebuild.compile.units import Unit
 from prebuild.gfx950.codeobject import CodeObject, Descriptor, Segment
 
 KERNEL = Descriptor(
@@ -59,6 +61,26 @@ def test_a_kernel_that_aiter_has_not_is_absent() -> None:
     theirs = code_object(b"12345678", replace(KERNEL, symbol="other"))
     absent = "AITER's object has no kernel with these template arguments"
     assert likeness(theirs) == ("absent", absent)
+
+
+def test_what_is_not_there_says_why() -> None:
+    first, second = (
+        Unit(
+            id=name, kind="kernel", source=Path("s"), include=(), flags=(), key=name,
+            object=Path(f"{name}.co"),
+        )
+        for name in ("one", "two")
+    )  # fmt: skip
+    said = [
+        "FAILED: one.co",
+        "a.hpp:3:1: error: too new",
+        "FAILED: two.co",
+        "b.hpp:4:1: error: other",
+    ]
+    assert why_not(None, said) == "AITER does not generate it"
+    assert why_not(first, said) == "AITER's unit does not compile here: too new"
+    assert why_not(second, said) == "AITER's unit does not compile here: other"
+    assert why_not(second, []) == "AITER's unit does not compile here"
 
 
 def compared(*kernels: Compared) -> Comparison:
