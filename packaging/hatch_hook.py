@@ -17,6 +17,7 @@ VERSION_VARIABLE = "PREBUILD_WHEEL_VERSION"
 
 
 _RELATIVE_LINK = re.compile(r"\]\((?!https?://|#)([^)\s]+)\)")
+_LINK_WITHIN = re.compile(r"\]\((#[^)\s]+)\)")
 
 
 class Metadata(MetadataHookInterface):
@@ -53,10 +54,16 @@ def urls(repository: str) -> dict[str, str]:
 
 
 def absolute(readme: str, repository: str, version: str) -> str:
-    """Return the text with links that work outside of the repository, at the version's tag."""
+    """Return the text with links that work outside of the repository, at the version's tag.
+
+    Those within the page, too: the package index gives its headings other anchors.
+    """
     if not repository:
         return readme
-    return _RELATIVE_LINK.sub(rf"]({repository}/blob/v{version}/\1)", readme)
+    at_tag = f"{repository}/blob/v{version}"
+    return _LINK_WITHIN.sub(
+        rf"]({at_tag}/README.md\1)", _RELATIVE_LINK.sub(rf"]({at_tag}/\1)", readme)
+    )
 
 
 class StagedModules(BuildHookInterface[Any]):

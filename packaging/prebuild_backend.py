@@ -6,13 +6,16 @@ Kept light, because a front end imports it before the build's own requirements a
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 import tempfile
+import threading
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hatchling.build import (
     build_editable,
@@ -56,9 +59,30 @@ def build_wheel(
     from prebuild.pipeline.wheel import finish_wheel, prepare_wheel
     from prebuild.wheel.config import parse_config
 
-    prepared = prepare_wheel(parse_config(config_settings or {}))
-    os.environ["SOURCE_DATE_EPOCH"] = str(prepared.epoch)
-    os.environ["PREBUILD_WHEEL_VERSION"] = prepared.version
-    with tempfile.TemporaryDirectory() as scratch:
-        packed = Path(scratch) / pack_wheel(scratch)
-        return finish_wheel(packed, Path(wheel_directory), prepared).name
+    with _tidy_end():
+        prepared = prepare_wheel(parse_config(config_settings or {}))
+        os.environ["SOURCE_DATE_EPOCH"] = str(prepared.epoch)
+        os.environ["PREBUILD_WHEEL_VERSION"] = prepared.version
+        with tempfile.TemporaryDirectory() as scratch:
+            packed = Path(scratch) / pack_wheel(scratch)
+            return finish_wheel(packed, Path(wheel_directory), prepared).name
+
+
+@contextlib.contextmanager
+def _tidy_end() -> Iterator[None]:
+    """Let SIGTERM end a build as an interrupt does, so that temporary folders go.
+
+    A front end runs this file in a process of its own, which else would die where it stands.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no signal comes here
+        return
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminated(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

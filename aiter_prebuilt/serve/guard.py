@@ -78,7 +78,7 @@ class Guard:
         Raises UncoveredShapeError where nobody can take it.
         """
         if kind == "instead":
-            record.add(self._stock_name, kind, reason)
+            record.add(self._stock_name, "instead", reason)
             return None
         if kind not in _LEFT_OUT and self._aiter_known:
             return NotImplemented

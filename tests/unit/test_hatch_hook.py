@@ -28,7 +28,8 @@ def test_the_version_is_the_published_one_or_the_wheels_own(
 
 def test_links_of_the_page_lead_to_the_tag() -> None:
     text = "[a](docs/a.md#b) [c](#c) [d](https://other.example/x)"
-    expected = f"[a]({HERE}/blob/v1.2.3/docs/a.md#b) [c](#c) [d](https://other.example/x)"
+    at_tag = f"{HERE}/blob/v1.2.3"
+    expected = f"[a]({at_tag}/docs/a.md#b) [c]({at_tag}/README.md#c) [d](https://other.example/x)"
     assert hook.absolute(text, HERE, "1.2.3") == expected
     assert hook.absolute(text, "", "1.2.3") == text
 

@@ -217,11 +217,14 @@ def common(
         logging.basicConfig(level=logging.DEBUG, format="%(message)s", stream=sys.stderr)
 
 
+_INTERRUPTED = "prebuild: interrupted; finished objects are kept, run it again to go on"
+
+
 def main() -> None:
     """Run the command line; errors of ours are printed without a traceback."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        app()
+        _run()
     except PrebuildError as error:
         _fail(error, error.exit_code)
     except OSError as error:
@@ -229,8 +232,32 @@ def main() -> None:
             raise
         _fail(PrebuildError(f"{error.filename}: {error.strerror}"), PrebuildError.exit_code)
     except KeyboardInterrupt:
-        _tell("prebuild: interrupted; finished objects are kept, run it again to go on")
+        _tell(_INTERRUPTED)
         sys.exit(130)
+    except SystemExit as left:
+        if left.code == 130:  # noqa: PLR2004  typer's, which says nothing for an interrupt
+            _tell(_INTERRUPTED)
+        raise
+
+
+def _run() -> None:
+    """Run the command; where it answers in JSON, a wrong command line is an error of ours."""
+    if "--json" not in sys.argv:
+        app()
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except Exception as error:
+        wrong_usage = getattr(error, "format_message", None)  # click's, or typer's copy of click's
+        if wrong_usage is None:
+            raise
+        raise UsageError(wrong_usage()) from error
+
+
+class UsageError(PrebuildError):
+    """The command line is wrong."""
+
+    exit_code = 2
 
 
 def _fail(error: PrebuildError, code: int) -> NoReturn:
@@ -250,4 +277,4 @@ def _terminated(*_: object) -> NoReturn:
 def _tell(text: str) -> None:
     from prebuild.core import console
 
-    console.err.print(text, markup=False)
+    console.say(text, console.err)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from prebuild.core import console
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
 from prebuild.plan.make import make_plan
@@ -70,7 +71,8 @@ def check(recipes: RecipeNames = []) -> None:  # noqa: B006
     """Read recipes and plan them; print every problem of every file."""
     found = chosen_recipes(recipes, None, None, None)
     make_plan(found)
-    typer.echo(f"{len(found)} recipes are good: {', '.join(recipe.name for recipe in found)}")
+    names = ", ".join(recipe.name for recipe in found)
+    console.say(f"{len(found)} recipes are good: {names}", console.out)
 
 
 def chosen_recipes(

@@ -97,6 +97,6 @@ def described(path: Path, manifest: Manifest) -> list[str]:
     lines = [f"{shown}  {path.stat().st_size / 1e6:.2f} MB, version {manifest.version}"]
     for module in manifest.modules:
         kernels = sum(len(instance.kernels) for instance in module.instances)
-        text = f"{len(module.instances)} instances, {kernels} kernels ({module.coverage})"
+        text = f"{len(module.built)} instances, {kernels} kernels ({module.coverage})"
         lines.append(f"  {module.stock_name}: {text}")
     return [*lines, f"pip install {shown}"]

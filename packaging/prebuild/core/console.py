@@ -27,6 +27,11 @@ err = Console(
 )
 
 
+def say(text: str, to: Console) -> None:
+    """Print plain text: broken between words on a terminal, in whole lines in a log."""
+    to.print(text, markup=False, soft_wrap=not to.is_terminal)
+
+
 @contextmanager
 def progress(label: str) -> Iterator[OnDone]:
     """Yield the callback that shows each finished step (a compile, a kernel that was run)."""

@@ -86,8 +86,8 @@ def test_errors_of_ours_come_without_a_traceback(
     assert "experts: found 'many'" in capsys.readouterr().err
 
 
-def failing(error: Exception, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    def app() -> None:
+def failing(error: BaseException, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    def app(**_: object) -> None:
         raise error
 
     monkeypatch.setattr(cli, "app", app)
@@ -120,6 +120,45 @@ def test_an_error_of_a_json_command_is_json_too(
     assert found["exit_code"] == 4
     assert "install one" in found["message"]
     assert "install one" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("plan", "--json", "--fast"), "No such option: --fast"),
+        (("dance", "--json"), "No such command 'dance'"),
+    ],
+)
+def test_a_wrong_command_line_of_a_json_command_is_json(
+    arguments: tuple[str, ...],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["prebuild", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    printed = capsys.readouterr()
+    assert said in json.loads(printed.out)["error"]["message"]
+    assert said in printed.err
+
+
+@pytest.mark.parametrize("arguments", [("check",), ("plan", "--json")])
+def test_an_interrupt_says_what_is_kept(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(cli, "load", interrupted)
+    monkeypatch.setattr(sys, "argv", ["prebuild", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 130
+    assert "run it again to go on" in capsys.readouterr().err
 
 
 def test_version() -> None:
