@@ -329,14 +329,16 @@ PyObject* refuse(const Call& call, const char* kind) noexcept
     return nullptr;
 }
 
-PyObject* refuse_left_out(const Call& call, const char* what) noexcept
+// `wrong` says why no module has what the call takes; null where another one may.
+PyObject* refuse_left_out(const Call& call, const char* what, const Instead* wrong) noexcept
 {
     const Problem& problem = call.problem;
     PyErr_Format(PyExc_RuntimeError,
                  "%s(): %s has no %s for tokens = %d, n = %d, k = %d, block_m = %d, "
-                 "kernelName = '%s'",
+                 "kernelName = '%s'%s%s",
                  call.signature.function, kModuleName, what, problem.tokens, problem.n, problem.k,
-                 call.scalars.block_m, call.scalars.kernel_name.data());
+                 call.scalars.block_m, call.scalars.kernel_name.data(),
+                 wrong == nullptr ? "" : ": ", wrong == nullptr ? "" : wrong->reason);
     return refuse(call, what);
 }
 
@@ -372,9 +374,28 @@ Ref meet_unknown_name(const Call& call) noexcept
     return taken;
 }
 
-PyObject* run(const Call& call, const Instance& instance) noexcept
+// Says, once a module, that another kernel ran than the one that the call asked for: the guard logs
+// it; without a guard it is a warning.  False with a Python exception.
+bool tell_replaced(const Call& call, const Choice& choice) noexcept
 {
-    LaunchResult result = {};
+    if(choice.replaced == nullptr || call.state.told_replaced)
+    {
+        return true;
+    }
+    call.state.told_replaced = true;
+    const Ref text(PyUnicode_FromFormat("%s(): %s runs instead of %s (n = %d, k = %d): %s",
+                                        call.signature.function, choice.instance->name.data(),
+                                        choice.replaced->name.data(), call.problem.n,
+                                        call.problem.k, choice.wrong->reason));
+    const Ref heard = text ? hand_on(call, "instead", text.get()) : Ref();
+    return heard && (heard.get() != Py_NotImplemented ||
+                     PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "%U", text.get()) == 0);
+}
+
+PyObject* run(const Call& call, const Choice& choice) noexcept
+{
+    const Instance& instance = *choice.instance;
+    LaunchResult result      = {};
     if(!launch(call, instance, &result))
     {
         return nullptr;
@@ -382,9 +403,9 @@ PyObject* run(const Call& call, const Instance& instance) noexcept
     switch(result.outcome)
     {
     case Outcome::kLaunched:
-        Py_RETURN_NONE;
+        return tell_replaced(call, choice) ? Ref::to(Py_None).release() : nullptr;
     case Outcome::kNoKernel:
-        return refuse_left_out(call, "kernel");
+        return refuse_left_out(call, "kernel", choice.wrong);
     case Outcome::kNotDivisible:
         return refuse_tile(call, instance);
     case Outcome::kHipError:
@@ -399,8 +420,9 @@ PyObject* dispatch(const Call& call) noexcept
 {
     const Scalars& scalars = call.scalars;
     const int stage        = call.signature.stage;
-    const int inter_dim    = stage == 1 ? call.problem.n : call.problem.k;
-    const Choice choice = choose(kModule, stage, scalars.kernel_name, scalars.block_m, inter_dim);
+    const Problem& problem = call.problem;
+    const Choice choice =
+        choose(kModule, stage, scalars.kernel_name, scalars.block_m, problem.n, problem.k);
     if(choice.name_unknown)
     {
         Ref taken = meet_unknown_name(call);
@@ -411,10 +433,10 @@ PyObject* dispatch(const Call& call) noexcept
     }
     if(choice.instance == nullptr)
     {
-        return refuse_block_m(call, inter_dim);
+        return refuse_block_m(call, stage == 1 ? problem.n : problem.k);
     }
-    return choice.instance->launch == nullptr ? refuse_left_out(call, "instance")
-                                              : run(call, *choice.instance);
+    return choice.instance->launch == nullptr ? refuse_left_out(call, "instance", choice.wrong)
+                                              : run(call, choice);
 }
 
 } // namespace

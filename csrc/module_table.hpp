@@ -19,13 +19,27 @@ struct Reach
     int inter_dim_not_multiple_of; // 0: whatever it is
 };
 
+// A kernel whose numbers are wrong, so that no module holds it, and who answers the calls for it.
+struct Instead
+{
+    bool main_loop;
+    bool odd;             // number of K steps
+    std::size_t instance; // who answers where its tile divides n and k: a place in the table
+    const char* reason;   // what is wrong with the kernel
+};
+
 struct Instance
 {
     std::string_view name; // AITER's kernelName; ends in a zero
     int stage;
+    int n_per_block;
+    int k_per_block;       // values of K in one step
+    int prefetch_stages;   // it has a main loop where there are more steps
     LaunchFunction launch; // null: known to the full module, left out of this one
     const Reach* reaches;
     std::size_t reach_count;
+    const Instead* instead;
+    std::size_t instead_count;
 };
 
 struct ModuleTable

@@ -29,6 +29,9 @@ struct State
     // Called for calls that the module does not cover: (function, reason, args, kwargs) -> result.
     PyObject* uncovered;
 
+    // Whether it was said that an instance answered for one whose numbers are wrong: once will do.
+    bool told_replaced;
+
     // torch._C._cuda_getCurrentRawStream, from the first call on that needs it.
     PyObject* raw_stream;
 

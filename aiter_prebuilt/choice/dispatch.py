@@ -11,7 +11,7 @@ from typing import Literal
 
 from aiter_prebuilt.call import Call, Gemm, Variant
 from aiter_prebuilt.values import value_class
-from aiter_prebuilt.wheel.manifest import Instance, Kernel
+from aiter_prebuilt.wheel.manifest import Instance, Instead, Kernel
 
 _PART_STEPS = 2
 """K steps that a part of a split K has at least."""
@@ -39,6 +39,20 @@ class Refusal:
 
 
 @value_class(frozen=True, kw_only=True)
+class Replaced:
+    """The instance that AITER's own module would run, and why another one answers."""
+
+    instance: Instance
+    reason: str
+    """What is wrong with its kernel."""
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        return f"instead of {short_name(self.instance.name)}: {self.reason}"
+
+
+@value_class(frozen=True, kw_only=True)
 class Choice:
     """What becomes of a call within AITER's whole module."""
 
@@ -54,6 +68,8 @@ class Choice:
     refusal: Refusal | None
     fault: str = ""
     """Why AITER's own module gives wrong numbers for the call, which ours hands on."""
+    replaced: Replaced | None = None
+    """Which one ``instance`` answers for; None where it is AITER's own choice."""
 
 
 def choose(table: Sequence[Instance], call: Call) -> Choice:
@@ -69,14 +85,18 @@ def choose(table: Sequence[Instance], call: Call) -> Choice:
         instance = next((each for each in table if _is_reached(each, call)), None)
     fault = _short_parts(instance, call)
     refusal = None if fault else _refusal(instance, call)
-    runs = instance is not None and not fault and not refusal
+    runs = not fault and refusal is None
+    gemm, taken, replaced = call.gemm, instance, None
+    if instance is not None and runs:
+        taken, replaced = _right(table, instance, gemm)
     return Choice(
-        instance=instance,
+        instance=taken,
         named=named,
         name_unknown=bool(name) and not named,
-        variant=variant_of(instance, call.gemm.k // _parts(call)) if instance and runs else None,
+        variant=variant_of(taken, gemm.k // _parts(call)) if taken and runs else None,
         refusal=refusal,
         fault=fault,
+        replaced=replaced,
     )
 
 
@@ -117,6 +137,26 @@ def short_name(name: str) -> str:
         return name
     parts = stem.removeprefix(PREFIX).split("_")  # gemm1, tile, waves, element operation, v3, ...
     return f"{'_'.join([*parts[:3], *parts[4:5]])}{dot}{variant}"
+
+
+def _right(
+    table: Sequence[Instance], instance: Instance, gemm: Gemm
+) -> tuple[Instance, Replaced | None]:
+    """Return who answers a call: a kernel with wrong numbers is replaced, where a tile divides."""
+    rule = _rule(instance, gemm.k)
+    if rule is None:
+        return instance, None
+    other = next(each for each in table if each.name == rule.instance)
+    if gemm.n % other.n_per_block or gemm.k % other.k_per_block:
+        return instance, None
+    return other, Replaced(instance=instance, reason=rule.reason)
+
+
+def _rule(instance: Instance, k: int) -> Instead | None:
+    if not instance.instead:
+        return None
+    variant = variant_of(instance, k)
+    return next((r for r in instance.instead if (r.main_loop, r.tail) == variant), None)
 
 
 def _is_reached(instance: Instance, call: Call) -> bool:

@@ -211,7 +211,12 @@ def _covered(blank: Answer, module: Module, choice: Choice) -> Answer | None:
     if kernel is None:
         return None
     name = blank.call.kernel_name
-    unknown = f"AITER's module has no {name}; it warns and takes block_m {blank.call.block_m}"
+    notes = []
+    if choice.name_unknown:
+        block_m = blank.call.block_m
+        notes.append(f"AITER's module has no {name}; it warns and takes block_m {block_m}")
+    if choice.replaced is not None:
+        notes.append(choice.replaced.text)
     return dataclasses.replace(
         blank,
         module=module.name,
@@ -220,7 +225,7 @@ def _covered(blank: Answer, module: Module, choice: Choice) -> Answer | None:
         kernel=kernel.symbol,
         variant=choice.variant,
         seconds_saved=module.aiter_seconds,
-        note=unknown if choice.name_unknown else "",
+        note="; ".join(notes),
     )
 
 

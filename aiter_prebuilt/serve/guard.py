@@ -24,10 +24,11 @@ from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel.store import Entry
 
 Call = Callable[..., Any]
-Kind = Literal["instance", "kernel", "tile", "name", "block_m", "arguments"]
+Kind = Literal["instance", "kernel", "tile", "name", "block_m", "arguments", "instead"]
 """What the module refuses a call for: an instance or a kernel that is left out of it; N or K that
 the instance's tile does not divide; a kernelName, or a block_m, that AITER's whole module has not;
-arguments that are not those of the module's features."""
+arguments that are not those of the module's features.  ``instead`` is no refusal: the module tells
+that it ran another kernel than the one that the call asked for."""
 _LEFT_OUT = ("instance", "kernel")
 
 
@@ -76,6 +77,9 @@ class Guard:
 
         Raises UncoveredShapeError where nobody can take it.
         """
+        if kind == "instead":
+            record.add(self._stock_name, kind, reason)
+            return None
         if kind not in _LEFT_OUT and self._aiter_known:
             return NotImplemented
         # C passes None where a call has no keywords.
@@ -207,11 +211,8 @@ class Guard:
         let = "AITER_PREBUILT_UNCOVERED=" + ("jit" if self._asked.mode == "strict" else "auto")
         if kind not in _LEFT_OUT:
             return f"Install a wheel that knows this AITER, or set {let} to let AITER compile it"
-        if self._entry.module.coverage == "sound":
-            return (
-                "No wheel has this kernel, because its numbers are wrong; "
-                f"{let} lets AITER compile it all the same"
-            )
+        if self._entry.module.coverage != "deployed":
+            return f"No wheel has this kernel; {let} lets AITER compile it all the same"
         return f"Install a wheel with full coverage, or set {let} to let AITER compile it"
 
 

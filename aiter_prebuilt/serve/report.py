@@ -99,7 +99,10 @@ def left_to_aiter(fullname: str) -> None:
 
 def gather() -> Report:
     """Return what happened in this process so far."""
-    quiet = ("served", "uncovered", "uncovered-to", "setting", "aiter-unknown", "off", "rebuild")
+    quiet = (
+        *("served", "uncovered", "uncovered-to", "instead"),
+        *("setting", "aiter-unknown", "off", "rebuild"),
+    )
     return Report(
         served=tuple(_SERVED),
         handed_on=tuple(_HANDED_ON),

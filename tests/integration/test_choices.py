@@ -36,7 +36,8 @@ NAMES = [
 ]
 BLOCK_MS = (16, 32, 33, 64, 128, 256, 512)
 INTER_DIMS = (64, 128, 191, 192, 193, 255, 256, 257, 384, 512, 768, 1024, 1536, 2048)
-Choose = Callable[[int, str, int, int], tuple[str | None, bool]]
+MODEL_DIMS = (4096, 7168, 7168 + 32, 7168 + 64, 7168 + 128)
+Choose = Callable[[Call], tuple[str | None, bool, str | None]]
 
 STUB = """
 #include "binding.hpp"
@@ -44,11 +45,12 @@ STUB = """
 {launchers}
 namespace aiter_prebuilt {{ PyObject* init_module() noexcept {{ return nullptr; }} }}
 extern "C" __attribute__((visibility("default"))) const char*
-chosen(int stage, const char* name, int block_m, int inter_dim, int* unknown)
+chosen(int stage, const char* name, int block_m, int n, int k, int* unknown, const char** replaced)
 {{
     const aiter_prebuilt::Choice choice =
-        aiter_prebuilt::choose(aiter_prebuilt::kModule, stage, name, block_m, inter_dim);
+        aiter_prebuilt::choose(aiter_prebuilt::kModule, stage, name, block_m, n, k);
     *unknown = choice.name_unknown;
+    *replaced = choice.replaced == nullptr ? nullptr : choice.replaced->name.data();
     return choice.instance == nullptr ? nullptr : choice.instance->name.data();
 }}
 """
@@ -109,12 +111,35 @@ def choose(
     function = ctypes.CDLL(str(library)).chosen
     function.restype = ctypes.c_char_p
 
-    def call(stage: int, name: str, block_m: int, inter_dim: int) -> tuple[str | None, bool]:
-        unknown = ctypes.c_int()
-        found = function(stage, name.encode(), block_m, inter_dim, ctypes.byref(unknown))
-        return (found.decode() if found is not None else None), bool(unknown.value)
+    def call(asked: Call) -> tuple[str | None, bool, str | None]:
+        unknown, replaced, gemm = ctypes.c_int(), ctypes.c_char_p(), asked.gemm
+        found = function(
+            *(asked.stage, asked.kernel_name.encode(), asked.block_m, gemm.n, gemm.k),
+            *(ctypes.byref(unknown), ctypes.byref(replaced)),
+        )
+        return text(found), bool(unknown.value), text(replaced.value)
 
     return call
+
+
+def text(found: bytes | None) -> str | None:
+    return found.decode() if found is not None else None
+
+
+def call_of(
+    module: PlannedModule, *, inter_dim: int = 1, model_dim: int = 4096, **given: Any
+) -> Call:
+    return Call(
+        features=module.features,
+        shape=Shape(model_dim=model_dim, inter_dim=inter_dim, experts=64, topk=8),
+        **{"stage": 1, "tokens": 64, "block_m": 33, **given},
+    )
+
+
+def expected(module: PlannedModule, call: Call) -> tuple[str | None, bool, str | None]:
+    found = choose_here([instance.facts for instance in module.instances], call)
+    replaced = found.replaced.instance.name if found.replaced is not None else None
+    return found.instance.name if found.instance else None, found.name_unknown, replaced
 
 
 @pytest.mark.parametrize("stage", [1, 2])
@@ -123,27 +148,42 @@ def test_without_a_known_name_the_heuristic_decides(
     choose: Choose, module: PlannedModule, stage: Any, name: str
 ) -> None:
     for block_m, inter_dim in itertools.product(BLOCK_MS, INTER_DIMS):
-        call = Call(
-            features=module.features,
-            shape=Shape(model_dim=4096, inter_dim=inter_dim, experts=64, topk=8),
-            stage=stage,
-            tokens=64,
-            block_m=block_m,
-            kernel_name=name,
-        )
-        found = choose_here([instance.facts for instance in module.instances], call)
-        expected = found.instance.name if found.instance is not None else None
-        assert choose(stage, name, block_m, inter_dim) == (expected, found.name_unknown)
+        call = call_of(module, inter_dim=inter_dim, stage=stage, block_m=block_m, kernel_name=name)
+        assert choose(call) == expected(module, call)
 
 
-def test_every_name_of_aiters_own_module_is_known(choose: Choose, facts: Any) -> None:
+def test_a_name_is_answered_by_its_instance_or_the_right_one_for_it(
+    choose: Choose, module: PlannedModule
+) -> None:
+    """As in Python; and what a rule is about is answered by it, on all of its shapes."""
+    replaced = set()
+    for instance, inter_dim, model_dim in itertools.product(
+        module.instances, INTER_DIMS, MODEL_DIMS
+    ):
+        call = call_of(
+            module, inter_dim=inter_dim, model_dim=model_dim, stage=instance.stage,
+            kernel_name=instance.name,
+        )  # fmt: skip
+        found = choose(call)
+        assert found == expected(module, call)
+        replaced |= {(found[2], found[0])} - {(None, instance.name)}
+    rules = {(i.name, rule.instance) for i in module.instances for rule in i.facts.instead}
+    assert replaced == rules
+    assert bool(rules) == (module.family.name == "a4w4_preshuffle")
+
+
+def test_every_name_of_aiters_own_module_is_known(
+    choose: Choose, module: PlannedModule, facts: Any
+) -> None:
     for name in facts["instances"]:
         stage = 1 if "_gemm1_" in name else 2
-        assert choose(stage, name, 33, 1) == (name, False)
+        assert choose(call_of(module, stage=stage, kernel_name=name)) == (name, False, None)
 
 
-def test_a_name_of_another_variant_is_unknown(choose: Choose, facts: Any) -> None:
+def test_a_name_of_another_variant_is_unknown(
+    choose: Choose, module: PlannedModule, facts: Any
+) -> None:
     for other in NAMES:
         for name in set(other["instances"]) - set(facts["instances"]):
             stage = 1 if "_gemm1_" in name else 2
-            assert choose(stage, name, 33, 1) == (None, True)
+            assert choose(call_of(module, stage=stage, kernel_name=name)) == (None, True, None)

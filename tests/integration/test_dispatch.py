@@ -100,6 +100,55 @@ def test_a_known_kernel_name_wins_over_block_m(record: Any, kimi: KimiWheel) -> 
     check_launch(launch, expected(kimi, 1, 32, 1024, name), n=1024, k=MODEL_DIM, rows=64 * 8 * 32)
 
 
+def wrong_name(kimi: KimiWheel) -> str:
+    (name,) = [i.name for i in kimi.manifest.modules[0].instances if i.instead]
+    assert "gemm2_64x32x32x128_1x1" in name
+    return name
+
+
+@pytest.mark.parametrize("inter_dim", [512, 1024, 2048])
+def test_a_right_kernel_runs_instead_of_a_wrong_one_that_is_named(
+    record: Any, kimi: KimiWheel, inter_dim: int
+) -> None:
+    """The launch is that of the one that answers, named itself; it is told once a module."""
+    name = wrong_name(kimi)
+    right = expected(kimi, 2, 32, inter_dim, name)
+    assert "gemm2_256x32x128x128_1x4" in right.name
+    calls = [stage2(kernel=each, block_m=32, inter_dim=inter_dim) for each in (name, right.name)]
+    recorded = record([calls[0], *calls])
+    named, again, own = recorded.launches
+    check_launch(named, right, n=MODEL_DIM, k=inter_dim, rows=64 * 8 * 32)
+    assert named == again == own
+    ((told,), *rest) = [result["warnings"] for result in recorded.results]
+    assert rest == [[], []]
+    assert f"{right.name} runs instead of {name} (n = 7168, k = {inter_dim}): the block" in told
+    heard = record([stage2(kernel=name, block_m=32, inter_dim=inter_dim, uncovered=True)])
+    assert heard.results == ({"returned": None, "warnings": []},)  # the handler hears of it
+    assert [launch.symbol for launch in heard.launches] == [named.symbol]
+
+
+def test_a_named_kernel_that_is_right_runs_itself(record: Any, kimi: KimiWheel) -> None:
+    recorded = record([stage2(kernel=wrong_name(kimi), block_m=32, inter_dim=256)])
+    assert recorded.results[0] == {"returned": None, "warnings": []}
+    assert "ELi64ELi32ELi32ELi128E" in recorded.launches[0].symbol
+
+
+@pytest.mark.parametrize("uncovered", [True, False])
+def test_a_shape_that_the_right_kernel_does_not_divide_is_handed_on_with_the_reason(
+    record: Any, kimi: KimiWheel, uncovered: bool
+) -> None:
+    odd = {"inter_dim": 512, "model_dim": MODEL_DIM + 32, "block_m": 32}
+    (result,) = record([stage2(kernel=wrong_name(kimi), uncovered=uncovered, **odd)]).results
+    if uncovered:
+        _, kind, reason, _, _ = result["returned"]
+        assert kind == "kernel"
+    else:
+        assert result["raised"] == "RuntimeError"
+        reason = result["message"]
+    assert "n = 7200, k = 512" in reason
+    assert "reads LDS while the load straight to it is in flight" in reason
+
+
 def test_an_unknown_kernel_name_warns_and_takes_the_heuristic(record: Any, kimi: KimiWheel) -> None:
     recorded = record([stage1(kernel="no_such_kernel")])
     assert "no_such_kernel" in recorded.results[0]["warnings"][0]

@@ -6,6 +6,7 @@ the numbers are those of AITER's launcher and of CK's own invoker.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,11 +14,14 @@ import pytest
 
 from prebuild.core import proc
 from prebuild.core.project import Project
+from prebuild.gfx950.memory import Memory
 from prebuild.recording.recorder import LaunchRecord, Recorder, read_log
 from prebuild.toolchain import Toolchain
+from prebuild.verify import launches
+from prebuild.verify.problems import Batch, Kind, make_problem
 
 pytestmark = pytest.mark.toolchain
-OUT, TOKENS, TOP_K = 0x70000, 3, 2
+OUT, TOKENS, TOP_K, SORTED = 0x70000, 3, 2, 68
 LAUNCHED, NOT_DIVISIBLE, NO_KERNEL = 0, 1, 2
 
 PROGRAM = """\
@@ -78,7 +82,7 @@ int main(int, char** argv)
     problem.out         = reinterpret_cast<void*>(0x70000);
     problem.tokens      = 3;
     problem.top_k       = 2;
-    problem.sorted_size = 64;
+    problem.sorted_size = 68;
     problem.n           = std::atoi(argv[1]);
     problem.k           = std::atoi(argv[2]);
     problem.split_k     = std::atoi(argv[3]);
@@ -141,10 +145,37 @@ def test_the_part_of_k_decides_the_kernel(
     (record,) = found.launches
     assert record.symbol == symbol
     # Gate and up are columns of their own; the third dimension counts the parts.
-    assert record.grid == (2 * n // 128, 4, parts)
+    assert record.grid == (2 * n // 128, 5, parts)
     assert record.block == (256, 1, 1)
     words = [int.from_bytes(record.arguments[i : i + 4], "little") for i in range(0, 16, 4)]
-    assert words == [64, n, k, k_batch]
+    assert words == [SORTED, n, k, k_batch]
+
+
+TILE = launches.Tile(block_size=256, m=16, n=128, k=128, k1=16, bk1=16)
+
+
+@pytest.mark.parametrize(
+    ("n", "k", "parts"), [(256, 2048, 2), (384, 7168, 8), (128, 2048, 8), (128, 768, 2)]
+)
+def test_the_verifier_expects_the_same_launch(
+    launch: Callable[[int, int, int], Outcome], n: int, k: int, parts: int
+) -> None:
+    (record,) = launch(n, k, parts).launches
+    batch = Batch.of(
+        stage=1, tokens=TOKENS, topk=TOP_K, experts=4, n=n, k=k, block_m=16, parts=parts
+    )  # fmt: skip
+    problem = make_problem(Kind.FP8_BLOCK, batch)
+    placed = launches.place(Memory(), problem)
+    wanted = launches.launch(record.symbol, TILE, problem, placed, routed_weight=False)
+    assert (record.grid, record.block) == (wanted.grid, wanted.block)
+    layout = launches.layout_of(problem.kind)
+    values = struct.unpack_from(layout.format, wanted.kernarg, launches.HEAD)
+    fields = dict(zip(layout.names, values, strict=True))
+    found = struct.unpack_from("<4i", record.arguments)
+    assert found == tuple(fields[name] for name in ("M", "N", "K", "KBatch"))
+    cleared = launches.cleared(problem, placed)
+    assert cleared is not None
+    assert record.cleared == (OUT, *cleared[1:])
 
 
 def test_the_rows_that_are_added_to_are_cleared_before(

@@ -47,14 +47,25 @@ class Tile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wrong:
+    """What is wrong with a kernel, and who answers the calls that need it."""
+
+    reason: str
+    instead: Tile | None
+    """An instance of the same stage and rows; None where no right one means the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class InstanceFacts:
     """One row of a family's table."""
 
     stage: Stage
     tile: Tile
     reached_by: tuple[Reach, ...]
-    wrong: Mapping[Variant, str]
-    """Kernels whose numbers were found wrong, and what is wrong: no module holds them."""
+    wrong: Mapping[Variant, Wrong]
+    """Kernels whose numbers were found wrong: no module holds them."""
+    wrong_split: Mapping[Variant, Wrong]
+    """More of them, where K is split."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Literal, cast
@@ -12,10 +12,10 @@ from typing import Annotated, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aiter_prebuilt.call import ModuleKey, Stage, Tail, Variant
-from aiter_prebuilt.wheel.manifest import Instance, Reach
+from aiter_prebuilt.wheel.manifest import Instance, Instead, Reach
 from prebuild.core import identity
 from prebuild.core.errors import ProblemsError
-from prebuild.core.model import Family, InstanceFacts, Tile, Unavailable
+from prebuild.core.model import Family, InstanceFacts, Tile, Unavailable, Wrong
 
 Positive = Annotated[int, Field(gt=0)]
 KernelName = Literal[
@@ -79,6 +79,9 @@ class _Wrong(_Instance):
     stage: Stage
     kernels: Annotated[list[KernelName], Field(min_length=1)]
     reason: Annotated[str, Field(min_length=1)]
+    instead: _Instance | None = None
+    splitk: bool = False
+    """Whether it is wrong where K is split alone."""
 
 
 class _Table(_Strict):
@@ -102,7 +105,9 @@ class _Table(_Strict):
             for position, entry in enumerate(self.wrong)
             for problem in _wrong_problems(self, entry)
         ]
-        named = [(_tile_of(w), w.stage, kernel) for w in self.wrong for kernel in w.kernels]
+        named = [
+            (_tile_of(w), w.stage, w.splitk, kernel) for w in self.wrong for kernel in w.kernels
+        ]
         if len(set(named)) < len(named):
             problems.append("wrong: a kernel stands there twice")
         if problems:
@@ -182,10 +187,17 @@ def find_table(features: ModuleKey) -> Table | None:
     family = find_family(features)
     if family is None:
         return None
+    if features.splitk:
+        family = replace(family, instances=tuple(map(_split, family.instances)))
     return Table(
         family=family,
         instances=tuple(_instance(family, features, facts) for facts in family.instances),
     )
+
+
+def _split(facts: InstanceFacts) -> InstanceFacts:
+    """The same instance where K is split."""
+    return replace(facts, wrong={**facts.wrong, **facts.wrong_split})
 
 
 def _instance(family: Family, features: ModuleKey, facts: InstanceFacts) -> Instance:
@@ -199,6 +211,16 @@ def _instance(family: Family, features: ModuleKey, facts: InstanceFacts) -> Inst
         prefetch_stages=family.prefetch_stages[tile.version],
         tails=family.tails[tile.version],
         reached_by=facts.reached_by,
+        instead=tuple(
+            Instead(
+                main_loop=main_loop,
+                tail=tail,
+                instance=identity.instance_name(family, features, facts.stage, wrong.instead),
+                reason=wrong.reason,
+            )
+            for (main_loop, tail), wrong in facts.wrong.items()
+            if wrong.instead is not None
+        ),
     )
 
 
@@ -208,15 +230,22 @@ def _rows(stage: Stage, rows: list[_Row], wrong: list[_Wrong]) -> tuple[Instance
             stage=stage,
             tile=_tile_of(row),
             reached_by=tuple(Reach(**reach.model_dump()) for reach in row.reached_by),
-            wrong={
-                _variant(kernel): entry.reason
-                for entry in wrong
-                if entry.stage == stage and _tile_of(entry) == _tile_of(row)
-                for kernel in entry.kernels
-            },
+            wrong=_wrong_kernels(stage, row, wrong, splitk=False),
+            wrong_split=_wrong_kernels(stage, row, wrong, splitk=True),
         )
         for row in rows
     )
+
+
+def _wrong_kernels(
+    stage: Stage, row: _Row, wrong: list[_Wrong], *, splitk: bool
+) -> Mapping[Variant, Wrong]:
+    return {
+        _variant(kernel): _wrong(entry)
+        for entry in wrong
+        if (entry.stage, _tile_of(entry), entry.splitk) == (stage, _tile_of(row), splitk)
+        for kernel in entry.kernels
+    }
 
 
 def _tile_of(row: _Instance) -> Tile:
@@ -228,6 +257,12 @@ def _tile_of(row: _Instance) -> Tile:
         m_waves=row.waves[0],
         n_waves=row.waves[1],
         pipeline=row.pipeline,
+    )
+
+
+def _wrong(entry: _Wrong) -> Wrong:
+    return Wrong(
+        reason=entry.reason, instead=_tile_of(entry.instead) if entry.instead is not None else None
     )
 
 
@@ -248,3 +283,23 @@ def _wrong_problems(table: _Table, entry: _Wrong) -> Iterator[str]:
         if kernel.endswith("_full") != whole:
             tails = "full" if whole else "odd and even"
             yield f"kernels: {kernel} is none of pipeline {pipeline}, whose tails are {tails}"
+    if entry.splitk and not (entry.stage == 1 and any(table.features.splitk)):
+        yield f"splitk: K of stage {entry.stage} is never split"
+    if entry.instead is not None:
+        yield from _instead_problems(table, entry, entry.instead)
+
+
+def _instead_problems(table: _Table, entry: _Wrong, instead: _Instance) -> Iterator[str]:
+    """What answers in a wrong kernel's place has to be right, and to mean the same for each K."""
+    rows = table.stage1 if entry.stage == 1 else table.stage2
+    name = _tile_of(instead).name
+    if _tile_of(instead) not in map(_tile_of, rows):
+        yield f"instead: stage {entry.stage} has no instance {name}"
+    if any((w.stage, _tile_of(w)) == (entry.stage, _tile_of(instead)) for w in table.wrong):
+        yield f"instead: {name} has wrong kernels itself"
+    if entry.stage == 1 and any(table.features.splitk):
+        yield "instead: of a split K a part decides which kernel runs, which no rule looks at"
+    if instead.tile[1] != entry.tile[1]:
+        yield f"instead: {name} takes blocks of {instead.tile[1]} rows, not of {entry.tile[1]}"
+    if entry.tile[3] % instead.tile[3]:
+        yield f"instead: {name} takes K in steps of {instead.tile[3]}, not of {entry.tile[3]}"

@@ -10,6 +10,7 @@ Layout of a module's folder::
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -68,7 +69,24 @@ def _module_context(module: PlannedModule) -> dict[str, Any]:
         "quants": _quants(features.quant, contract),
         "activation": contract.activations[features.activation],
         "scales": features.quant != "no",
+        "instead": [_instead(instance, module) for instance in module.instances],
     }
+
+
+def _instead(instance: PlannedInstance, module: PlannedModule) -> list[dict[str, Any]]:
+    """A row for each parity of K steps whose kernel is wrong; one of tail ``full`` is both."""
+    places = {each.name: place for place, each in enumerate(module.instances)}
+    return [
+        {
+            "main_loop": "true" if rule.main_loop else "false",
+            "odd": "true" if odd else "false",
+            "instance": places[rule.instance],
+            "reason": json.dumps(rule.reason),
+        }
+        for rule in instance.facts.instead
+        for odd in (True, False)
+        if rule.tail in ("full", "odd" if odd else "even")
+    ]
 
 
 def _dtype_set(names: Sequence[str]) -> str:

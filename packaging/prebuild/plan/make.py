@@ -1,8 +1,8 @@
 """Recipes in, plan out: modules, their instances and kernels, and why each is in or out.
 
 Pure: touches no disk, starts no process.  Coverage ``full`` asks for what AITER's own module holds,
-``deployed`` for what the recipes' shapes reach.  Kernels with wrong numbers are left out of both: a
-full module without them is ``sound``, and no longer bears AITER's name.
+``deployed`` for what the recipes' shapes reach.  Kernels with wrong numbers are left out of both,
+right ones answer their calls; a full module where none does is ``sound``, without AITER's name.
 """
 
 from __future__ import annotations
@@ -166,7 +166,8 @@ def _taken(recipe: Recipe, deployment: Deployment, stage: Stage, table: Table) -
         if choice.instance is not None and not choice.fault:
             key = choice.instance.name, choice.refusal
             whys = found[key].whys if key in found else ()
-            found[key] = _Taken(instance=choice.instance, choice=choice, whys=(*whys, why))
+            full = f"{why}, {choice.replaced.text}" if choice.replaced else why
+            found[key] = _Taken(instance=choice.instance, choice=choice, whys=(*whys, full))
     return list(found.values())
 
 
@@ -294,8 +295,9 @@ def _coverage(features: ModuleKey, needs: _ModuleNeeds) -> Coverage:
     """A split-K module hands on what AITER's own answers with wrong numbers: it is never full."""
     if not needs.full:
         return "deployed"
-    wrong = any(facts.wrong for facts in needs.table.family.instances)
-    return "sound" if wrong or features.splitk else "full"
+    wrong = [w for facts in needs.table.family.instances for w in facts.wrong.values()]
+    whole = not features.splitk and all(each.instead is not None for each in wrong)
+    return "full" if whole else "sound"
 
 
 def _instance(features: ModuleKey, module: _ModuleNeeds, instance: Instance) -> PlannedInstance:

@@ -53,12 +53,20 @@ def unavailable(
 def wrong_numbers(facts: InstanceFacts, variant: Variant, kernel: str) -> Exclusion | None:
     """Why a kernel may be in no module though AITER's has it, None where nothing is against it.
 
-    A call that needs it goes on to AITER's own build: no worse than without a prebuilt module.
+    A call that needs it, and that no right instance answers, goes on to AITER's own build: no worse
+    than without a prebuilt module.
     """
-    reason = facts.wrong.get(variant)
-    if reason is None:
+    wrong = facts.wrong.get(variant)
+    if wrong is None:
         return None
-    text = f"{reason} (docs/numerics.md); AITER's own build takes such a call"
+    if wrong.instead is None:
+        who = "AITER's own build takes such a call"
+    else:
+        who = (
+            f"{wrong.instead.name} answers such a call; where its tile does not divide N or K, "
+            "AITER's own build takes it"
+        )
+    text = f"{wrong.reason} (docs/numerics.md); {who}"
     return Exclusion(what=kernel, rule="wrong-numbers", reason=text)
 
 

@@ -26,7 +26,7 @@ class Point:
     use: Use
     status: Status
     """``refused``: AITER's own module raises, too; ``unavailable``: the CK at hand lacks it;
-    ``wrong``: AITER's kernel gives wrong numbers, so no module holds it and AITER compiles."""
+    ``wrong``: AITER's kernel gives wrong numbers, no right one takes the shape, AITER compiles."""
     why: str
 
 
@@ -70,7 +70,7 @@ def _verdict(use: Use, module: PlannedModule | None, ck: frozenset[str]) -> tupl
     if choice.refusal is not None or choice.variant is None:
         return "refused", choice.refusal.text if choice.refusal else ""
     if choice.variant in facts.wrong:
-        return "wrong", facts.wrong[choice.variant]
+        return "wrong", facts.wrong[choice.variant].reason
     if module is None:
         return "miss", "no recipe asks for the module"
     return _held(use, module, choice.variant)

@@ -7,7 +7,7 @@ import pytest
 
 from aiter_prebuilt.call import Call, Stage
 from aiter_prebuilt.choice import dispatch
-from aiter_prebuilt.wheel.manifest import Reach
+from aiter_prebuilt.wheel.manifest import Instead, Reach
 from tests.unit.aiter_prebuilt import samples
 
 
@@ -136,6 +136,42 @@ def test_stage_2_of_a_split_k_module_sums_all_of_k() -> None:
 def test_a_k_that_is_no_whole_number_of_steps_has_no_kernel(k: int) -> None:
     with pytest.raises(ValueError, match="expected a multiple of 256"):
         dispatch.variant_of(samples.instance(), k)
+
+
+RACES = tuple(
+    Instead(main_loop=main_loop, tail=tail, instance="right", reason="it races")
+    for main_loop, tail in ((True, "odd"), (True, "even"), (False, "even"))
+)  # fmt: skip
+WRONG = samples.instance("wrong", 2, reached_by=(), n_per_block=32, instead=RACES)
+RIGHT = samples.instance("right", 2, reached_by=())
+
+
+@pytest.mark.parametrize("inter_dim", [512, 768, 1024])
+def test_a_right_instance_answers_for_a_kernel_with_wrong_numbers(inter_dim: int) -> None:
+    found = dispatch.choose((WRONG, RIGHT), call(2, name="wrong", inter_dim=inter_dim))
+    assert found.instance == RIGHT
+    assert found.named
+    assert found.variant == dispatch.variant_of(RIGHT, inter_dim)
+    assert found.replaced == dispatch.Replaced(instance=WRONG, reason="it races")
+    assert found.replaced.text == "instead of wrong: it races"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "refused"),
+    [
+        ({"inter_dim": 256}, None),  # this kernel is right
+        ({"inter_dim": 512, "model_dim": 7200}, None),  # who answers divides by 128 alone
+        ({"inter_dim": 384}, "K"),
+        ({"inter_dim": 512, "model_dim": 7201}, "N"),
+    ],
+)
+def test_nobody_answers_for_a_right_kernel_or_a_shape_beyond_his_tile(
+    sizes: dict[str, int], refused: str | None
+) -> None:
+    found = dispatch.choose((WRONG, RIGHT), call(2, name="wrong", **sizes))
+    assert found.instance == WRONG
+    assert found.replaced is None
+    assert (found.refusal and found.refusal.what) == refused
 
 
 def test_a_kernel_that_was_not_built() -> None:

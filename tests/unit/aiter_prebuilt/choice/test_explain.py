@@ -11,7 +11,7 @@ from aiter_prebuilt.choice import explain, lookup
 from aiter_prebuilt.choice.rules import Rules
 from aiter_prebuilt.generations import load
 from aiter_prebuilt.wheel import store
-from aiter_prebuilt.wheel.manifest import Module, Reach
+from aiter_prebuilt.wheel.manifest import Instead, Module, Reach
 from tests.unit.aiter_prebuilt import samples
 
 QUESTION = explain.Question(tokens=64, shape=samples.SHAPE)
@@ -126,6 +126,17 @@ def test_a_kernel_that_is_left_out_as_wrong_is_aiters_to_compile() -> None:
     assert (one.coverage, one.kernel, one.compiles) == ("sound", "kernel_False_odd", False)
     one, _ = _ask(_named("one", model_dim=512), sound)
     assert (one.coverage, one.compiles) == (None, True)
+
+
+def test_a_right_kernel_for_a_wrong_one_is_an_answer_that_says_so() -> None:
+    rule = Instead(main_loop=True, tail="even", instance="one", reason="it races")
+    wrong = samples.instance("named", reached_by=(), n_per_block=32, kernels=(), instead=(rule,))
+    module = _entry(instances=(samples.instance("one"), wrong))
+    one, _ = _ask(_named("named"), module)
+    assert (one.instance, one.kernel, one.compiles) == ("one", "kernel_True_even", False)
+    assert one.note == "instead of named: it races"
+    one, _ = _ask(_named("named", inter_dim=1024 + 32), module)
+    assert (one.instance, one.compiles) == (None, True)
 
 
 def test_a_kernel_for_odd_and_even_steps_keeps_its_name() -> None:

@@ -103,11 +103,28 @@ def test_a_policy_without_a_build_is_a_clear_error(
 
 @pytest.mark.parametrize(
     ("coverage", "advice"),
-    [("deployed", "a wheel with full coverage"), ("sound", "its numbers are wrong")],
+    [
+        ("deployed", "a wheel with full coverage"),
+        ("sound", "No wheel has this kernel; AITER_PREBUILT_UNCOVERED=auto lets AITER compile it"),
+        ("full", "No wheel has this kernel; AITER_PREBUILT_UNCOVERED=auto lets AITER compile it"),
+    ],
 )
 def test_the_error_advises_what_can_help(coverage: str, advice: str) -> None:
     with pytest.raises(UncoveredShapeError, match=advice):
         _guard("error", coverage)("ck_moe_stage1", "kernel", "no kernel", ("h", 8), None)
+
+
+@pytest.mark.parametrize("aiter_known", [True, False])
+@pytest.mark.parametrize("mode", ["auto", "strict"])
+def test_what_the_module_tells_of_a_right_kernel_is_logged_once_and_builds_nothing(
+    mode: str, aiter_known: bool, built: list[tuple[Any, ...]]
+) -> None:
+    target = _guard(mode=mode, aiter_known=aiter_known)
+    for _ in range(2):
+        told = "ck_moe_stage2(): right runs instead of wrong (n = 7168, k = 512): it races"
+        assert target("ck_moe_stage2", "instead", told, ("h", 8), None) is None
+    assert [(event.code, event.message) for event in record.events()] == [("instead", told)]
+    assert built == []
 
 
 def test_a_failed_build_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:

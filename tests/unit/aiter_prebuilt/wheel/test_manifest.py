@@ -129,6 +129,25 @@ def test_a_module_names_contracts_of_its_manifest_unless_it_is_harvested(
         m.parse(text)
 
 
+def _with_rule(**answering: Any) -> str:
+    rule = m.Instead(main_loop=True, tail="odd", instance="right", reason="it races")
+    other = samples.instance(**{"name": "right", **answering})
+    module = samples.module(instances=(samples.instance("wrong", instead=(rule,)), other))
+    return m.dump(samples.manifest(module))
+
+
+def test_who_answers_for_a_wrong_kernel_is_read() -> None:
+    (module,) = m.parse(_with_rule()).modules
+    assert [rule.instance for rule in module.instances[0].instead] == ["right"]
+    assert json.loads(TEXT)["modules"][0]["instances"][0]["instead"] == []
+
+
+@pytest.mark.parametrize("other", [{"name": "third"}, {"stage": 2}, {"block_m": 64}])
+def test_who_answers_for_a_wrong_kernel_has_to_mean_the_same(other: dict[str, Any]) -> None:
+    with pytest.raises(m.ManifestError, match="'right' answers calls of 'wrong', expected another"):
+        m.parse(_with_rule(**other))
+
+
 def test_a_second_full_module_has_a_name_of_its_own() -> None:
     other = samples.module(
         name=f"{samples.STOCK}__full_0", file="modules/two.so", key="two", contracts=("two",)

@@ -31,7 +31,12 @@ BLOCK_MS = (16, 32, 33, 64, 128, 256, 512)
 INTER_DIMS = (64, 128, 191, 192, 193, 255, 256, 257, 384, 512, 768, 1024, 1536, 2048)
 MODEL_DIMS = (64, 128, 192, 256, 512, 768, 2048, 7168, 7200, 7168 + 256)
 _REACHES = re.compile(r"constexpr Reach kReach(\d+)\[\] = \{(.*)\};")
-_INSTANCE = re.compile(r'\{"(moe_\w+)", ([12]), (\w+), (?:kReach(\d+)|nullptr), (\d+)\},')
+_INSTEAD = re.compile(r"constexpr Instead kInstead(\d+)\[\] = \{(.*)\};")
+_WRONG = re.compile(r'\{ (true|false), (true|false), (\d+), "([^"]+)" \}')
+_INSTANCE = re.compile(
+    r'\{"(moe_\w+)", ([12]), (\d+), (\d+), (\d+), (\w+), (?:kReach(\d+)|nullptr), (\d+), '
+    r"(?:kInstead(\d+)|nullptr), (\d+)\},"
+)
 _TILE = re.compile(r"gemm[12]_\d+x(\d+)x(\d+)x(\d+)_\dx\d_\w+?_v(\d)_")
 _TOP = 2**31
 
@@ -40,8 +45,13 @@ _TOP = 2**31
 class Entry:
     name: str
     stage: int
+    n: int
+    k: int
+    prefetch: int
     built: bool
     reaches: tuple[tuple[int, ...], ...]
+    instead: dict[tuple[bool, bool], int]
+    """(main loop, odd number of steps) of a wrong kernel -> place of the instance that answers."""
 
 
 def read_table(text: str) -> tuple[Entry, ...]:
@@ -53,26 +63,55 @@ def read_table(text: str) -> tuple[Entry, ...]:
         )
         for number, body in _REACHES.findall(text)
     }
+    instead = {
+        number: {
+            (main == "true", odd == "true"): int(place)
+            for main, odd, place, _ in _WRONG.findall(body)
+        }
+        for number, body in _INSTEAD.findall(text)
+    }
     found = []
-    for name, stage, launch, reach, count in _INSTANCE.findall(text):
+    for name, stage, n, k, prefetch, launch, reach, reaching, rule, rules in _INSTANCE.findall(
+        text
+    ):
         own = reaches.get(reach, ())
-        assert len(own) == int(count)
-        found.append(Entry(name=name, stage=int(stage), built=launch != "nullptr", reaches=own))
+        wrong = instead.get(rule, {})
+        assert (len(own), len(wrong)) == (int(reaching), int(rules))
+        found.append(
+            Entry(
+                name=name, stage=int(stage), n=int(n), k=int(k), prefetch=int(prefetch),
+                built=launch != "nullptr", reaches=own, instead=wrong,
+            )
+        )  # fmt: skip
     return tuple(found)
 
 
-def ask(table: tuple[Entry, ...], call: Call) -> tuple[str | None, bool]:
-    """csrc/dispatch.cpp, choose: (instance, whether a name was given that is unknown)."""
-    for entry in table:
-        if call.kernel_name and entry.name == call.kernel_name:
-            return entry.name, False
+def ask(table: tuple[Entry, ...], call: Call) -> tuple[str | None, bool, str | None]:
+    """csrc/dispatch.cpp, choose: (instance, whether a name was given that is unknown, replaced)."""
+    asked = next((entry for entry in table if call.kernel_name == entry.name), None)
+    unknown = bool(call.kernel_name) and asked is None
+    if asked is None:
+        asked = next((entry for entry in table if reaches(entry, call)), None)
+    if asked is None:
+        return None, unknown, None
+    n, k = call.gemm.n, call.gemm.k
+    if n % asked.n == 0 and k % asked.k == 0:
+        steps = k // asked.k
+        place = asked.instead.get((steps > asked.prefetch, steps % 2 == 1))
+        if place is not None and n % table[place].n == 0 and k % table[place].k == 0:
+            return table[place].name, unknown, asked.name
+    return asked.name, unknown, None
+
+
+def reaches(entry: Entry, call: Call) -> bool:
     dim = call.shape.inter_dim
-    for entry in table:
-        for block_m, low, high, multiple, other in entry.reaches:
-            if (entry.stage, block_m) == (call.stage, call.block_m) and low <= dim <= high:  # noqa: SIM102
-                if dim % multiple == 0 and (other == 0 or dim % other):
-                    return entry.name, bool(call.kernel_name)
-    return None, bool(call.kernel_name)
+    return any(
+        (entry.stage, block_m) == (call.stage, call.block_m)
+        and low <= dim <= high
+        and dim % multiple == 0
+        and (other == 0 or dim % other != 0)
+        for block_m, low, high, multiple, other in entry.reaches
+    )
 
 
 def kernel(name: str, features: ModuleKey, n: int, k: int) -> tuple[bool, str] | str:
@@ -143,11 +182,17 @@ def test_python_and_the_cpp_table_choose_alike(features: ModuleKey) -> None:
     module, table = whole_module(features)
     assert [entry.name for entry in table] == [item.name for item in module.instances]
     own = [item.facts for item in module.instances]
-    refused = set()
+    wrong = {
+        (item.name, *variant): verdict.instead
+        for item, facts in zip(module.instances, module.family.instances, strict=True)
+        for variant, verdict in facts.wrong.items()
+    }
+    refused, replaced, left_wrong = set(), set(), set()
     for call in calls(features, tuple(item.name for item in own)):
         found = choose(own, call)
         name = found.instance.name if found.instance is not None else None
-        assert (name, found.name_unknown) == ask(table, call), call
+        instead_of = found.replaced.instance.name if found.replaced is not None else None
+        assert (name, found.name_unknown, instead_of) == ask(table, call), call
         n, k = call.shape.inter_dim, call.shape.model_dim
         n, k = (n, k) if call.stage == 1 else (k, n)
         expected: Any = kernel(name, features, n, k) if name else "block_m"
@@ -155,7 +200,15 @@ def test_python_and_the_cpp_table_choose_alike(features: ModuleKey) -> None:
         refusal = found.refusal.what if found.refusal is not None else None
         assert refusal == (expected if isinstance(expected, str) else None), call
         refused.add(refusal)
+        if instead_of is not None:
+            asked = (instead_of, *kernel(instead_of, features, n, k))
+            assert asked in wrong
+            replaced.add(asked)
+        elif (name, *(found.variant or ())) in wrong:
+            left_wrong.add(n % 128)
     assert refused == {None, "K", "N", "block_m"}
+    assert replaced == set(wrong)
+    assert left_wrong == ({32, 64} if wrong else set())  # what 256x32x128x128 does not divide
 
 
 def named_calls(recipe: Recipe, deployment: Deployment, table: tuple[Entry, ...]) -> Iterator[Call]:
@@ -187,7 +240,7 @@ def test_the_planner_holds_what_the_cpp_table_takes(recipe: Recipe) -> None:
             heuristic = routing.heuristic_calls(features, deployment.shape, tokens)
             asked = [call for call in heuristic if call.features == features]
             for call in (*asked, *named_calls(recipe, deployment, table)):
-                name, _ = ask(table, call)
+                name, _, _ = ask(table, call)
                 found = kernel(name, features, call.gemm.n, call.gemm.k) if name else ""
                 if name and not isinstance(found, str):
                     wanted.add((name, *found))

@@ -6,6 +6,8 @@ import pytest
 
 from prebuild.core.contracts import Generation, load_contracts
 from prebuild.core.model import Plan
+from prebuild.families import find_table
+from prebuild.families.reader import parse_family
 from prebuild.plan.make import PlanError, make_plan
 from prebuild.recipe.recipes import NamedKernel, find_recipes, load_recipes, narrow
 from tests.unit.prebuild.samples import PROJECT, STOCK, kimi, kimi_plan
@@ -44,7 +46,7 @@ def kernel_names(plan: Plan) -> dict[str, set[str]]:
     return {i.name: {k.id.rsplit(".", 1)[1] for k in i.kernels} for i in module.built}
 
 
-def test_full_coverage_is_aiters_module_without_its_wrong_kernels() -> None:
+def test_full_coverage_is_aiters_module_with_right_kernels_for_its_wrong_ones() -> None:
     plan = kimi_plan(coverage="full")
     (module,) = plan.modules
     every = WRONG | {"nomain_odd"}
@@ -53,9 +55,27 @@ def test_full_coverage_is_aiters_module_without_its_wrong_kernels() -> None:
     assert {name: every - kernels for name, kernels in found.items() if kernels != every} == {
         next(name for name in found if "gemm2_64x32x32x128" in name): WRONG
     }
-    assert module.coverage == "sound"
-    assert module.stock_name == STOCK
+    assert (module.coverage, module.name, module.stock_name) == ("full", STOCK, STOCK)
+
+
+def test_a_wrong_kernel_that_no_right_one_answers_for_leaves_a_module_without_aiters_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = (PROJECT.root / "packaging/prebuild/families/a4w4_preshuffle.toml").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("instead = ")]
+    family = parse_family("\n".join(lines))
+    monkeypatch.setattr("prebuild.families.reader.load_families", lambda: {family.name: family})
+    find_table.cache_clear()
+    try:
+        plan = kimi_plan(coverage="full")
+    finally:
+        find_table.cache_clear()
+    (module,) = plan.modules
+    assert (module.coverage, module.stock_name) == ("sound", STOCK)
     assert module.name == f"{STOCK}__sound_{module.key[:8]}"
+    assert not any(instance.facts.instead for instance in module.instances)
+    assert all(e.reason.endswith("AITER's own build takes such a call") for e in plan.exclusions
+               if e.rule == "wrong-numbers")  # fmt: skip
 
 
 def test_wrong_kernels_are_excluded_by_their_rule_and_no_other() -> None:
@@ -66,7 +86,9 @@ def test_wrong_kernels_are_excluded_by_their_rule_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("inter_dim", [512, 768, 1024])
-def test_a_recipe_that_names_a_wrong_kernel_does_not_get_it(inter_dim: int) -> None:
+def test_a_recipe_that_names_a_wrong_kernel_gets_the_one_that_answers_for_it(
+    inter_dim: int,
+) -> None:
     named = NamedKernel(stage=2, tile="64x32x32x128_1x1_v1", inter_dims=(inter_dim,))
     dims = {8: 256, 4: inter_dim}
     recipe = kimi().model_copy(update={"moe_inter_dim": dims, "named_kernels": (named,)})
@@ -77,16 +99,19 @@ def test_a_recipe_that_names_a_wrong_kernel_does_not_get_it(inter_dim: int) -> N
     assert wrong == WRONG
     (module,) = plan.modules
     assert module.coverage == "deployed"
+    (right,) = [i for i in module.instances if "gemm2_256x32x128x128" in i.name]
+    whys = [why for kernel in right.kernels for why in kernel.why]
+    told = "named by AITER's tuned rows, instead of gemm2_64x32x32x128_1x1_v1: the block pipeline"
+    assert [why for why in whys if f"(inter_dim {inter_dim}): {told}" in why]
 
 
-def test_an_instance_of_which_only_a_wrong_kernel_is_wanted_is_left_out_and_says_why() -> None:
+@pytest.mark.parametrize("rest", [32, 64, 96])
+def test_no_recipe_has_a_hidden_size_that_the_one_that_answers_does_not_divide(rest: int) -> None:
+    """Stage 1 sums over the hidden size: no tile of AITER's takes one that 256 does not divide."""
     named = NamedKernel(stage=2, tile="64x32x32x128_1x1_v1", inter_dims=(1024,))
-    plan = make_plan([kimi(tp=[2]).model_copy(update={"named_kernels": (named,)})])
-    (module,) = plan.modules
-    (small,) = [i for i in module.instances if "gemm2_64x32x32x128" in i.name]
-    assert not small.built
-    assert {"wrong-numbers", "k-loop"} == {e.rule for e in small.excluded}
-    assert len(small.excluded) == 4
+    recipe = kimi(tp=[2]).model_copy(update={"hidden_size": 7168 + rest, "named_kernels": (named,)})
+    with pytest.raises(PlanError, match=f"K = {7168 + rest} is not a multiple of 256"):
+        make_plan([recipe])
 
 
 def test_no_module_of_any_recipe_holds_a_wrong_kernel() -> None:
@@ -98,10 +123,12 @@ def test_no_module_of_any_recipe_holds_a_wrong_kernel() -> None:
             held = [(i, k) for i in module.built for k in i.kernels]
             assert held
             assert not [k.id for i, k in held if (k.main_loop, k.tail) in wrong[i.stage, i.tile]]
-            complete = all(len(i.kernels) == len(module.family.variants(i.tile))
-                           for i in module.instances)  # fmt: skip
+            answered = all(
+                len(i.kernels) + len(i.facts.instead) == len(module.family.variants(i.tile))
+                for i in module.instances
+            )
             assert (module.name == module.stock_name) == (module.coverage == "full")
-            assert complete or module.coverage != "full"
+            assert answered or module.coverage != "full"
 
 
 @pytest.mark.parametrize(

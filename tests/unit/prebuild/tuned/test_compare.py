@@ -96,7 +96,10 @@ def test_json_holds_every_finding(tmp_path: Path) -> None:
 
 def test_no_recipe_is_asked_to_name_a_kernel_that_no_module_may_hold(tmp_path: Path) -> None:
     name = STAGE2.replace("256x32x128x128_1x4", "64x32x32x128_1x1").replace("_v3_", "_v1_")
+    # The heuristic takes what answers for it.
     assert comparison(tmp_path, [bare()], row(kernelName2=name)).clean
+    (missing,) = comparison(tmp_path, [bare()], row(kernelName2=name, model_dim=4096)).missing
+    assert [k.tile for k in missing.kernels if k.stage == 2] == ["256x32x128x128_1x4_v3"]
     small = row(kernelName2=name, inter_dim=256, block_m=64)
     (missing,) = comparison(tmp_path, [bare()], small).missing  # there it is right
     assert "64x32x32x128_1x1_v1" in {kernel.tile for kernel in missing.kernels}

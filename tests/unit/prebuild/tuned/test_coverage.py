@@ -155,12 +155,18 @@ def test_the_report_counts_each_point_once(tmp_path: Path) -> None:
     assert text.splitlines()[-1].split() == ["3", "1", "0", "0", "0", "all"]
 
 
-def test_a_row_that_names_a_wrong_kernel_is_neither_hit_nor_miss(tmp_path: Path) -> None:
+def test_a_row_that_names_a_wrong_kernel_is_a_hit_of_the_one_that_answers_for_it(
+    tmp_path: Path,
+) -> None:
     name = STAGE2.replace("256x32x128x128_1x4", "64x32x32x128_1x1").replace("_v3_", "_v1_")
-    found = points(tmp_path, [kimi(tp=[8], coverage="full")], row(kernelName2=name))
-    assert [point.status for point in found] == ["hit", "wrong"]
-    assert "in flight" in found[1].why
-    assert "wrong" in as_text(found, every=False).splitlines()[0]
-    assert as_json(found)["summary"]["wrong"] == 1
+    for coverage in ("deployed", "full"):
+        found = points(tmp_path, [kimi(tp=[4], coverage=coverage)], row(kernelName2=name))
+        assert [point.status for point in found] == ["hit", "hit"]
+        assert "256x32x128x128" in (found[1].use.instance or "")
+    odd = points(tmp_path, [kimi(tp=[4])], row(kernelName2=name, model_dim=7168 + 32))
+    assert [point.status for point in odd] == ["refused", "wrong"]
+    assert "in flight" in odd[1].why
+    assert "wrong" in as_text(odd, every=False).splitlines()[0]
+    assert as_json(odd)["summary"]["wrong"] == 1
     right = points(tmp_path, [kimi(tp=[8])], row(kernelName2=name, inter_dim=256, block_m=32))
     assert [point.status for point in right] == ["hit", "hit"]
