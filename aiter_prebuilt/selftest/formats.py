@@ -125,6 +125,8 @@ class OutFormat:
     """Unit roundoff."""
     smallest: float
     """Smallest normal number: what is smaller may be flushed."""
+    overflow: float
+    """What is beyond it is rounded to infinity."""
     mark: bytes
     """A NaN that no arithmetic gives, the output's content before a launch of stage 1."""
     decode: Callable[[bytes], list[float]]
@@ -138,6 +140,7 @@ OUT_FORMATS: Mapping[str, OutFormat] = {
         width=2,
         roundoff=2.0**-8,
         smallest=2.0**-126,
+        overflow=(1 - 2.0**-9) * 2.0**128,
         mark=b"\xa5\x7f",
         decode=decode_bf16,
     ),
@@ -145,6 +148,7 @@ OUT_FORMATS: Mapping[str, OutFormat] = {
         width=2,
         roundoff=2.0**-11,
         smallest=2.0**-14,
+        overflow=65520.0,
         mark=b"\xa5\x7d",
         decode=decode_f16,
     ),
@@ -154,6 +158,7 @@ SUMS = OutFormat(
     width=4,
     roundoff=2.0**-24,
     smallest=2.0**-126,
+    overflow=(2 - 2.0**-23) * 2.0**127,
     mark=b"\xa5\x00\xa5\x7f",
     decode=lambda data: list(struct.unpack(f"<{len(data) // 4}f", data)),
 )

@@ -57,10 +57,11 @@ def judge(problem: Problem, expected: Expected, out: bytes) -> Judgement:
     for at, (value, want, bound) in enumerate(
         zip(found, expected.values, expected.bounds, strict=True)
     ):
-        error = abs(value - want)
-        if error <= bound:
-            worst = max(worst, error / bound)
-        elif out[form.width * at : form.width * (at + 1)] == mark:
+        share = _share(value, want, bound)
+        untouched = out[form.width * at : form.width * (at + 1)] == mark
+        if share <= 1 and not (untouched and problem.stage == 1):
+            worst = max(worst, share)
+        elif untouched:
             kinds.setdefault("left", []).append(at)
         else:
             kinds.setdefault("nan" if math.isnan(value) else "value", []).append(at)
@@ -74,7 +75,15 @@ def judge(problem: Problem, expected: Expected, out: bytes) -> Judgement:
 
 
 def _worst(found: list[float], expected: Expected, places: list[int]) -> float:
-    return max(abs(found[at] - expected.values[at]) / expected.bounds[at] for at in places)
+    return max(_share(found[at], expected.values[at], expected.bounds[at]) for at in places)
+
+
+def _share(value: float, want: float, bound: float) -> float:
+    """Return the error as a share of its bound; 0 where there is none or everything is allowed."""
+    if value == want or math.isinf(bound) or (math.isnan(value) and math.isnan(want)):
+        return 0.0
+    error = abs(value - want)
+    return error / bound if bound and not math.isnan(error) else math.inf
 
 
 _WORDS = {

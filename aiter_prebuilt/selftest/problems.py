@@ -14,7 +14,7 @@ import math
 import struct
 
 from aiter_prebuilt.call import ModuleKey, Stage
-from aiter_prebuilt.selftest import layouts
+from aiter_prebuilt.selftest import extremes, layouts
 from aiter_prebuilt.selftest.content import Content
 from aiter_prebuilt.selftest.formats import (
     FORMATS,
@@ -44,6 +44,8 @@ USED = (0, 2)
 """Experts with tokens; expert 1 has none."""
 _PATTERNS, _WEIGHTS = 4, 5
 """Different rows of activations, different routed weights."""
+_ALL_PATTERNS = 6
+"""With those of :mod:`aiter_prebuilt.selftest.extremes`."""
 _HOLES = 3
 """Rows of padding in a block."""
 _COLUMN_BLOCKS = 2
@@ -205,7 +207,7 @@ def make_problem(case: Case, seed: int) -> Problem:
         activations=_activations(
             features, seed, label, (tokens, TOPK) if down else (tokens,), k, source
         ),
-        weights=_weights(features, seed, label, weight_rows, k),
+        weights=_weights(features, seed, label, weight_rows, k, gated=not down),
         routing=tuple(tuple(_expert(t, s) for s in range(TOPK)) for t in range(tokens)),
         routed_weights=weights,
         sorted_ids=struct.pack(f"<{len(places)}i", *(_sorted_id(p, tokens) for p in places)),
@@ -258,6 +260,11 @@ def _pattern(row: int, count: int) -> int:
     return (row + row // 4 + row // 16 + row // 64) % count
 
 
+def _pattern_of(row: int) -> int:
+    """Which pattern a row of activations has."""
+    return extremes.SPECIAL_ROWS.get(row, _pattern(row, _PATTERNS))
+
+
 def _routed_weights(raw: bytes, tokens: int) -> tuple[tuple[float, ...], ...]:
     values = round_f32([0.05 + byte / 270 for byte in raw])
     return tuple(
@@ -281,8 +288,15 @@ def _activations(
 ) -> Operand:
     form, rms = FORMATS[features.a_dtype], target(k)
     width = k * form.bits // 8
-    patterns = rows_of(form.draw(stream(seed, f"{label}/a", _PATTERNS * width), rms), width)
-    order = [_pattern(row, _PATTERNS) for row in range(math.prod(leading))]
+    usual = rows_of(form.draw(stream(seed, f"{label}/a", _PATTERNS * width), rms), width)
+    patterns = [
+        extremes.raised(features.a_dtype, row, power)
+        for row, power in zip(usual, extremes.ROW_POWERS, strict=True)
+    ]
+    patterns += [
+        extremes.special(features.a_dtype, width, broken=broken) for broken in (False, True)
+    ]
+    order = [_pattern_of(row) for row in range(math.prod(leading))]
     rows = tuple(patterns[index] for index in order)
     return Operand(
         format=features.a_dtype,
@@ -307,24 +321,37 @@ def _activation_scales(
         return None
     if kind == "mx":
         blocks = k // MX_BLOCK
-        lines = rows_of(mx(seed, label, _PATTERNS, k), blocks)
+        drawn = rows_of(mx(seed, label, _ALL_PATTERNS, k), blocks)
+        lines = [extremes.mx_line(line, pattern) for pattern, line in enumerate(drawn)]
         raw = b"".join(lines[index] for index in order)
         return mx_scales(raw, layouts.sorted_scales(raw, blocks, source, NAN_E8M0), k)
-    grid = scale_grid(kind, rows=_PATTERNS, group=_PATTERNS, k=k, weight=False)
-    middle = target(k) / FORMATS[features.a_dtype].rms
+    grid = scale_grid(kind, rows=_ALL_PATTERNS, group=_ALL_PATTERNS, k=k, weight=False)
+    middle = _middle(features.a_dtype, kind, k)
     one = floats(stream(seed, label, 2 * grid.count), grid, middle)
-    factors = tuple(one.factors[index] for index in order)
+    own = list(one.factors)
+    if kind != "tensor":
+        own = [extremes.float_line(line, pattern) for pattern, line in enumerate(own)]
+    factors = tuple(own[index] for index in order)
     # One for the whole tensor stands once, the others once a row.
     flat = factors[0] if kind == "tensor" else [factor for row in factors for factor in row]
     data = struct.pack(f"<{len(flat)}f", *flat)
     return Scales(data=data, torch=one.torch, factors=factors, block=one.block)
 
 
-def _weights(features: ModuleKey, seed: int, label: str, rows: int, k: int) -> Operand:
+def _weights(
+    features: ModuleKey, seed: int, label: str, rows: int, k: int, *, gated: bool
+) -> Operand:
     form = FORMATS[features.b_dtype]
     width = k * form.bits // 8
-    data = form.draw(stream(seed, f"{label}/w", rows * width), target(k))
     each = rows // EXPERTS
+    powers = [extremes.column_power(row, each, gated=gated) for row in range(rows)]
+    drawn = rows_of(form.draw(stream(seed, f"{label}/w", rows * width), target(k)), width)
+    data = b"".join(
+        bytes(width)
+        if row % each == extremes.EMPTY
+        else extremes.raised(features.b_dtype, codes, powers[row])
+        for row, codes in enumerate(drawn)
+    )
     if features.b_dtype in _NAN_CODES:
         idle = _NAN_CODES[features.b_dtype] * (each * width // len(_NAN_CODES[features.b_dtype]))
         data = data[: each * width] + idle + data[2 * each * width :]
@@ -334,7 +361,7 @@ def _weights(features: ModuleKey, seed: int, label: str, rows: int, k: int) -> O
         rows=tuple(rows_of(data, width)),
         data=_placed_weights(features, data, width),
         shape=(EXPERTS, each, elements),
-        scales=_weight_scales(features, seed, f"{label}/w_scale", rows, k),
+        scales=_weight_scales(features, seed, f"{label}/w_scale", powers, k),
     )
 
 
@@ -349,16 +376,25 @@ def _placed_weights(features: ModuleKey, data: bytes, width: int) -> bytes:
     return data if plain else layouts.shuffle_weight(data, width)
 
 
-def _weight_scales(features: ModuleKey, seed: int, label: str, rows: int, k: int) -> Scales | None:
-    kind = SCALES[features.quant]
+def _weight_scales(
+    features: ModuleKey, seed: int, label: str, powers: list[int], k: int
+) -> Scales | None:
+    kind, rows = SCALES[features.quant], len(powers)
     if kind == "none":
         return None
     if kind == "mx":
-        raw = mx(seed, label, rows, k)
+        lines = rows_of(mx(seed, label, rows, k), k // MX_BLOCK)
+        raw = b"".join(map(extremes.mx_raised, lines, powers))
         each = len(raw) // EXPERTS
         idle = raw[:each] + bytes([NAN_E8M0]) * each + raw[2 * each :]
         return mx_scales(raw, layouts.shuffle_scale(idle, k // MX_BLOCK), k)
     each = rows // EXPERTS
     grid = scale_grid(kind, rows=rows, group=each, k=k, weight=True)
-    middle = target(k) / FORMATS[features.b_dtype].rms
-    return floats(stream(seed, label, 2 * grid.count), grid, middle)
+    middle = _middle(features.b_dtype, kind, k)
+    own = () if kind == "tensor" else powers
+    return floats(stream(seed, label, 2 * grid.count), grid, middle, own)
+
+
+def _middle(form: str, kind: str, k: int) -> float:
+    """The float32 scale in the middle; a larger one of a tensor, whose rows have no powers."""
+    return target(k) / FORMATS[form].rms * (extremes.TENSOR_FACTOR if kind == "tensor" else 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 
 from aiter_prebuilt.selftest.content import Content
 from aiter_prebuilt.selftest.formats import round_f32, stream
@@ -54,7 +55,7 @@ def mx(seed: int, label: str, rows: int, k: int) -> bytes:
 
 def mx_scales(data: bytes, placed: bytes, k: int) -> Scales:
     """Return scales whose bytes are ``data`` row by row, and ``placed`` as a kernel reads them."""
-    powers = [math.ldexp(1, byte - 127) for byte in range(256)]
+    powers = [*(math.ldexp(1, byte - 127) for byte in range(255)), math.nan]
     factors = tuple(tuple(map(powers.__getitem__, row)) for row in rows_of(data, k // MX_BLOCK))
     return Scales(data=placed, torch="float8_e8m0fnu", factors=factors, block=MX_BLOCK)
 
@@ -80,6 +81,11 @@ class Grid:
         """All of them."""
         return self.rows // self.group * self.lines * (self.k // self.block)
 
+    def row_of(self, line: int) -> int:
+        """The row whose power a line of scales gets."""
+        group, within = divmod(line, self.lines)
+        return group * self.group + within * self.height + min(2, self.height - 1)
+
 
 def scale_grid(kind: str, *, rows: int, group: int, k: int, weight: bool) -> Grid:
     """Return where the float32 scales of ``rows`` rows stand, ``group`` of them an expert's."""
@@ -88,11 +94,18 @@ def scale_grid(kind: str, *, rows: int, group: int, k: int, weight: bool) -> Gri
     return Grid(rows=rows, group=group, height=height, k=k, block=WIDE_BLOCK if wide else k)
 
 
-def floats(raw: bytes, grid: Grid, middle: float) -> Scales:
-    """float32 from half of ``middle`` to twice as much."""
+def floats(raw: bytes, grid: Grid, middle: float, powers: Sequence[int] = ()) -> Scales:
+    """float32 from half of ``middle`` to twice as much, times two to the power of their row.
+
+    A scale of several rows has the power of the third of them.
+    """
     words = struct.unpack(f"<{len(raw) // 2}H", raw)
     values = round_f32([(0.5 + 1.5 * word / 65535) * middle for word in words])
     wide = grid.k // grid.block
+    if powers:
+        values = [
+            math.ldexp(value, powers[grid.row_of(at // wide)]) for at, value in enumerate(values)
+        ]
     lines = [tuple(values[at : at + wide]) for at in range(0, len(values), wide)]
     factors = tuple(
         lines[row // grid.group * grid.lines + row % grid.group // grid.height]

@@ -11,14 +11,13 @@ import dataclasses
 import hashlib
 import json
 import re
-import types
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from aiter_prebuilt.call import ModuleKey, Shape, Stage, Tail
 from aiter_prebuilt.values import value_class
+from aiter_prebuilt.wheel.typed import MisfitError, read
 
 SCHEMA_VERSION = 3
 """Raised by one whenever a reader of the old schema would misread the new one."""
@@ -282,7 +281,10 @@ def parse(text: str) -> Manifest:
             f"manifest schema is {found!r}, this version reads {SCHEMA_VERSION}: the modules and "
             "the package are of different releases"
         )
-    manifest: Manifest = _build(Manifest, raw, "manifest")
+    try:
+        manifest: Manifest = read(Manifest, raw, "manifest")
+    except MisfitError as error:
+        raise ManifestError(str(error)) from error
     for position, module in enumerate(manifest.modules):
         _check_module(module, f"manifest.modules[{position}]")
         _check_contracts(module, manifest, f"manifest.modules[{position}]")
@@ -338,67 +340,3 @@ def _check_unique(label: str, values: list[str]) -> None:
     for value in values:
         if values.count(value) > 1:
             raise ManifestError(f"manifest.modules: {label} {value!r} is there twice")
-
-
-def _build(kind: Any, raw: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return _build_dataclass(kind, raw, where)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is tuple:
-        return _build_tuple(arguments[0], raw, where)
-    if origin in (typing.Union, types.UnionType):
-        return None if raw is None else _build(_without_none(arguments), raw, where)
-    if origin is Literal:
-        return _expect(raw in arguments and type(raw) in map(type, arguments), raw, kind, where)
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return _build_mapping(arguments[1], raw, where)
-    if kind is Any:
-        return raw
-    if kind is float:
-        return float(_expect(type(raw) in (int, float), raw, kind, where))
-    return _expect(type(raw) is kind, raw, kind, where)
-
-
-def _build_dataclass(kind: type, raw: Any, where: str) -> Any:
-    _expect(type(raw) is dict, raw, kind, where)
-    hints = _hints(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    unknown = sorted(set(raw) - set(fields))
-    missing = sorted(
-        name
-        for name, field in fields.items()
-        if name not in raw and field.default is dataclasses.MISSING
-    )
-    if unknown or missing:
-        raise ManifestError(f"{where}: unknown keys {unknown}, missing keys {missing}")
-    return kind(**{name: _build(hints[name], raw[name], f"{where}.{name}") for name in raw})
-
-
-def _build_tuple(item: Any, raw: Any, where: str) -> tuple[Any, ...]:
-    _expect(type(raw) is list, raw, list, where)
-    return tuple(_build(item, value, f"{where}[{i}]") for i, value in enumerate(raw))
-
-
-def _build_mapping(value_kind: Any, raw: Any, where: str) -> Mapping[str, Any]:
-    _expect(type(raw) is dict, raw, dict, where)
-    return {key: _build(value_kind, value, f"{where}[{key!r}]") for key, value in raw.items()}
-
-
-def _without_none(arguments: tuple[Any, ...]) -> Any:
-    return next(argument for argument in arguments if argument is not type(None))
-
-
-def _expect(good: bool, raw: Any, kind: Any, where: str) -> Any:
-    if not good:
-        name = getattr(kind, "__name__", None) or str(kind)
-        raise ManifestError(f"{where} is {str(raw)[:60]!r}, expected {name}")
-    return raw
-
-
-_HINTS: dict[type, dict[str, Any]] = {}
-
-
-def _hints(kind: type) -> dict[str, Any]:
-    if kind not in _HINTS:
-        _HINTS[kind] = typing.get_type_hints(kind)
-    return _HINTS[kind]

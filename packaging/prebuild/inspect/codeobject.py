@@ -13,6 +13,7 @@ import yaml
 
 from prebuild.core import proc
 from prebuild.core.errors import PrebuildError
+from prebuild.gfx950.codeobject import parse
 from prebuild.toolchain import Toolchain
 
 _METADATA = re.compile(r"AMDGPU Metadata: (---\n.*?\n\.\.\.\n)", re.DOTALL)
@@ -71,7 +72,7 @@ def kernel_facts(code_object: Path, toolchain: Toolchain) -> KernelFacts:
         sgpr_spills=kernel[".sgpr_spill_count"],
         kernarg_bytes=kernel[".kernarg_segment_size"],
         workgroup_size=kernel[".max_flat_workgroup_size"],
-        code_bytes=_code_bytes(code_object, kernel[".name"], toolchain),
+        code_bytes=parse(code_object.read_bytes()).kernels[kernel[".name"]].size,
         opcodes=opcode_counts(disassemble(code_object, toolchain)),
     )
 
@@ -96,13 +97,3 @@ def _metadata(code_object: Path, toolchain: Toolchain) -> dict[str, Any]:
         msg = f"{code_object} has no AMDGPU metadata note"
         raise CodeObjectError(msg)
     return loaded
-
-
-def _code_bytes(code_object: Path, symbol: str, toolchain: Toolchain) -> int:
-    listing = proc.run([toolchain.tool("llvm-nm"), "-S", "--defined-only", code_object]).decode()
-    for line in listing.splitlines():
-        fields = line.split()
-        if fields and fields[-1] == symbol:
-            return int(fields[1], 16)
-    msg = f"{code_object} has no symbol {symbol[:80]}"
-    raise CodeObjectError(msg)

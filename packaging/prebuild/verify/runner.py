@@ -39,6 +39,8 @@ def run_subject(subject: Subject, objdump: Path) -> Verdict:
     began = time.monotonic()
     runs: list[Run] = []
     failure = subject.launch_problem
+    if not subject.batches:
+        failure = "it was not run: CK launches it for no K"
     try:
         program = load(subject, objdump)
         for batch in subject.batches:

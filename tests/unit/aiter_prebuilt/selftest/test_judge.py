@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from aiter_prebuilt.selftest.judge import GUARD, before, judge, judge_surroundings
+from aiter_prebuilt.selftest.judge import GUARD, _share, before, judge, judge_surroundings
 from aiter_prebuilt.selftest.problems import Problem, make_problem
 from aiter_prebuilt.selftest.reference import Expected, expect
 from tests.unit.aiter_prebuilt.selftest.kinds import case, split_case
@@ -23,7 +23,8 @@ def expected(problem: Problem) -> Expected:
 
 
 def bf16(values: tuple[float, ...]) -> bytearray:
-    return bytearray(np.array(values).astype(ml_dtypes.bfloat16).tobytes())
+    with np.errstate(over="ignore"):  # what may be infinite or not
+        return bytearray(np.array(values).astype(ml_dtypes.bfloat16).tobytes())
 
 
 def test_a_right_output(problem: Problem, expected: Expected) -> None:
@@ -34,7 +35,8 @@ def test_a_right_output(problem: Problem, expected: Expected) -> None:
 
 
 def test_an_element_just_outside_of_its_bound(problem: Problem, expected: Expected) -> None:
-    at = max(range(len(expected.values)), key=lambda index: abs(expected.values[index]))
+    usual = [at for at, bound in enumerate(expected.bounds) if 0 < bound < math.inf]
+    at = max(usual, key=lambda index: expected.values[index] / expected.bounds[index])
     values = list(expected.values)
     values[at] += math.copysign(expected.bounds[at] * 3, values[at])
     (finding,) = judge(problem, expected, bytes(bf16(tuple(values)))).findings
@@ -58,6 +60,35 @@ def test_nan_and_what_was_never_written(problem: Problem, expected: Expected) ->
     found = judge(problem, expected, bytes(out))
     assert [finding.code for finding in found.findings] == ["left", "nan"]
     assert found.max_error == math.inf
+
+
+@pytest.mark.parametrize(
+    ("value", "want", "bound", "share"),
+    [
+        (math.inf, math.inf, 0.0, 0.0),
+        (math.nan, math.nan, 0.0, 0.0),
+        (-math.inf, math.inf, 0.0, math.inf),
+        (3.4e38, math.inf, 0.0, math.inf),
+        (math.nan, 1.0, 0.5, math.inf),
+        (1.0, math.nan, 0.0, math.inf),
+        (math.nan, 1.0, math.inf, 0.0),
+        (1.0, 1.25, 0.5, 0.5),
+        (1.0, 2.0, 0.0, math.inf),
+    ],
+)
+def test_a_share_of_the_bound(value: float, want: float, bound: float, share: float) -> None:
+    assert _share(value, want, bound) == share
+
+
+def test_an_element_that_nobody_wrote_is_none_that_has_to_be_nan(
+    problem: Problem, expected: Expected
+) -> None:
+    if problem.stage == 1:
+        at = next(at for at, value in enumerate(expected.values) if math.isnan(value))
+        out = bf16(expected.values)
+        out[2 * at : 2 * at + 2] = before(problem)[:2]
+        (finding,) = judge(problem, expected, bytes(out)).findings
+        assert finding.code == "left"
 
 
 def test_a_sum_that_nobody_added_to_is_left(problem: Problem, expected: Expected) -> None:

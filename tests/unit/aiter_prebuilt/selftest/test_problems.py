@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import math
+import operator
 import struct
 
 import pytest
 
 from aiter_prebuilt.choice.dispatch import built_kernel, variant_of
-from aiter_prebuilt.selftest import problems
+from aiter_prebuilt.selftest import extremes, problems
 from aiter_prebuilt.selftest.content import whole
 from aiter_prebuilt.selftest.formats import FORMATS
 from aiter_prebuilt.selftest.problems import NoProblemError, describe, make_problem, sizes
+from aiter_prebuilt.selftest.reference import values_of
 from tests.unit.aiter_prebuilt.samples import kernel
 from tests.unit.aiter_prebuilt.selftest.kinds import KINDS, case, features, split_case
 
@@ -65,8 +67,10 @@ def test_blocks_are_full_but_for_padding_among_the_rows(block_m: int) -> None:
 
 @pytest.mark.parametrize("apart", [1, 4, 16, 64])
 def test_rows_of_a_tile_differ_from_their_neighbours(apart: int) -> None:
-    rows = make_problem(case(block_m=128), 1).activations.rows
-    assert len(set(rows)) == 4
+    kind = features("b16", "b16", "no")
+    rows = make_problem(case(kind, block_m=128), 1).activations.rows
+    assert len(set(rows)) == 6
+    assert {rows.count(rows[special]) for special in extremes.SPECIAL_ROWS} == {1}
     same = [at for at, row in enumerate(rows[apart:]) if row == rows[at]]
     assert same == ([63] if apart == 1 else [])
 
@@ -81,9 +85,41 @@ def test_what_must_not_be_read_is_nan() -> None:
         if quant == "per_1x32":
             assert whole(problem.weights.scales.data)[: 3 * rows].count(0xFF) == 0  # type: ignore[union-attr]
             assert whole(problem.weights.scales.data).count(0xFF) == rows * problem.k // 32  # type: ignore[union-attr]
-            # Real rows of activations; those of padding have no scale.
+            # Real rows of activations; those of padding have no scale, and one row has a NaN.
             data = whole(problem.activations.scales.data)  # type: ignore[union-attr]
-            assert len(data) - data.count(0xFF) == 2 * 29 * problem.k // 32
+            assert len(data) - data.count(0xFF) == 2 * 29 * problem.k // 32 - 1
+
+
+@pytest.mark.parametrize(("a", "b", "quant"), KINDS)
+def test_extreme_numbers_are_there(a: str, b: str, quant: str) -> None:
+    problem = make_problem(case(features(a, b, quant)), 1)
+    rows = [values_of(problem.activations, row) for row in range(problem.tokens)]
+    single, broken = (rows[row] for row in extremes.SPECIAL_ROWS)
+    assert sum(value != 0 for value in single) == 1
+    assert [at for at, value in enumerate(broken) if not math.isfinite(value)][-1] >= 256 - 32
+    each = len(problem.weights.rows) // 3
+    assert not any(values_of(problem.weights, extremes.EMPTY))
+    gates = [
+        math.fsum(map(operator.mul, row, values_of(problem.weights, column)))
+        for row in rows[:4]
+        for column in range(0, each // 2, 5)
+    ]
+    assert min(gates) < -88.8
+    assert max(gates) > 88.8
+    if quant not in ("per_tensor", "no"):
+        assert max(abs(value) for value in single) > 1e30
+        assert max(map(abs, rows[3])) < 1e-9
+
+
+def test_floats_of_16_bits_are_raised_as_far_as_they_go() -> None:
+    for form, power, limit in (("b16", 9, 9), ("f16", 9, 6), ("f16", -40, -6)):
+        plain = FORMATS[form].draw(bytes(range(256)), 1.0)
+        raised = FORMATS[form].decode(extremes.raised(form, plain, power))
+        assert raised == [value * 2.0**limit for value in FORMATS[form].decode(plain)]
+    largest = {"b16": b"\x7f\x7f", "f16": b"\xff\x7b"}
+    for form, row in largest.items():
+        assert extremes.raised(form, row, 5) == row
+    assert extremes.raised("f8", b"\x7e", 3) == b"\x7e"
 
 
 def test_weights_are_plain_for_plain_mx_kernels_alone() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from aiter_prebuilt.selftest import reference
 from aiter_prebuilt.selftest.problems import EXPERTS, Operand, Problem, make_problem
-from aiter_prebuilt.selftest.reference import expect
+from aiter_prebuilt.selftest.reference import Expected, expect
 from aiter_prebuilt.selftest.scales import SCALES
 from prebuild.verify import problems as build_side
 from prebuild.verify.reference import expect as expect_by_numpy
@@ -34,7 +34,7 @@ def scales_of(operand: Operand, kind: build_side.Kind) -> Any:
         return None
     factors = np.array(operand.scales.factors)
     if kind is build_side.Kind.MX_FP4:
-        return (np.log2(factors) + 127).astype(np.uint8)
+        return np.where(np.isnan(factors), 255, np.log2(factors) + 127).astype(np.uint8)
     return factors.astype(np.float32)
 
 
@@ -75,6 +75,18 @@ def by_numpy(problem: Problem) -> tuple[Any, Any]:
     return (found.value, found.bound) if problem.stage == 1 else sum_bound(found)
 
 
+def same(found: Expected, value: Any, bound: Any) -> None:
+    """Both agree to within what float64 loses, which is a small part of the bound."""
+    values, bounds = np.array(found.values), np.array(found.bounds)
+    value, bound = value.reshape(-1), bound.reshape(-1)
+    assert np.allclose(bounds, bound, rtol=1e-6, atol=0)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(values - value) <= 1e-4 * bound
+    assert (near | (values == value) | (np.isnan(values) & np.isnan(value))).all()
+    assert np.isfinite(values).mean() > 0.8
+    assert np.isinf(bounds).mean() < 0.05  # swiglu of NaN, and what is near to overflow
+
+
 @pytest.mark.parametrize("stage", [1, 2])
 @pytest.mark.parametrize(("a", "b", "quant"), KINDS)
 def test_values_and_bounds_are_numpys(a: str, b: str, quant: str, stage: int) -> None:
@@ -83,8 +95,7 @@ def test_values_and_bounds_are_numpys(a: str, b: str, quant: str, stage: int) ->
     found = expect(problem)
     with np.errstate(invalid="ignore"):  # the idle expert's NaN
         value, bound = by_numpy(problem)
-    assert np.allclose(found.values, value.reshape(-1), rtol=1e-12, atol=1e-13)
-    assert np.allclose(found.bounds, bound.reshape(-1), rtol=1e-9, atol=0)
+    same(found, value, bound)
 
 
 @pytest.mark.parametrize(("stage", "of"), [(1, 1), (1, 2), (2, 2), (2, 1)])
@@ -96,8 +107,7 @@ def test_activations_and_routed_weights(stage: int, of: int, activation: str) ->
     found = expect(problem)
     with np.errstate(invalid="ignore"):
         value, bound = by_numpy(problem)
-    assert np.allclose(found.values, value.reshape(-1), rtol=1e-12, atol=1e-13)
-    assert np.allclose(found.bounds, bound.reshape(-1), rtol=1e-9, atol=0)
+    same(found, value, bound)
 
 
 @pytest.mark.parametrize("of", [1, 2])
@@ -107,8 +117,7 @@ def test_a_split_k_gives_the_sums_of_gate_and_up(of: int) -> None:
     found = expect(problem)
     with np.errstate(invalid="ignore"):
         value, bound = by_numpy(problem)
-    assert np.allclose(found.values, value.reshape(-1), rtol=1e-12, atol=1e-13)
-    assert np.allclose(found.bounds, bound.reshape(-1), rtol=1e-9, atol=0)
+    same(found, value, bound)
 
 
 def test_both_dot_products_agree() -> None:

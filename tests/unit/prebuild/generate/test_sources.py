@@ -54,7 +54,7 @@ def test_the_first_gemm_of_a_split_k_module_stores_sums_in_fp32() -> None:
     sources = generate(make_plan([split], frozenset({"split-k"})), PROJECT.templates)
     specs = {p.stem: text for p, text in sources.items() if p.parent.name == "instances"}
     stages = {stage: [t for n, t in specs.items() if f"_gemm{stage}_" in n] for stage in (1, 2)}
-    assert [len(texts) for texts in stages.values()] == [5, 5]
+    assert [len(texts) for texts in stages.values()] == [4, 5]  # v3 is wrong where K is split
     for stage, flag, dtype in ((1, "true", "float"), (2, "false", "ck::bhalf_t")):
         assert all(f"kSplitK          = {flag};" in text for text in stages[stage])
         assert all(f"EData     = {dtype};" in text for text in stages[stage])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -82,8 +83,6 @@ def test_code_that_cannot_be_translated_is_a_failure(
 def test_a_wrong_launch_is_a_failure_though_the_kernel_is_right(
     subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import dataclasses
-
     good = dataclasses.replace(run(subject, "s_endpgm"), failure="")
     monkeypatch.setattr(runner, "load", lambda *_: program("s_endpgm"))
     monkeypatch.setattr(runner, "run_problem", lambda *_: good)
@@ -92,3 +91,12 @@ def test_a_wrong_launch_is_a_failure_though_the_kernel_is_right(
     verdict = runner.run_subject(wrong, Path("objdump"))
     assert not verdict.ok
     assert verdict.failure == "grid is wrong"
+
+
+def test_a_kernel_that_nobody_launches_is_not_called_right(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "load", lambda *_: program("s_endpgm"))
+    verdict = runner.run_subject(dataclasses.replace(subject, batches=()), Path("objdump"))
+    assert not verdict.ok
+    assert "launches it for no K" in verdict.failure
