@@ -19,9 +19,9 @@ def test_start_up_files_import_next_to_nothing(name: str, allowed: set[str]) -> 
     assert set(imports(RUNTIME / name, top_only=True)) <= allowed
 
 
-LEAVES = ("values", "target", "kinds", "call", "releases", "generations", "wheel.manifest",
-          "choice.dispatch", "choice.rules", "choice.heuristic", "choice.tuned",
-          "choice.routing")  # fmt: skip
+LEAVES = ("values", "target", "kinds", "call", "releases", "generations", "wheel.typed",
+          "wheel.manifest", "choice.dispatch", "choice.rules", "choice.heuristic", "choice.tuned",
+          "choice.routing", "choice.verdict")  # fmt: skip
 
 
 @pytest.mark.parametrize("leaf", LEAVES)
