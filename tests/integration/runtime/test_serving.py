@@ -194,7 +194,7 @@ def test_nothing_is_printed_on_stdout_and_two_lines_tell_of_the_load(
     lines = [line for line in done.stderr.splitlines() if line.startswith("INFO:aiter.prebuilt:")]
     served, at_exit = lines
     assert f"prebuilt {make.STOCK}: served from wheel 0.1.0 in " in served
-    assert "1 modules served" in at_exit
+    assert "1 module served" in at_exit
     assert at_exit.endswith("0 handed on, 0 declined; AITER compiled nothing")
 
 
