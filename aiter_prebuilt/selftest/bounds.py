@@ -100,7 +100,8 @@ def _silu(gate: float) -> float:
 
 
 def _silu_evaluation(gate: float, error: float, size: float) -> float:
-    flushed = min(_sigmoid(gate + error), _FLUSH)
+    small = _sigmoid(gate - error) < 2 * _FLUSH
+    flushed = min(_sigmoid(gate + error), _FLUSH) if small else 0.0
     return _EVALUATION * size + (abs(gate) + error) * flushed
 
 

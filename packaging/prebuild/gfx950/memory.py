@@ -132,17 +132,6 @@ class Memory:
             shadow[:, lane] = found.shadow[offset : offset + 4 * dwords].copy().view(np.uint32)
         return data, shadow
 
-    def load_bytes(self, addresses: I64, width: int) -> tuple[U32, U32]:
-        """Read ``width`` (1 or 2) bytes at each address, zero-extended, and their shadow."""
-        data = np.zeros(addresses.size, np.uint32)
-        shadow = np.zeros(addresses.size, np.uint32)
-        for lane, address in enumerate(addresses.tolist()):
-            found = self.find(address, address + width, "load")
-            offset = address - found.base
-            data[lane] = int.from_bytes(found.data[offset : offset + width].tobytes(), "little")
-            shadow[lane] = int(found.shadow[offset : offset + width].any())
-        return data, shadow
-
     def store(self, addresses: I64, data: U32, undefined: U32) -> None:
         """Write (dwords, lanes) dwords; ``undefined`` is their shadow, not 0 where undefined."""
         if addresses.size == 0:
@@ -155,16 +144,6 @@ class Memory:
         found.words[index] = data
         found.shadow_words[index] = np.where(undefined != 0, np.uint32(0xFFFFFFFF), np.uint32(0))
         found.writer[index] = self.writer
-
-    def store_bytes(self, addresses: I64, data: U32, undefined: U32, width: int) -> None:
-        """Write the low ``width`` (1 or 2) bytes of each lane."""
-        if addresses.size == 0:
-            return
-        found, offsets = self._writable(addresses, width)
-        for byte in range(width):
-            found.data[offsets + byte] = (data >> np.uint32(8 * byte)).astype(np.uint8)
-            found.shadow[offsets + byte] = np.where(undefined != 0, 0xFF, 0)
-        found.writer[offsets >> 2] = self.writer
 
     def atomic(self, addresses: I64, values: U32, undefined: U32, add: AtomicAdd) -> None:
         """Add each lane's dword to memory, lane by lane, and log the operand."""

@@ -11,7 +11,8 @@ unit roundoff of the output type):
   error e: at the ends of the interval, or at the function's minimum in it.
 - silu(x) = x * (1 / (1 + exp(-x))), as CK has it.  Its evaluation in float32 (exp within 4 ulp with
   its argument reduction, one addition, a division and a product) is off by at most 16 * u relative;
-  1 / (1 + exp(-x)) may be flushed, which it is for x below -87.3, and so may the product.
+  1 / (1 + exp(-x)) may be flushed where it is below 2 * f (it is for x below -87.3), and so may the
+  product.
 - gelu(x) = x * (1 + erf(x / sqrt 2)) / 2: erf is off by at most 16 * u, and so the result by at
   most 16 * u * (1 + |x|), as 1 + erf may cancel.  Below -6.5 erf is nearer to -1 than to any other
   float32, and the result is zero or what is true.
@@ -139,7 +140,8 @@ def _sigmoid(gate: F64) -> F64:
 
 
 def _silu_evaluation(gate: F64, error: F64, size: F64) -> F64:
-    flushed = np.minimum(_sigmoid(gate + error), FLUSH)
+    small = _sigmoid(gate - error) < 2 * FLUSH
+    flushed = np.where(small, np.minimum(_sigmoid(gate + error), FLUSH), 0)
     found: F64 = _EVALUATION * size + (np.abs(gate) + error) * flushed
     return found
 

@@ -17,7 +17,7 @@ from prebuild.verify.runner import run_subject
 from prebuild.verify.subject import Subject
 from prebuild.verify.verdict import Verdict
 
-PROBLEMS_VERSION = "2"
+PROBLEMS_VERSION = "3"
 """Raised whenever the problems or the reference change: part of the cache key of a verdict."""
 
 

@@ -35,10 +35,6 @@ def _as(read: Read, dtype: type[np.generic]) -> Read:
     return make
 
 
-def _ordered(left: Any32, right: Any32) -> Lanes:
-    return ~(np.isnan(left) | np.isnan(right))
-
-
 _TESTS: dict[str, Test] = {
     "lt": lambda a, b: a < b,
     "eq": lambda a, b: a == b,
@@ -46,11 +42,7 @@ _TESTS: dict[str, Test] = {
     "gt": lambda a, b: a > b,
     "ge": lambda a, b: a >= b,
     "ne": lambda a, b: a != b,
-    "lg": lambda a, b: (a < b) | (a > b),
-    "o": _ordered,
-    "u": lambda a, b: ~_ordered(a, b),
     "nge": lambda a, b: ~(a >= b),
-    "nlg": lambda a, b: ~((a < b) | (a > b)),
     "ngt": lambda a, b: ~(a > b),
     "nle": lambda a, b: ~(a <= b),
     "neq": lambda a, b: ~(a == b),
@@ -66,14 +58,11 @@ def _table(kind: str, read: Read, verbs: str) -> dict[str, Comparison]:
 
 
 _NARROW = {
-    **_table("f32", lanes_f32, "lt eq le gt lg ge o u nge nlg ngt nle neq nlt"),
+    **_table("f32", lanes_f32, "lt eq le gt ge nge ngt nle neq nlt"),
     **_table("u32", lanes32, "lt eq le gt ge ne"),
     **_table("i32", _as(lanes32, np.int32), "lt eq le gt ge ne"),
 }
-_WIDE = {
-    **_table("i64", lanes64, "lt eq le gt ge ne"),
-    **_table("u64", _as(lanes64, np.uint64), "lt eq le gt ge ne"),
-}
+_WIDE = _table("i64", lanes64, "lt gt")
 
 
 @family(_NARROW, traits=Traits(moves=True))

@@ -33,14 +33,6 @@ def _f16_bits(data: F32) -> Any32:
     return data.astype(np.float16).view(np.uint16).astype(np.uint32)
 
 
-def _f16_toward_zero(data: F32) -> Any32:
-    """Round to f16, towards zero."""
-    half = data.astype(np.float16)
-    over = np.abs(half.astype(np.float32)) > np.abs(data)
-    less = np.where(over, half.view(np.uint16) - np.uint16(1), half.view(np.uint16))
-    return less.astype(np.uint32)
-
-
 def _sixteenths(data: Any32) -> F32:
     """Read the low four bits as a signed number of sixteenths."""
     nibble = (data & np.uint32(15)).astype(np.int32)
@@ -51,17 +43,11 @@ def _sixteenths(data: Any32) -> F32:
 _FROM_FLOAT: dict[str, Vector] = {
     "v_cvt_i32_f32": _to_integer(-(1 << 31), (1 << 31) - 1, np.int32),
     "v_cvt_u32_f32": _to_integer(0, (1 << 32) - 1, np.uint32),
-    "v_cvt_f16_f32": _f16_bits,
 }
 _TO_FLOAT: dict[str, Vector] = {
     "v_cvt_f32_i32": lambda a: a.view(np.int32).astype(np.float32),
     "v_cvt_f32_u32": lambda a: a.astype(np.float32),
-    "v_cvt_f32_ubyte0": lambda a: (a & np.uint32(0xFF)).astype(np.float32),
-    "v_cvt_f32_ubyte1": lambda a: ((a >> np.uint32(8)) & np.uint32(0xFF)).astype(np.float32),
-    "v_cvt_f32_ubyte2": lambda a: ((a >> np.uint32(16)) & np.uint32(0xFF)).astype(np.float32),
-    "v_cvt_f32_ubyte3": lambda a: (a >> np.uint32(24)).astype(np.float32),
     "v_cvt_f32_f16": lambda a: a.astype(np.uint16).view(np.float16).astype(np.float32),
-    "v_cvt_f32_bf16": lambda a: (a << np.uint32(16)).view(np.float32),
     "v_cvt_off_f32_i4": _sixteenths,
 }
 
@@ -113,7 +99,6 @@ def _pair(low: Any32, high: Any32) -> Any32:
 _PAIRS: dict[str, Callable[[F32], Any32]] = {
     "v_cvt_pk_bf16_f32": bf16_bits,
     "v_cvt_pk_f16_f32": _f16_bits,
-    "v_cvt_pkrtz_f16_f32": _f16_toward_zero,
 }
 
 

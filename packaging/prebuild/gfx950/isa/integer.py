@@ -63,11 +63,6 @@ def _mul_high(left: Any32, right: Any32) -> Any32:
     return ((left.astype(np.uint64) * right.astype(np.uint64)) >> np.uint64(32)).astype(np.uint32)
 
 
-def _mul_high_signed(left: Any32, right: Any32) -> Any32:
-    product = _signed(left).astype(np.int64) * _signed(right).astype(np.int64)
-    return (product >> np.int64(32)).astype(np.int32).view(np.uint32)
-
-
 _ONE: dict[str, Vector] = {
     "v_not_b32": lambda a: ~a,
     "v_bfrev_b32": _reversed_bits,
@@ -79,13 +74,11 @@ _TWO: dict[str, Vector] = {
     "v_and_b32": lambda a, b: a & b,
     "v_or_b32": lambda a, b: a | b,
     "v_xor_b32": lambda a, b: a ^ b,
-    "v_xnor_b32": lambda a, b: ~(a ^ b),
     "v_lshlrev_b32": lambda a, b: b << (a & FIVE),
     "v_lshrrev_b32": lambda a, b: b >> (a & FIVE),
     "v_ashrrev_i32": lambda a, b: _unsigned(_signed(b) >> _signed(a & FIVE)),
     "v_mul_lo_u32": lambda a, b: a * b,
     "v_mul_hi_u32": _mul_high,
-    "v_mul_hi_i32": _mul_high_signed,
     "v_mul_u32_u24": _mul24,
     "v_min_u32": np.minimum,
     "v_max_u32": np.maximum,
@@ -105,7 +98,6 @@ _THREE: dict[str, Vector] = {
     "v_bfe_i32": _signed_field,
     "v_bfi_b32": lambda a, b, c: (a & b) | (~a & c),
     "v_alignbit_b32": lambda a, b, c: _aligned(a, b, c & FIVE),
-    "v_alignbyte_b32": lambda a, b, c: _aligned(a, b, (c & np.uint32(3)) * np.uint32(8)),
 }
 
 
@@ -217,12 +209,9 @@ def _cndmask(found: Instruction) -> Run:
 
 _CARRY: dict[str, Vector] = {
     "v_add_co_u32": lambda a, b: a + b,
-    "v_sub_co_u32": lambda a, b: a - b,
-    "v_subrev_co_u32": lambda a, b: b - a,
 }
 _CHAIN: dict[str, Vector] = {
     "v_addc_co_u32": lambda a, b, carry: a + b + carry,
-    "v_subb_co_u32": lambda a, b, carry: a - b - carry,
 }
 
 

@@ -12,10 +12,10 @@ from prebuild.gfx950.disassembly import Instruction, Operand
 from prebuild.gfx950.errors import MemoryFault, UndefinedValue
 from prebuild.gfx950.isa.registry import Run, Traits, family, ids
 from prebuild.gfx950.isa.shapes import sources_of
-from prebuild.gfx950.isa.sources import lane_shadow, vector_destination, vector_source
-from prebuild.gfx950.wave import ALL_BYTES, Flight, Wave, any_byte
+from prebuild.gfx950.isa.sources import vector_destination, vector_source
+from prebuild.gfx950.wave import Flight, Wave, any_byte
 
-_BITS = {"b32": 1, "b64": 2, "b96": 3, "b128": 4}
+_BITS = {"b32": 1, "b64": 2, "b128": 4}
 
 
 def arrival(wave: Wave, target: Operand, data: U32, undefined: list[int]) -> Callable[[], None]:
@@ -111,8 +111,8 @@ def _accesses(verb: str, *, one: str, two: str, far: str) -> dict[str, _Access]:
 _OFFSETS = "offset offset0 offset1"
 
 
-_READS = _accesses("read", one="b32 b64 b96 b128", two="b32 b64", far="b32 b64")
-_WRITES = _accesses("write", one="b32 b64 b96 b128", two="b32 b64", far="b32 b64")
+_READS = _accesses("read", one="b32 b64 b128", two="b32 b64", far="b32 b64")
+_WRITES = _accesses("write", one="b32 b64 b128", two="b32 b64", far="b32 b64")
 
 
 @family(_READS, traits=Traits(modifiers=_OFFSETS, queue="lgkm"))
@@ -160,42 +160,5 @@ def _write(found: Instruction, access: _Access) -> Run:
             undefined = gather_marks(wave, source, dwords)
             wave.lds.store(index, data, undefined, wave.number)
         wave.issue_lgkm(Flight((), None, lds=np.concatenate(used), writes=True))
-
-    return run
-
-
-Move = Callable[[U32, I64, I64], U32]
-"""Data of all lanes, the lane that each names, and the lanes that are on -> what each gets."""
-
-
-def _pull(data: U32, lane: I64, active: I64) -> U32:
-    return data[lane]
-
-
-def _push(data: U32, lane: I64, active: I64) -> U32:
-    moved = np.zeros(WAVE, np.uint32)
-    moved[lane[active]] = data[active]
-    return moved
-
-
-@family(
-    {"ds_bpermute_b32": _pull, "ds_permute_b32": _push},
-    traits=Traits(modifiers="offset", queue="lgkm"),
-)
-def _permute(found: Instruction, move: Move) -> Run:
-    """Move dwords between lanes: pull (bpermute) from, or push (permute) to, address/4 mod 64."""
-    vector_destination(found)
-    target = found.operands[0]
-    address, source = (vector_source(found, operand) for operand in sources_of(found, 2))
-    offset = int(found.modifiers.get("offset", "0"))
-    registers = tuple(ids(target))
-    shadow = lane_shadow((address, source))
-
-    def run(wave: Wave) -> None:
-        lane = ((wave.rows[address.index].astype(np.int64) + offset) >> 2) & (WAVE - 1)
-        data = np.where(wave.lanes, wave.rows[source.index], np.uint32(0))
-        moved = move(data, lane, wave.active)
-        marks = [ALL_BYTES if shadow(wave) & wave.exec else 0]
-        wave.issue_lgkm(Flight(registers, arrival(wave, target, moved[None, :], marks)))
 
     return run

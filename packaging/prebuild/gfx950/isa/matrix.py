@@ -67,7 +67,6 @@ def _f16(raw: Any32) -> F64:
 _DENSE: dict[str, Decode] = {
     "bf16": _bf16,
     "f16": _f16,
-    "fp8": lambda raw: formats.E4M3[raw],
 }
 
 
@@ -222,11 +221,9 @@ def _opsel(found: Instruction, name: str, which: int) -> int:
 
 _MFMA = {
     "v_mfma_f32_16x16x128_f8f6f4": Shape(side=16, depth=128),
-    "v_mfma_f32_32x32x64_f8f6f4": Shape(side=32, depth=64),
 }
 _MFMA_SCALED = {
     "v_mfma_scale_f32_16x16x128_f8f6f4": Shape(side=16, depth=128),
-    "v_mfma_scale_f32_32x32x64_f8f6f4": Shape(side=32, depth=64),
 }
 
 
@@ -258,36 +255,16 @@ def _f8f6f4_scaled(found: Instruction, shape: Shape) -> Run:
     return _multiply(found, shape, *sides)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dense:
-    """Shape and element type of an instruction on bf16, f16 or fp8."""
-
-    shape: Shape
-    kind: str
-
-    @property
-    def form(self) -> Format:
-        """Return how an operand lies in its registers."""
-        width = 1 if self.kind == "fp8" else 2
-        count = self.shape.side * self.shape.depth // WAVE
-        return Format(registers=count * width // 4, decode=_DENSE[self.kind])
+_DENSE_MFMA = {
+    f"v_mfma_f32_16x16x32_{kind}": Format(registers=4, decode=decode)
+    for kind, decode in _DENSE.items()
+}
+_DENSE_SHAPE = Shape(side=16, depth=32)
 
 
-def _dense_table() -> dict[str, Dense]:
-    table = {}
-    for side, depth in ((16, 16), (16, 32), (32, 8), (32, 16)):
-        for kind in ("bf16", "f16"):
-            shape = Shape(side=side, depth=depth)
-            table[f"v_mfma_f32_{side}x{side}x{depth}_{kind}"] = Dense(shape=shape, kind=kind)
-    for side, depth in ((16, 32), (32, 16)):
-        shape = Shape(side=side, depth=depth)
-        table[f"v_mfma_f32_{side}x{side}x{depth}_fp8_fp8"] = Dense(shape=shape, kind="fp8")
-    return table
-
-
-@family(_dense_table())
-def _dense(found: Instruction, dense: Dense) -> Run:
-    """Multiply bf16, f16 or fp8."""
+@family(_DENSE_MFMA)
+def _dense(found: Instruction, form: Format) -> Run:
+    """Multiply bf16 or f16."""
     a, b, _ = sources_of(found, 3)
-    sides = [_side(found, operand, dense.form, dense.shape) for operand in (a, b)]
-    return _multiply(found, dense.shape, *sides)
+    sides = [_side(found, operand, form, _DENSE_SHAPE) for operand in (a, b)]
+    return _multiply(found, _DENSE_SHAPE, *sides)

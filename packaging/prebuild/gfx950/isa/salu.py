@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from prebuild.gfx950.arrays import ALL, M32, signed32, signed64
+from prebuild.gfx950.arrays import ALL, M32, signed32
 from prebuild.gfx950.disassembly import EXEC, Instruction, Operand
 from prebuild.gfx950.errors import UndefinedValue
 from prebuild.gfx950.isa.registry import Run, family, instruction
@@ -69,12 +69,10 @@ _TWO32: dict[str, Binary] = {
     "s_lshl2_add_u32": lambda a, b: _shift_add(a, b, 2),
     "s_lshl3_add_u32": lambda a, b: _shift_add(a, b, 3),
     "s_lshl4_add_u32": lambda a, b: _shift_add(a, b, 4),
-    "s_pack_ll_b32_b16": lambda a, b: ((a & 0xFFFF) | (b & 0xFFFF) << 16, None),
 }
 _SHIFT64: dict[str, Binary] = {
     "s_lshl_b64": lambda a, b: _nonzero(a << (b & 63) & ALL),
     "s_lshr_b64": lambda a, b: _nonzero(a >> (b & 63)),
-    "s_ashr_i64": lambda a, b: _nonzero(signed64(a) >> (b & 63) & ALL),
 }
 
 
@@ -108,11 +106,6 @@ _ONES: dict[str, _One] = {
     "s_not_b32": _One(function=lambda a: _nonzero(~a & M32)),
     "s_not_b64": _One(function=lambda a: _nonzero(~a & ALL), source=64, out=64),
     "s_brev_b32": _One(function=lambda a: (int(f"{a:032b}"[::-1], 2), None)),
-    "s_bcnt1_i32_b32": _One(function=lambda a: _nonzero(a.bit_count())),
-    "s_bcnt1_i32_b64": _One(function=lambda a: _nonzero(a.bit_count()), source=64),
-    "s_abs_i32": _One(function=lambda a: _nonzero(abs(signed32(a)) & M32)),
-    "s_sext_i32_i16": _One(function=lambda a: (_short(a) & M32, None)),
-    "s_ff1_i32_b32": _One(function=_lowest),
     "s_ff1_i32_b64": _One(function=_lowest, source=64),
 }
 
@@ -166,16 +159,12 @@ _BITS: dict[str, Bitwise] = {
     "or": Bitwise(function=lambda a, b: a | b, decides=(1, 1)),
     "xor": Bitwise(function=lambda a, b: a ^ b),
     "andn2": Bitwise(function=lambda a, b: a & ~b, decides=(0, 1)),
-    "orn2": Bitwise(function=lambda a, b: a | ~b, decides=(1, 0)),
-    "nand": Bitwise(function=lambda a, b: ~(a & b), decides=(0, 0)),
-    "nor": Bitwise(function=lambda a, b: ~(a | b), decides=(1, 1)),
-    "xnor": Bitwise(function=lambda a, b: ~(a ^ b)),
 }
 _BITWISE = {
     f"s_{name}_b{width}": (_BITS[name], width)
     for width, names in (
-        (32, "and or xor andn2 orn2 nand nor xnor"),
-        (64, "and or xor andn2 orn2 nand nor xnor"),
+        (32, "and or xor andn2"),
+        (64, "and or xor andn2"),
     )
     for name in names.split()
 }
@@ -199,7 +188,7 @@ def _bits(found: Instruction, entry: tuple[Bitwise, int]) -> Run:
     return run
 
 
-_SAVEEXEC = {f"s_{name}_saveexec_b64": _BITS[name] for name in ("and", "or", "andn2", "xor")}
+_SAVEEXEC = {f"s_{name}_saveexec_b64": _BITS[name] for name in ("and", "or", "andn2")}
 
 
 @family(_SAVEEXEC)
@@ -314,7 +303,6 @@ def _movk(found: Instruction) -> Run:
 
 _ON_SHORT: dict[str, Binary] = {
     "s_addk_i32": _TWO32["s_add_i32"],
-    "s_mulk_i32": _TWO32["s_mul_i32"],
 }
 
 

@@ -59,31 +59,21 @@ def _median(a: F32, b: F32, c: F32) -> F32:
 
 _ONE: dict[str, Vector] = {
     "v_rndne_f32": np.rint,
-    "v_floor_f32": np.floor,
-    "v_ceil_f32": np.ceil,
-    "v_trunc_f32": np.trunc,
 }
 _TWO: dict[str, Vector] = {
     "v_add_f32": lambda a, b: a + b,
     "v_sub_f32": lambda a, b: a - b,
-    "v_subrev_f32": lambda a, b: b - a,
     "v_mul_f32": lambda a, b: a * b,
     "v_max_f32": _maximum,
     "v_min_f32": _minimum,
 }
 _THREE: dict[str, Vector] = {
-    "v_max3_f32": lambda a, b, c: _maximum(_maximum(a, b), c),
-    "v_min3_f32": lambda a, b, c: _minimum(_minimum(a, b), c),
     "v_med3_f32": _median,
     "v_fma_f32": fma32,
 }
 _TRANSCENDENTAL: dict[str, Callable[[F64], F64]] = {
     "v_exp_f32": np.exp2,
-    "v_log_f32": np.log2,
     "v_rcp_f32": np.reciprocal,
-    "v_rcp_iflag_f32": np.reciprocal,
-    "v_rsq_f32": lambda x: 1.0 / np.sqrt(x),
-    "v_sqrt_f32": np.sqrt,
 }
 
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from prebuild.gfx950.arrays import I64, M32, U32, Any32, Lanes, lanes_of
+from prebuild.gfx950.arrays import I64, U32, Any32, Lanes, lanes_of
 from prebuild.gfx950.disassembly import M0, Instruction, Operand
 from prebuild.gfx950.errors import MemoryFault, UndefinedValue
 from prebuild.gfx950.floats import bf16_bits, bf16_value
@@ -28,7 +28,6 @@ from prebuild.gfx950.wave import Flight, Wave, any_byte
 
 T = TypeVar("T")
 DWORDS = {"dword": 1, "dwordx2": 2, "dwordx3": 3, "dwordx4": 4}
-_SMALL = {"ubyte": (1, False), "sbyte": (1, True), "ushort": (2, False), "sshort": (2, True)}
 _CACHE = "sc0 sc1 nt"
 _STRIDE_MASK = 0x3FFF
 
@@ -147,11 +146,8 @@ def _table(
 
 
 _ALL_DWORDS = "dword dwordx2 dwordx3 dwordx4"
-_ALL_SMALL = "ubyte sbyte ushort sshort"
 _LOADS = _table("load", DWORDS, buffer=_ALL_DWORDS, glob=_ALL_DWORDS)
-_SMALL_LOADS = _table("load", _SMALL, buffer=_ALL_SMALL, glob=_ALL_SMALL)
-_STORES = _table("store", DWORDS, buffer=_ALL_DWORDS, glob=_ALL_DWORDS)
-_SMALL_STORES = _table("store", {"byte": 1, "short": 2}, buffer="byte short", glob="byte short")
+_STORES = _table("store", DWORDS, buffer="dword dwordx2 dwordx4", glob="dword")
 
 
 def fetch(wave: Wave, where: Where, dwords: int) -> tuple[U32, Any32 | None]:
@@ -215,30 +211,6 @@ def _to_lds(found: Instruction, where: Where, dwords: int) -> Run:
     return run
 
 
-@family(_SMALL_LOADS, traits=Traits(modifiers=f"offset offen {_CACHE}", queue="vm"))
-def _load_small(found: Instruction, entry: tuple[Space, tuple[int, bool]]) -> Run:
-    """Load a byte or a short a lane, zero- or sign-extended."""
-    space, (width, signed) = entry
-    vector_destination(found)
-    target, where = space.loads(found)
-    registers = tuple(ids(target))
-    sign = np.uint32(1 << (8 * width - 1))
-
-    def run(wave: Wave) -> None:
-        addresses, room = where(wave)
-        inside = room >= width
-        part = np.zeros((1, addresses.size), np.uint32)
-        marks = np.zeros((1, addresses.size), np.uint32)
-        part[0, inside], marks[0, inside] = wave.memory.load_bytes(addresses[inside], width)
-        marks = np.where(marks != 0, np.uint32(M32), np.uint32(0))
-        if signed:
-            part = (part ^ sign) - sign
-        undefined = spread_marks(wave, marks, 1)
-        wave.issue_vm(Flight(registers, arrival(wave, target, spread(wave, part), undefined)))
-
-    return run
-
-
 @family(_STORES, traits=Traits(modifiers=f"offset offen {_CACHE}"))
 def _store(found: Instruction, entry: tuple[Space, int]) -> Run:
     """Store one to four dwords a lane."""
@@ -268,27 +240,6 @@ def _write(wave: Wave, addresses: I64, room: I64, part: U32, marks: U32) -> None
                 part[dword : dword + 1, inside],
                 marks[dword : dword + 1, inside],
             )
-
-
-@family(
-    _SMALL_STORES,
-    traits=Traits(modifiers=f"offset offen {_CACHE}"),
-)
-def _store_small(found: Instruction, entry: tuple[Space, int]) -> Run:
-    """Store the low byte or short of a lane."""
-    space, width = entry
-    data, where = space.stores(found)
-    vector_source(found, data)
-
-    def run(wave: Wave) -> None:
-        addresses, room = where(wave)
-        inside = room >= width
-        part = wave.rows[data.index][wave.active][inside]
-        marks = lanes_of(any_byte(wave.vu[data.index]))[wave.active][inside].astype(np.uint32)
-        wave.memory.store_bytes(addresses[inside], part, marks, width)
-        wave.issue_vm(Flight((), None))
-
-    return run
 
 
 class _PackedBf16(AtomicAdd):
@@ -331,8 +282,8 @@ _ADDITIONS: dict[str, AtomicAdd] = {
 _ATOMICS = _table(
     "atomic",
     _ADDITIONS,
-    buffer="pk_add_bf16 pk_add_f16 add_f32",
-    glob="pk_add_bf16 pk_add_f16 add_f32",
+    buffer="pk_add_f16 add_f32",
+    glob="pk_add_bf16 add_f32",
 )
 
 

@@ -65,7 +65,6 @@ def _logical_right(data: I64, amount: I64) -> I64:
 _LEFT: dict[str, Vector] = {"v_lshlrev_b64": lambda data, amount: data << amount}
 _RIGHT: dict[str, Vector] = {
     "v_lshrrev_b64": _logical_right,
-    "v_ashrrev_i64": lambda data, amount: data >> amount,
 }
 
 
@@ -102,24 +101,12 @@ def _unsigned_product(left: Any32, right: Any32) -> I64:
     return every_lane(left.astype(np.uint64) * right.astype(np.uint64)).view(np.int64)
 
 
-def _signed_product(left: Any32, right: Any32) -> I64:
-    product = left.view(np.int32).astype(np.int64) * right.view(np.int32).astype(np.int64)
-    return every_lane(product)
-
-
 def _unsigned_carry(term: I64, base: I64, total: I64) -> Lanes:
     return total.view(np.uint64) < term.view(np.uint64)
 
 
-def _signed_carry(term: I64, base: I64, total: I64) -> Lanes:
-    """Whether bit 64 of the sum of both, sign-extended, is set."""
-    overflow = ((term ^ total) & (base ^ total)) < 0
-    return overflow ^ (total < 0)
-
-
 _MULTIPLY: dict[str, tuple[Vector, Carry]] = {
     "v_mad_u64_u32": (_unsigned_product, _unsigned_carry),
-    "v_mad_i64_i32": (_signed_product, _signed_carry),
 }
 
 

@@ -241,15 +241,6 @@ def test_atomics_of_lanes_on_one_dword_all_count(bench: Any) -> None:
     assert out.data[:4].view(np.float32)[0] == 96.0
 
 
-def test_permutes_between_lanes(bench: Any) -> None:
-    bench.set(1, 4 * ((NOW + 1) % 64))
-    bench.set(2, NOW)
-    bench.run("ds_bpermute_b32 v3, v1, v2", "ds_permute_b32 v4, v1, v2")
-    bench.land()
-    assert bench.ints(3) == [(lane + 1) % 64 for lane in range(64)]
-    assert bench.ints(4) == [(lane - 1) % 64 for lane in range(64)]
-
-
 def test_lds_addresses_wrap_at_32_bits(bench: Any) -> None:
     bench.set(1, 4 * NOW)
     bench.set(2, NOW)

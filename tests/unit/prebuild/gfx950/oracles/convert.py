@@ -10,7 +10,6 @@ from itertools import pairwise
 from tests.unit.prebuild.gfx950.exact import (
     NAN,
     SIGN,
-    finite,
     flushed,
     is_nan,
     rounded,
@@ -55,14 +54,6 @@ def half(bits: int) -> int:
     return rounded(value, zero_sign=bits >> 31, fraction=10, exponent=5)
 
 
-def half_toward_zero(bits: int) -> int:
-    """To f16, towards zero: the largest one that is not beyond."""
-    near = half(bits)
-    if not finite(bits) or is_nan(bits):
-        return near
-    return near - 1 if abs(half_value(near)) > abs(Fraction(value_of(bits))) else near
-
-
 def half_value(code: int) -> Fraction | float:
     power, fraction = code >> 10 & 31, code & 0x3FF
     if power == 31:
@@ -82,17 +73,11 @@ def from_half(bits: int) -> int:
 TO_BITS: dict[str, Callable[[int], int]] = {
     "v_cvt_i32_f32": saturated(-(2**31), 2**31 - 1),
     "v_cvt_u32_f32": saturated(0, 2**32 - 1),
-    "v_cvt_f16_f32": half,
 }
 TO_FLOAT: dict[str, Callable[[int], int]] = {
     "v_cvt_f32_i32": lambda a: rounded(Fraction(signed(a))),
     "v_cvt_f32_u32": lambda a: rounded(Fraction(a)),
-    "v_cvt_f32_ubyte0": lambda a: rounded(Fraction(a & 0xFF)),
-    "v_cvt_f32_ubyte1": lambda a: rounded(Fraction(a >> 8 & 0xFF)),
-    "v_cvt_f32_ubyte2": lambda a: rounded(Fraction(a >> 16 & 0xFF)),
-    "v_cvt_f32_ubyte3": lambda a: rounded(Fraction(a >> 24)),
     "v_cvt_f32_f16": from_half,
-    "v_cvt_f32_bf16": lambda a: a << 16 & 0xFFFFFFFF,
     "v_cvt_off_f32_i4": lambda a: rounded(Fraction(signed(a, 4), 16)),
 }
 
@@ -133,7 +118,6 @@ def bf16(bits: int) -> int:
 PAIRS: dict[str, tuple[Callable[[int], int], int]] = {
     "v_cvt_pk_bf16_f32": (bf16, 0x7F80),
     "v_cvt_pk_f16_f32": (half, 0x7C00),
-    "v_cvt_pkrtz_f16_f32": (half_toward_zero, 0x7C00),
 }
 """Name -> one value's code, and the code of infinity (beyond it are the NaN)."""
 

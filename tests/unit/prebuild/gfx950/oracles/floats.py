@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -123,18 +122,12 @@ def whole(rounding: Callable[[Fraction], int]) -> Oracle:
 EXACT: dict[str, tuple[int, Oracle]] = {
     "v_add_f32": (2, total),
     "v_sub_f32": (2, lambda a, b: total(a, negated(b))),
-    "v_subrev_f32": (2, lambda a, b: total(b, negated(a))),
     "v_mul_f32": (2, product),
     "v_fma_f32": (3, fused),
     "v_max_f32": (2, extreme(max)),
     "v_min_f32": (2, extreme(min)),
-    "v_max3_f32": (3, extreme(max)),
-    "v_min3_f32": (3, extreme(min)),
     "v_med3_f32": (3, median),
     "v_rndne_f32": (1, whole(round)),
-    "v_floor_f32": (1, whole(math.floor)),
-    "v_ceil_f32": (1, whole(math.ceil)),
-    "v_trunc_f32": (1, whole(math.trunc)),
 }
 """Name -> sources and the result for sources whose denormals MODE has dealt with."""
 
@@ -215,30 +208,14 @@ def power_of_two(value: Fraction) -> Fraction:
     return Fraction(Decimal(2) ** _decimal(max(min(value, Fraction(400)), Fraction(-400))))
 
 
-def logarithm(value: Fraction) -> Fraction:
-    return Fraction(_decimal(value).ln() / Decimal(2).ln())
-
-
-def root(value: Fraction) -> Fraction:
-    return Fraction(_decimal(value).sqrt())
-
-
 SPECIAL: dict[str, dict[int, int]] = {
     "v_exp_f32": {INFINITY: INFINITY, SIGN | INFINITY: 0},
-    "v_log_f32": {INFINITY: INFINITY, SIGN | INFINITY: NAN, 0: SIGN | INFINITY,
-                  SIGN: SIGN | INFINITY},
     "v_rcp_f32": {INFINITY: 0, SIGN | INFINITY: SIGN, 0: INFINITY, SIGN: SIGN | INFINITY},
-    "v_sqrt_f32": {INFINITY: INFINITY, SIGN | INFINITY: NAN, 0: 0, SIGN: SIGN},
-    "v_rsq_f32": {INFINITY: 0, SIGN | INFINITY: NAN, 0: INFINITY, SIGN: SIGN | INFINITY},
 }  # fmt: skip
 FUNCTIONS: dict[str, Callable[[Fraction], Fraction]] = {
     "v_exp_f32": power_of_two,
-    "v_log_f32": logarithm,
     "v_rcp_f32": lambda value: 1 / value,
-    "v_sqrt_f32": root,
-    "v_rsq_f32": lambda value: 1 / root(value),
 }
-_POSITIVE = ("v_log_f32", "v_sqrt_f32", "v_rsq_f32")
 
 
 def transcendental(name: str, bits: int) -> int:
@@ -248,8 +225,6 @@ def transcendental(name: str, bits: int) -> int:
         return NAN
     if bits in SPECIAL[name]:
         return SPECIAL[name][bits]
-    if negative(bits) and name in _POSITIVE:
-        return NAN
     with localcontext() as context:
         context.prec = 60
         exact = FUNCTIONS[name](Fraction(value_of(bits)))
@@ -257,7 +232,7 @@ def transcendental(name: str, bits: int) -> int:
 
 
 def check_transcendental(kit: Kit, mnemonic: str) -> None:
-    name = mnemonic.removesuffix(f"_{form_of(mnemonic)}").replace("_iflag", "")
+    name = mnemonic.removesuffix(f"_{form_of(mnemonic)}")
     moderate = tuple(rounded(Fraction(n, 7)) for n in range(-900, 900, 13))
     for mode in (KEEP, FLUSH):
         for sources in batches((*FLOATS32, *moderate), 1, 32, seed=mode):
@@ -328,7 +303,7 @@ def check_division(kit: Kit, mnemonic: str) -> None:
 CHECKS: dict[str, Check] = {
     **dict.fromkeys(EXACT, check_exact),
     **dict.fromkeys(("v_fmac_f32", "v_fmamk_f32", "v_fmaak_f32"), check_accumulate),
-    **dict.fromkeys((*FUNCTIONS, "v_rcp_iflag_f32"), check_transcendental),
+    **dict.fromkeys(FUNCTIONS, check_transcendental),
     **dict.fromkeys(PACKED, check_packed),
     **dict.fromkeys(("v_div_scale_f32", "v_div_fmas_f32", "v_div_fixup_f32"), check_division),
     "v_ldexp_f32": check_ldexp,

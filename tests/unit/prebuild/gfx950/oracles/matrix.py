@@ -24,7 +24,6 @@ REGISTERS = {0: 8, 1: 8, 2: 6, 3: 6, 4: 4}
 DENSE = {
     "bf16": ml_dtypes.bfloat16,
     "f16": np.float16,
-    "fp8": ml_dtypes.float8_e4m3fn,
 }
 
 
@@ -200,19 +199,7 @@ def _word(matrix: np.ndarray, lane: int, offset: int) -> int:
     return int.from_bytes(raw[4 * offset : 4 * offset + 4], "little")
 
 
-_SHAPES = ((16, 128), (32, 64))
-_SHORT = ((16, 16), (16, 32), (32, 8), (32, 16))
 CHECKS: dict[str, Check] = {
-    **{
-        f"v_mfma_{scale}f32_{side}x{side}x{depth}_f8f6f4": check_small_formats
-        for scale in ("", "scale_")
-        for side, depth in _SHAPES
-    },
-    **{
-        f"v_mfma_f32_{side}x{side}x{depth}_{kind}": check_dense
-        for side, depth in _SHORT
-        for kind in ("bf16", "f16")
-    },
-    "v_mfma_f32_16x16x32_fp8_fp8": check_dense,
-    "v_mfma_f32_32x32x16_fp8_fp8": check_dense,
+    **{f"v_mfma_{scale}f32_16x16x128_f8f6f4": check_small_formats for scale in ("", "scale_")},
+    **{f"v_mfma_f32_16x16x32_{kind}": check_dense for kind in DENSE},
 }

@@ -48,10 +48,6 @@ BITS: dict[str, Callable[[int, int], int]] = {
     "or": operator.or_,
     "xor": operator.xor,
     "andn2": lambda a, b: a & ~b,
-    "orn2": lambda a, b: a | ~b,
-    "nand": lambda a, b: ~(a & b),
-    "nor": lambda a, b: ~(a | b),
-    "xnor": lambda a, b: ~(a ^ b),
 }
 TWO: dict[str, tuple[tuple[int, int, int], Callable[[int, int], Result]]] = {
     "s_add_u32": ((32, 32, 32), lambda a, b: (a + b, a + b >= M32)),
@@ -77,10 +73,8 @@ TWO: dict[str, tuple[tuple[int, int, int], Callable[[int, int], Result]]] = {
     "s_lshl2_add_u32": ((32, 32, 32), shifted_sum(2)),
     "s_lshl3_add_u32": ((32, 32, 32), shifted_sum(3)),
     "s_lshl4_add_u32": ((32, 32, 32), shifted_sum(4)),
-    "s_pack_ll_b32_b16": ((32, 32, 32), lambda a, b: (a % 2**16 | b % 2**16 << 16, KEPT)),
     "s_lshl_b64": ((64, 64, 32), lambda a, b: nonzero(a << b % 64, 64)),
     "s_lshr_b64": ((64, 64, 32), lambda a, b: nonzero(a >> b % 64, 64)),
-    "s_ashr_i64": ((64, 64, 32), lambda a, b: nonzero(signed(a, 64) >> b % 64, 64)),
     **{
         f"s_{name}_b{width}": ((width, width, width), bitwise(function, width))
         for name, function in BITS.items()
@@ -100,11 +94,6 @@ ONE: dict[str, tuple[tuple[int, int], Callable[[int], Result]]] = {
     "s_not_b32": ((32, 32), lambda a: nonzero(~a)),
     "s_not_b64": ((64, 64), lambda a: nonzero(~a, 64)),
     "s_brev_b32": ((32, 32), lambda a: (int(f"{a:032b}"[::-1], 2), KEPT)),
-    "s_bcnt1_i32_b32": ((32, 32), lambda a: nonzero(f"{a:b}".count("1"))),
-    "s_bcnt1_i32_b64": ((32, 64), lambda a: nonzero(f"{a:b}".count("1"))),
-    "s_abs_i32": ((32, 32), lambda a: nonzero(abs(signed(a)))),
-    "s_sext_i32_i16": ((32, 32), lambda a: (signed(a, 16), KEPT)),
-    "s_ff1_i32_b32": ((32, 32), lowest),
     "s_ff1_i32_b64": ((32, 64), lowest),
 }
 
@@ -222,7 +211,6 @@ def check_bitcmp(kit: Kit, mnemonic: str) -> None:
 SHORT: dict[str, Callable[[int, int], Result]] = {
     "s_movk_i32": lambda _, short: (short, KEPT),
     "s_addk_i32": lambda old, short: (old + short, outside(signed(old) + short)),
-    "s_mulk_i32": lambda old, short: (old * short, KEPT),
 }
 
 
@@ -260,5 +248,5 @@ CHECKS: dict[str, Check] = {
     **{f"s_cmpk_{verb}_{kind}": check_compare_short for verb in TESTS for kind in ("i32", "u32")},
     **dict.fromkeys(("s_bitcmp0_b32", "s_bitcmp1_b32"), check_bitcmp),
     **dict.fromkeys(SHORT, check_short),
-    **{f"s_{name}_saveexec_b64": check_saveexec for name in ("and", "or", "andn2", "xor")},
+    **{f"s_{name}_saveexec_b64": check_saveexec for name in ("and", "or", "andn2")},
 }
