@@ -37,8 +37,10 @@ _ZERO, _OUTLIER, _FAINT, _NAN, _INFINITE = range(10, ROWS)
 _COLUMN_POWERS = (0, 4, 5, 6, 9, 8, -8, 0)
 _UP_POWERS = (0, 0, -8, 8, 0)
 """So low that the product of two scales, which kernels compute first, stays finite."""
-_LARGE, _NEGATIVE, _EMPTY, _BROKEN = 3, 4, 5, 6
-"""Columns: one value under the largest scale, the same below zero, zeros, a NaN."""
+_LARGE, _NEGATIVE, _EMPTY, _BROKEN, _EDGE = 3, 4, 5, 6, 7
+"""Columns: one value under the largest scale, the same below zero, zeros, a NaN, see below."""
+_EDGE_ROW, _EDGE_FLOAT_ROW = 14, 9
+"""Rows that give -88 with the column of that name: there 1 + exp(88) has a denormal reciprocal."""
 _NAN_BYTE, _TOP_BYTE = 255, 254
 _HIGHEST_GIVEN, _LOWEST_GIVEN = 253, 92
 _TOP_SCALE, _LOW_SCALE = np.float32(7.6e35), np.float32(1e-10 / 448)
@@ -94,6 +96,7 @@ def sharpen_activations(operand: Operand) -> None:
     _break(operand, (_NAN,))
     if operand.floats:
         operand.values()[_INFINITE, _PLACE] = np.inf
+    _pair(operand, (_EDGE_FLOAT_ROW if operand.floats else _EDGE_ROW,), (4.0, 1.5), 16)
 
 
 def sharpen_weights(operand: Operand, *, gated: bool) -> None:
@@ -109,6 +112,7 @@ def sharpen_weights(operand: Operand, *, gated: bool) -> None:
         _single(operand, (EXPERT, _LARGE), 1, top=_TOP_BYTE)
         _single(operand, (EXPERT, _NEGATIVE), -1, top=_TOP_BYTE)
     _clear(operand, (EXPERT, _EMPTY))
+    _pair(operand, (EXPERT, _EDGE), (-1.0, -1.0), 1)
     if operand.dtype is not INT4:
         _break(operand, (EXPERT, rows - columns + _BROKEN))
 
@@ -172,6 +176,27 @@ def _single(operand: Operand, at: Index, value: int, *, top: int) -> None:
     elif scales is not None and scales.shape[0] == ROWS:
         scales[at] = _LOW_SCALE
         scales[(*at, -1)] = _TOP_SCALE if high else _LOW_SCALE
+
+
+def _pair(operand: Operand, at: Index, values: tuple[float, float], factor: int) -> None:
+    """Leave two values of a row, under a scale of its own: ``factor``, a power of two."""
+    scales = operand.scales
+    if scales is not None and scales.shape[:-1] != operand.codes.shape[:-1]:
+        return  # other rows share the scale
+    _clear(operand, at)
+    if operand.dtype is FP4:
+        low, high = (_FP4_CODES[value] for value in values)
+        operand.codes[(*at, _PLACE // 2)] = low | high << 4
+    else:
+        inner = factor if scales is None else 1
+        operand.values()[(*at, slice(_PLACE - 1, _PLACE + 1))] = [one * inner for one in values]
+    if scales is not None and operand.mx:
+        scales[(*at, -1)] = 127 + factor.bit_length() - 1
+    elif scales is not None:
+        scales[(*at, -1)] = factor
+
+
+_FP4_CODES = {4.0: 6, 1.5: 3, -1.0: 10}
 
 
 def _break(operand: Operand, at: Index) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import ml_dtypes
+import numpy as np
 
 from aiter_prebuilt.selftest.problems import Case
 from aiter_prebuilt.wheel.manifest import ModuleKey
@@ -53,3 +57,9 @@ def split_case(kind: ModuleKey | None = None, **changes: Any) -> Case:
     own = kernel(main_loop=False, tail="even")
     kind = kind or features("f8", "f8", "per_1x128", splitk=True)
     return case(kind, kernels=(own,), **changes)
+
+
+def as_bf16(values: Sequence[float]) -> bytes:
+    """An output of these values; some of them are beyond bfloat16, where anything is right."""
+    with np.errstate(over="ignore"):
+        return np.array(values).astype(ml_dtypes.bfloat16).tobytes()

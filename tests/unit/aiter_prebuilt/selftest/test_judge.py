@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import math
 
-import ml_dtypes
 import numpy as np
 import pytest
 
 from aiter_prebuilt.selftest.judge import GUARD, _share, before, judge, judge_surroundings
 from aiter_prebuilt.selftest.problems import Problem, make_problem
 from aiter_prebuilt.selftest.reference import Expected, expect
-from tests.unit.aiter_prebuilt.selftest.kinds import case, split_case
+from tests.unit.aiter_prebuilt.selftest.kinds import as_bf16, case, split_case
 
 
 @pytest.fixture(scope="module", params=[1, 2])
@@ -23,8 +22,7 @@ def expected(problem: Problem) -> Expected:
 
 
 def bf16(values: tuple[float, ...]) -> bytearray:
-    with np.errstate(over="ignore"):  # what may be infinite or not
-        return bytearray(np.array(values).astype(ml_dtypes.bfloat16).tobytes())
+    return bytearray(as_bf16(values))
 
 
 def test_a_right_output(problem: Problem, expected: Expected) -> None:

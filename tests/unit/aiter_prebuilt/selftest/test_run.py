@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import sys
 
-import ml_dtypes
-import numpy as np
 import pytest
 
 from aiter_prebuilt.selftest.judge import judge
@@ -13,13 +11,12 @@ from aiter_prebuilt.selftest.report import LaunchResult
 from aiter_prebuilt.selftest.run import GRAPH, NULL, OWN, WAYS, Bench, Spent, run_case
 from aiter_prebuilt.selftest.tensors import PlainTensors
 from tests.unit.aiter_prebuilt.selftest.fakes import FakeFunctions, FakeHip
-from tests.unit.aiter_prebuilt.selftest.kinds import case, features
+from tests.unit.aiter_prebuilt.selftest.kinds import as_bf16, case, features
 
 
 @pytest.fixture(scope="module")
 def good() -> bytes:
-    values = np.array(expect(make_problem(case(), 1)).values)
-    return bytes(values.astype(ml_dtypes.bfloat16).tobytes())
+    return as_bf16(expect(make_problem(case(), 1)).values)
 
 
 @pytest.fixture

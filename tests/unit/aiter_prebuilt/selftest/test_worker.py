@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes
-import numpy as np
 import pytest
 
 from aiter_prebuilt.errors import BinaryError
@@ -19,7 +17,7 @@ from aiter_prebuilt.selftest.worker import NoPassError, Task, work
 from aiter_prebuilt.wheel import store
 from tests.unit.aiter_prebuilt import samples
 from tests.unit.aiter_prebuilt.selftest.fakes import FakeFunctions, FakeHip
-from tests.unit.aiter_prebuilt.selftest.kinds import case, features
+from tests.unit.aiter_prebuilt.selftest.kinds import as_bf16, case, features
 
 CASE = case()
 DEVICE = DeviceFacts(
@@ -64,8 +62,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeHip:
 
 @pytest.fixture
 def functions(runtime: FakeHip, monkeypatch: pytest.MonkeyPatch) -> FakeFunctions:
-    values = np.array(expect(make_problem(CASE, 1)).values)
-    made = FakeFunctions(runtime, values.astype(ml_dtypes.bfloat16).tobytes())
+    made = FakeFunctions(runtime, as_bf16(expect(make_problem(CASE, 1)).values))
     monkeypatch.setattr(worker.Modules, "functions", lambda _self, _name: made)
     return made
 

@@ -40,6 +40,13 @@ def test_gates_reach_both_ends_of_the_exponential(kind: Kind) -> None:
     assert (gate == 0).any()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gate_lies_where_the_sigmoid_is_denormal(kind: Kind) -> None:
+    gate, _ = sums(problem(kind))
+    shared = kind in (Kind.FP8_TENSOR, Kind.FP8_BLOCK)  # scales of weights, by many rows
+    assert shared or (gate == -88).any()
+
+
 @pytest.mark.parametrize("kind", [Kind.MX_FP4, Kind.BF16])
 def test_gates_are_infinite_and_beyond_float32(kind: Kind) -> None:
     gate, _ = sums(problem(kind))
