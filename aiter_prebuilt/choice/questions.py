@@ -51,7 +51,9 @@ def read_questions(path: Path, defaults: Mapping[str, int]) -> list[Question]:
     try:
         text = path.read_text(encoding="utf-8")
         rows = _json_rows(text) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
-    except (OSError, ValueError) as error:
+    except OSError as error:  # its text names the path again
+        raise ShapeError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
         raise ShapeError(f"{path}: {error}") from error
     if not rows:
         raise ShapeError(f"{path} holds no shapes")

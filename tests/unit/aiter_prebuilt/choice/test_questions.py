@@ -60,3 +60,10 @@ def test_a_file_may_say_how_the_layer_is_spread(tmp_path: Path) -> None:
     assert (found.tp, found.ep, found.given) == (2, None, True)
     assert (found.kernel(1), found.kernel(2)) == ("x", "")
     assert not QUESTION.given
+
+
+def test_a_file_that_cannot_be_read_is_named_once(tmp_path: Path) -> None:
+    path = tmp_path / "absent.csv"
+    with pytest.raises(questions.ShapeError) as error:
+        questions.read_questions(path, {})
+    assert str(error.value) == f"{path}: No such file or directory"
