@@ -41,7 +41,7 @@ def pin(tmp_path: Path) -> Pin:
     )
     repository(whole, {"3rdparty/ck_helper/ck/config.h": "// AITER's\n", "csrc/a.cu": "x\n"})
     git(
-        aiter, "update-index", "--add", "--cacheinfo", f"160000,{kernel},3rdparty/composable_kernel"
+        whole, "update-index", "--add", "--cacheinfo", f"160000,{kernel},3rdparty/composable_kernel"
     )
     pinning = commit(whole)
     for folder, name in ((ck, "include/ck/ck.hpp"), (whole, "csrc/a.cu")):

@@ -1,8 +1,10 @@
-# ruff: noqa: N802, N803, PLR0913, PLR0917
-# AITER's names and parameters are kept as they are.
+# ruff: noqa: N802, N803, PLR0913, PLR0917, UP045
+# Names and parameters are AITER's; Optional, since CPython 3.9 evaluates the hints, too.
 """Stubs of the two functions, with AITER's parameters, hints and defaults."""
 
 from __future__ import annotations
+
+from typing import Optional
 
 from aiter.jit.core import compile_ops
 from aiter.ops.naming import name_of
@@ -21,16 +23,16 @@ def cmdGenFunc_ck_moe_stage(
     num_valid_ids: Tensor,
     out: Tensor,
     topk: int,
-    kernelName: str | None = None,
-    w1_scale: Tensor | None = None,
-    a1_scale: Tensor | None = None,
-    block_m: int | None = 32,
-    sorted_weights: Tensor | None = None,
+    kernelName: Optional[str] = None,
+    w1_scale: Optional[Tensor] = None,
+    a1_scale: Optional[Tensor] = None,
+    block_m: Optional[int] = 32,
+    sorted_weights: Optional[Tensor] = None,
     quant_type: int = 0,
     activation: int = 0,
-    splitk: int | None = 1,
+    splitk: Optional[int] = 1,
     use_non_temporal_load: bool = False,
-    dst_type: str | None = None,
+    dst_type: Optional[str] = None,
     is_shuffled: bool = True,
 ):
     name = name_of(1, locals())
@@ -46,16 +48,16 @@ def cmdGenFunc_ck_moe_stage2(
     num_valid_ids: Tensor,
     out: Tensor,
     topk: int,
-    kernelName: str | None = None,
-    w2_scale: Tensor | None = None,
-    a2_scale: Tensor | None = None,
-    block_m: int | None = 32,
-    sorted_weights: Tensor | None = None,
+    kernelName: Optional[str] = None,
+    w2_scale: Optional[Tensor] = None,
+    a2_scale: Optional[Tensor] = None,
+    block_m: Optional[int] = 32,
+    sorted_weights: Optional[Tensor] = None,
     quant_type: int = 0,
     activation: int = 0,
     splitk: int = 1,
     use_non_temporal_load: bool = False,
-    dst_type: str | None = None,
+    dst_type: Optional[str] = None,
     is_shuffled: bool = True,
 ):
     name = name_of(2, locals())
@@ -72,16 +74,16 @@ def ck_moe_stage1(
     num_valid_ids: Tensor,
     out: Tensor,
     topk: int,
-    kernelName: str | None = None,
-    w1_scale: Tensor | None = None,
-    a1_scale: Tensor | None = None,
-    block_m: int | None = 32,
-    sorted_weights: Tensor | None = None,
+    kernelName: Optional[str] = None,
+    w1_scale: Optional[Tensor] = None,
+    a1_scale: Optional[Tensor] = None,
+    block_m: Optional[int] = 32,
+    sorted_weights: Optional[Tensor] = None,
     quant_type: int = 0,
     activation: int = 0,
-    splitk: int | None = 1,
+    splitk: Optional[int] = 1,
     use_non_temporal_load: bool = False,
-    dst_type: str | None = None,
+    dst_type: Optional[str] = None,
     is_shuffled: bool = True,
 ) -> None: ...
 
@@ -96,15 +98,15 @@ def ck_moe_stage2(
     num_valid_ids: Tensor,
     out: Tensor,
     topk: int,
-    kernelName: str | None = None,
-    w2_scale: Tensor | None = None,
-    a2_scale: Tensor | None = None,
-    block_m: int | None = 32,
-    sorted_weights: Tensor | None = None,
+    kernelName: Optional[str] = None,
+    w2_scale: Optional[Tensor] = None,
+    a2_scale: Optional[Tensor] = None,
+    block_m: Optional[int] = 32,
+    sorted_weights: Optional[Tensor] = None,
     quant_type: int = 0,
     activation: int = 0,
     splitk: int = 1,
     use_non_temporal_load: bool = False,
-    dst_type: str | None = None,
+    dst_type: Optional[str] = None,
     is_shuffled: bool = True,
 ) -> None: ...
