@@ -441,8 +441,8 @@ _case(
     "aiter-signature",
     lambda stage: stage.edit(
         "aiter/ops/moe_op.py",
-        "    dst_type: str | None = None,\n    is_shuffled: bool = True,\n",
-        "    is_shuffled: bool = True,\n    dst_type: str | None = None,\n",
+        "    dst_type: Optional[str] = None,\n    is_shuffled: bool = True,\n",
+        "    is_shuffled: bool = True,\n    dst_type: Optional[str] = None,\n",
     ),
 )
 _case(

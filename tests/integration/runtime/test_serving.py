@@ -253,14 +253,14 @@ def test_of_two_contracts_in_a_wheel_aiters_own_is_served(
     stage: Stage, run: Run, default: int, module: str
 ) -> None:
     _add_a_second_contract(stage)
-    parameter = "block_m: int | None = "
+    parameter = "block_m: Optional[int] = "
     stage.edit("aiter/ops/moe_op.py", f"{parameter}32", f"{parameter}{default}")
     assert run()["answer"].startswith(f"prebuilt:{module}:")
 
 
 def test_of_two_contracts_none_is_aiters_and_both_say_why(stage: Stage, run: Run) -> None:
     _add_a_second_contract(stage)
-    stage.edit("aiter/ops/moe_op.py", "block_m: int | None = 32", "block_m: int | None = 128")
+    stage.edit("aiter/ops/moe_op.py", "block_m: Optional[int] = 32", "block_m: Optional[int] = 128")
     result = run()
     assert result["answer"].startswith("jit:")
     for default in (32, 64):

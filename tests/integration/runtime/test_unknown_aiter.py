@@ -14,7 +14,7 @@ from tests.integration.runtime.faults import Stage
 Run = Callable[..., dict[str, Any]]
 
 SOURCE = "csrc/ck_gemm_moe_2stages_codegen/standin.cuh"
-STUB = "    dst_type: str | None = None,\n"
+STUB = "    dst_type: Optional[str] = None,\n"
 CHANGES: dict[str, Callable[[Stage], None]] = {
     "a comment": lambda stage: stage.edit(SOURCE, "// Stand-in", "// A comment on the stand-in"),
     "a new instance": lambda stage: stage.edit(
@@ -24,7 +24,7 @@ CHANGES: dict[str, Callable[[Stage], None]] = {
         SOURCE, "module from.\n", "module from.\nif(inter_dim == 384) { return tile<256, 96>; }\n"
     ),
     "a new parameter": lambda stage: stage.edit(
-        "aiter/ops/moe_op.py", STUB, f"{STUB}    bias: Tensor | None = None,\n"
+        "aiter/ops/moe_op.py", STUB, f"{STUB}    bias: Optional[Tensor] = None,\n"
     ),
 }
 CALLS: dict[str, dict[str, Any]] = {
