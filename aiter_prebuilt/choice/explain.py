@@ -280,7 +280,7 @@ def _left_out(choice: Choice) -> str:
 def _known(table: tuple[Instance, ...], generation: Generation) -> tuple[Instance, ...]:
     """The instances that these releases of AITER's have, too."""
     missing = generation.unknown_instances
-    return tuple(each for each in table if not any(part in each.name for part in missing))
+    return tuple(each for each in table if not each.is_named(missing))
 
 
 def _kernel(choice: Choice) -> Kernel | None:

@@ -123,9 +123,7 @@ def _forget(offer: Offer, module: ModuleType) -> None:
     found = offer.facts.aiter
     missing = releases.unknown_instances(found.fingerprint) if found is not None else ()
     names = [
-        instance.name
-        for instance in offer.entry.module.instances
-        if any(part in instance.name for part in missing)
+        instance.name for instance in offer.entry.module.instances if instance.is_named(missing)
     ]
     if names:
         from aiter_prebuilt.serve.older import forget  # three releases of February to April 2026

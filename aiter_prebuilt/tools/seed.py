@@ -151,7 +151,7 @@ def _unfit(module: Module, there: _There) -> str:
     if there.unchecked is not None:
         what = f"AITER {there.unchecked} was not checked with this wheel"
         return f"{what}, {alone} what the module refuses"
-    newer = (each.name for each in module.instances for part in there.missing if part in each.name)
+    newer = (each.name for each in module.instances if each.is_named(there.missing))
     name = next(newer, None)
     return f"this AITER has no {name}, {alone} calls that name it" if name else ""
 

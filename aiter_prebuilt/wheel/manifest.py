@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,6 +119,10 @@ class Instance:
     kernels: tuple[Kernel, ...] = ()
     """Those that the module holds; none where the instance is left out."""
 
+    def is_named(self, parts: Iterable[str]) -> bool:
+        """Whether one of these parts of names, as ``data/aiter.json`` has them, is in its name."""
+        return any(part in self.name for part in parts)
+
 
 @value_class(frozen=True, kw_only=True)
 class Harvest:
@@ -159,8 +163,6 @@ class Module:
     instances: tuple[Instance, ...]
     """All of AITER's module in its order, also those that are left out: a call for such a one is
     handed on.  Empty for a harvested module."""
-    aiter_seconds: float | None = None
-    """CPU seconds that AITER's own TUs of this module took where they were measured."""
     harvest: Harvest | None = None
     """None for a module of this project's own."""
     contracts: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from pathlib import Path
 from aiter_prebuilt.generations import Book, Generation, Release
 from prebuild.aiter.reach import CK2STAGES, PLACES, Reach, grouped
 from prebuild.aiter.repository import version
+from prebuild.core.marked import between
 
 Table = Callable[[Book, Sequence[Reach]], Iterator[str]]
 _SHOWN = ("v0.1.12.post2", "v0.1.15.post3", "v0.1.17", "v0.1.19")
@@ -72,14 +73,6 @@ def written(root: Path, book: Book, every: Sequence[Reach]) -> Iterator[tuple[Pa
     for name, (mark, table) in PAGES.items():
         path = root / name
         yield path, between(path.read_text(encoding="utf-8"), mark, table(book, every))
-
-
-def between(page: str, mark: str, lines: Iterable[str]) -> str:
-    """Return the page with the lines between its marks."""
-    begin, end = f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->"
-    head, begin, rest = page.partition(begin)
-    _, end, tail = rest.partition(end)
-    return "\n".join([f"{head}{begin}", *lines, f"{end}{tail}"])
 
 
 def _cells(release: Release, generation: Generation) -> tuple[str, ...]:

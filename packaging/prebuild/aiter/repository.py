@@ -14,9 +14,9 @@ from pathlib import Path
 from prebuild.aiter.tree import FILES, AiterError, Tree, read
 from prebuild.core import proc
 from prebuild.core.errors import CommandError
+from prebuild.toolchain.aiter_sources import SUBMODULE
 
 _RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:\.post(\d+))?")
-_CK = "3rdparty/composable_kernel"
 _CONFIGS = "aiter/configs"
 _DIGITS = 8
 
@@ -59,13 +59,12 @@ class Repository:
             commit, date = self._git("log", "-1", "--format=%H %cs", tag, "--").split()
         except (CommandError, ValueError) as error:
             raise AiterError("no such release:", [f"{self.git_dir} has no {tag}"]) from error
-        submodule = self._git("ls-tree", tag, _CK).split()
         there = list(self._present(tag))
         if not there:
             raise AiterError("no AITER:", [f"{tag} has none of {', '.join(FILES)}"])
         with self._unpacked(tag, there) as folder:
             tree = read(folder)
-        ck = submodule[2][:_DIGITS] if len(submodule) > 2 else ""  # noqa: PLR2004  mode type hash
+        ck = self._pinned(tag)[:_DIGITS]
         return Tagged(tag=tag, commit=commit, date=date, ck=ck, tree=tree)
 
     @contextlib.contextmanager
@@ -96,11 +95,17 @@ class Repository:
 
         Raises AiterError where there is no such commit, or where it pins none.
         """
-        try:
-            _mode, _type, pinned, _path = self._git("ls-tree", commit, _CK).split()
-        except (CommandError, ValueError) as error:
-            raise AiterError("no pin:", [f"{self.git_dir} has no {_CK} at {commit}"]) from error
+        pinned = self._pinned(commit)
+        if not pinned:
+            raise AiterError("no pin:", [f"{self.git_dir} has no {SUBMODULE} at {commit}"])
         return pinned
+
+    def _pinned(self, commit: str) -> str:
+        """The commit of the submodule, empty where there is none."""
+        try:
+            return self._git("rev-parse", "--verify", "--quiet", f"{commit}:{SUBMODULE}").strip()
+        except CommandError:
+            return ""
 
     def _git(self, *arguments: str) -> str:
         return proc.run(["git", f"--git-dir={self.git_dir}", *arguments]).decode()

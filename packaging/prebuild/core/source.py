@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from prebuild.core import proc
 from prebuild.core.errors import CommandError
+from prebuild.core.git import git
 
 _UNKNOWN = "unknown"
 _EPOCH = 315532800
@@ -28,12 +28,8 @@ def source_state(root: Path) -> SourceState:
     if not (root / ".git").exists():
         return SourceState(commit=_UNKNOWN, dirty=False, epoch=_EPOCH)
     try:
-        commit, epoch = _git(root, "log", "-1", "--format=%H %ct").split()
-        dirty = bool(_git(root, "status", "--porcelain"))
+        commit, epoch = git(root, "log", "-1", "--format=%H %ct").split()
+        dirty = bool(git(root, "status", "--porcelain"))
     except (CommandError, ValueError):
         return SourceState(commit=_UNKNOWN, dirty=True, epoch=_EPOCH)
     return SourceState(commit=commit, dirty=dirty, epoch=int(epoch))
-
-
-def _git(root: Path, *arguments: str) -> str:
-    return proc.run(["git", "-C", root, *arguments]).decode().strip()

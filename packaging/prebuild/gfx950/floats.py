@@ -8,7 +8,6 @@ from prebuild.gfx950.arrays import F32, F64, U32, Any32
 
 _EXPONENT = np.uint32(0x7F800000)
 _SIGN = np.uint32(0x80000000)
-TINY = np.float32(2.0**-126)
 
 
 def flush(data: F32) -> F32:

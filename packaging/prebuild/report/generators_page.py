@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from prebuild.core.marked import between
 from prebuild.report.generators import (
     Beside,
     Figures,
@@ -15,7 +16,7 @@ from prebuild.report.generators import (
 )
 from prebuild.report.table import label
 
-BEGIN, END = "<!-- generators: begin -->", "<!-- generators: end -->"
+MARK = "generators"
 KERNELS_PAGE = "code-generators-kernels.md"
 
 
@@ -110,6 +111,4 @@ def _cell(one: str, other: str) -> str:
 
 def with_summary(page: str, found: Beside) -> str:
     """Return the page with the table of families between its marks."""
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    return f"{head}{begin}\n{summary(found)}\n{end}{tail}"
+    return between(page, MARK, [summary(found)])

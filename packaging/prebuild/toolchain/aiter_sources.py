@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from prebuild.core import proc
 from prebuild.core.errors import CommandError, ToolchainError
+from prebuild.core.git import git
 
 THIRD_PARTY = Path("3rdparty")
 SUBMODULE = THIRD_PARTY / "composable_kernel"
@@ -72,7 +72,7 @@ def origin(found: AiterSources) -> str:
     """Say which AITER it is: its tag and commit, or the version that was installed."""
     if (found.root / ".git").exists():
         commit = described(found.root)
-        tag = _git(found.root, "describe", "--tags", "--exact-match")
+        tag = _asked(found.root, "describe", "--tags", "--exact-match")
         return f"AITER {tag} (commit {commit})" if tag else f"AITER commit {commit}"
     marks = [*found.package.parent.glob("amd_aiter-*.dist-info")]
     marks += found.package.parent.glob("aiter-*.dist-info")
@@ -80,19 +80,25 @@ def origin(found: AiterSources) -> str:
     return f"AITER {versions[0]}, installed" if len(versions) == 1 else "an AITER without a version"
 
 
+def pinned_ck(checkout: Path) -> str:
+    """Return the composable kernel commit that a checkout of AITER pins; '' where it pins none."""
+    return _asked(checkout, "rev-parse", "--verify", "--quiet", f"HEAD:{SUBMODULE}")
+
+
 def described(checkout: Path) -> str:
     """Return the commit of a git checkout, ``-dirty`` behind it where files changed; else ''.
 
     The checkout's own: not that of a repository that it lies in.
     """
-    top = _git(checkout, "rev-parse", "--show-toplevel")
+    top = _asked(checkout, "rev-parse", "--show-toplevel")
     if not top or Path(top).resolve() != checkout.resolve():
         return ""
-    return _git(checkout, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
+    return _asked(checkout, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def _asked(folder: Path, *arguments: str) -> str:
+    """What git says, nothing where it fails."""
     try:
-        return proc.run(["git", "-C", folder, *arguments]).decode().strip()
+        return git(folder, *arguments)
     except CommandError:
         return ""

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from prebuild.core import proc
 from prebuild.core.errors import ToolchainError
-from prebuild.toolchain.aiter_sources import SUBMODULE, THIRD_PARTY
+from prebuild.core.git import git
+from prebuild.toolchain.aiter_sources import SUBMODULE, THIRD_PARTY, pinned_ck
 
 _KEPT_OF_AITER = (THIRD_PARTY / "ck_helper",)
 _KEPT_OF_CK = (Path("include"), Path("library", "include"))
@@ -81,8 +81,7 @@ def fetch(pin: Pin, folder: Path) -> None:
     pins another composable kernel, ``CommandError`` where git cannot fetch a commit.
     """
     _checkout(pin.aiter, folder, _KEPT_OF_AITER)
-    listed = _git(folder, "ls-tree", "HEAD", str(SUBMODULE)).split()
-    found = listed[2] if listed else "none"
+    found = pinned_ck(folder) or "none"
     if found != pin.ck.commit:
         raise ToolchainError(
             "matrix.toml names another composable kernel than its AITER pins; "
@@ -95,12 +94,8 @@ def fetch(pin: Pin, folder: Path) -> None:
 def _checkout(pinned: Pinned, folder: Path, kept: Sequence[Path]) -> None:
     """Fetch one commit without history, and of its files what is kept and what lies at the top."""
     folder.mkdir(parents=True, exist_ok=True)
-    _git(folder, "init", "--quiet")
-    _git(folder, "remote", "add", "origin", pinned.repository)
-    _git(folder, "sparse-checkout", "set", "--cone", *(str(name) for name in kept))
-    _git(folder, "fetch", "--quiet", "--depth=1", "--filter=blob:none", "origin", pinned.commit)
-    _git(folder, "checkout", "--quiet", "--detach", pinned.commit)
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    return proc.run(["git", "-C", folder, *arguments]).decode().strip()
+    git(folder, "init", "--quiet")
+    git(folder, "remote", "add", "origin", pinned.repository)
+    git(folder, "sparse-checkout", "set", "--cone", *(str(name) for name in kept))
+    git(folder, "fetch", "--quiet", "--depth=1", "--filter=blob:none", "origin", pinned.commit)
+    git(folder, "checkout", "--quiet", "--detach", pinned.commit)

@@ -103,6 +103,17 @@ def place(facts: Facts, batch: Batch) -> tuple[Problem, launches.Placed]:
     return problem, launches.place(Memory(), problem, preshuffled=facts.preshuffled)
 
 
+def launch_of(record: LaunchRecord) -> Launch:
+    """Return a recorded launch as the executor takes it."""
+    return Launch(
+        symbol=record.symbol,
+        grid=record.grid,
+        block=record.block,
+        kernarg=record.arguments,
+        dynamic_lds=record.shared,
+    )
+
+
 Cleared = tuple[int, int, int] | None
 """(address, bytes, value) of what is cleared before a launch."""
 
@@ -114,14 +125,7 @@ def _judge(
     problem = answer.error or _problem(layout, answer.launches, wanted, cleared)
     if problem:
         return replace(subject, launch_problem=f"{batch.name()}: {problem}")
-    record = answer.launches[0]
-    launch = Launch(
-        symbol=record.symbol,
-        grid=record.grid,
-        block=record.block,
-        kernarg=record.arguments,
-        dynamic_lds=record.shared,
-    )
+    launch = launch_of(answer.launches[0])
     return replace(subject, launches={**subject.launches, batch.name(): launch})
 
 

@@ -6,16 +6,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from prebuild.recording import Call, driver
 from tests.integration.runtime import sitemaker as make
 from tests.integration.runtime.faults import Stage
 
 DRIVER = Path(__file__).parent / "driver.py"
+DRIVER_REAL = Path(__file__).parent / "driver_real.py"
 
 
 @pytest.fixture(scope="session")
@@ -68,3 +70,18 @@ def run(stage: Stage) -> Callable[..., dict[str, Any]]:
         return result
 
     return run_once
+
+
+def make_calls(site: Path, calls: Iterable[Call], env: Mapping[str, str]) -> dict[str, Any]:
+    """Call the real module of ``site`` through a stand-in AITER, all in one process."""
+    done = subprocess.run(
+        [sys.executable, "-S", str(DRIVER_REAL), str(site), driver.__file__],
+        input=json.dumps([[call.function, list(call.args)] for call in calls]),
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found

@@ -6,10 +6,7 @@ The stand-ins follow the project's data on the generations (``data/aiter.json``,
 from __future__ import annotations
 
 import itertools
-import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,14 +23,14 @@ from aiter_prebuilt.host.aiter import gather
 from aiter_prebuilt.host.match import differences
 from aiter_prebuilt.wheel.manifest import Deployment, Module
 from prebuild.aiter.reach import TOKENS
-from prebuild.recording import Recorder, driver
+from prebuild.recording import Recorder
 from tests.integration.calls import SORTED, TOP_K, stage1, stage2, tensor
 from tests.integration.conftest import KimiWheel
 from tests.integration.runtime import sitemaker as make
+from tests.integration.runtime.conftest import make_calls
 from tests.integration.runtime.generations import contract_of, know, make_standin
 
 pytestmark = pytest.mark.toolchain
-DRIVER = Path(__file__).parent / "driver_real.py"
 GENERATIONS = tuple(load().generations.values())
 Run = Callable[..., dict[str, Any]]
 
@@ -60,23 +57,14 @@ def run(kimi: KimiWheel, recorder: Recorder, builds: Path, tmp_path: Path) -> Ru
                 stubs.read_text().replace(f"{parameter}: Optional", f"{parameter}: {hint}")
             )
         know(site / "aiter_prebuilt", standin, generation)
-        done = subprocess.run(
-            [sys.executable, "-S", str(DRIVER), str(site), driver.__file__],
-            input=json.dumps([[call.function, list(call.args)] for call in calls]),
-            env={
-                "AITER_PREBUILT_SYSFS_ROOT": str(make.make_sysfs(tmp_path / "sys", 90500)),
-                "HIP_RECORD_FILE": str(tmp_path / "record"),
-                "LD_LIBRARY_PATH": str(recorder.runtime),
-                "PYTHONPATH": str(standin),
-                "STANDIN_BUILDS": str(builds),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
+        env = {
+            "AITER_PREBUILT_SYSFS_ROOT": str(make.make_sysfs(tmp_path / "sys", 90500)),
+            "HIP_RECORD_FILE": str(tmp_path / "record"),
+            "LD_LIBRARY_PATH": str(recorder.runtime),
+            "PYTHONPATH": str(standin),
+            "STANDIN_BUILDS": str(builds),
+        }
+        return make_calls(site, calls, env)
 
     return made
 

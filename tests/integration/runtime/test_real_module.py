@@ -6,10 +6,7 @@ The HIP runtime is the recording one, since there is no GPU; the module and its 
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,15 +14,15 @@ from typing import Any
 import pytest
 
 from aiter_prebuilt.wheel.elf import _EHDR, _SHDR
-from prebuild.recording import Recorder, driver
+from prebuild.recording import Recorder
 from tests.integration.calls import stage1
 from tests.integration.conftest import KimiWheel
 from tests.integration.runtime import sitemaker as make
+from tests.integration.runtime.conftest import make_calls
 from tests.integration.runtime.faults import FAULTS, Fault, Stage
 
 pytestmark = pytest.mark.toolchain
 Run = Callable[..., dict[str, Any]]
-DRIVER = Path(__file__).parent / "driver_real.py"
 CASES = [fault for fault in FAULTS if not fault.compiles]
 
 
@@ -113,19 +110,9 @@ def test_the_installed_wheel_is_sound(kimi: KimiWheel, tmp_path: Path) -> None:
 
 def _calls(real: Stage, *dims: int, **env: str) -> dict[str, Any]:
     """Stage 1 calls with these hidden sizes, through the stand-in AITER, in one process."""
-    recording = Path(driver.__file__)
-    calls = [[call.function, list(call.args)] for call in (stage1(model_dim=dim) for dim in dims)]
-    done = subprocess.run(
-        [sys.executable, "-S", str(DRIVER), str(real.site), str(recording)],
-        input=json.dumps(calls),
-        env={**real.env, "HIP_RECORD_FILE": str(real.site.parent / "record"), **env},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    calls = [stage1(model_dim=dim) for dim in dims]
+    record = str(real.site.parent / "record")
+    return make_calls(real.site, calls, {**real.env, "HIP_RECORD_FILE": record, **env})
 
 
 COVERED, UNCOVERED = 7168, 7168 + 256

@@ -67,13 +67,7 @@ def launch_by(
         argument_bytes=launches.layout_of(problem.kind).size,
     )
     (made,) = recorded.launches
-    return Launch(
-        symbol=made.symbol,
-        grid=made.grid,
-        block=made.block,
-        kernarg=made.arguments,
-        dynamic_lds=made.shared,
-    )
+    return capture.launch_of(made)
 
 
 @pytest.mark.parametrize("variant", ["nomain_even", "main_even"])

@@ -25,11 +25,6 @@ def test_a_page_has_the_table_of_the_data_files(page: str) -> None:
     assert written[ROOT / page] == (ROOT / page).read_text()
 
 
-def test_a_table_goes_between_its_marks_alone() -> None:
-    page = "a\n<!-- x: begin -->\nold\n<!-- x: end -->\nb\n"
-    assert pages.between(page, "x", ["1", "2"]) == page.replace("old", "1\n2")
-
-
 def test_releases_that_are_alike_share_a_row() -> None:
     lines = list(pages.releases(load(), ()))
     for tag in RELEASES:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from prebuild.core import proc
 from prebuild.core.errors import CommandError, ToolchainError
 from prebuild.toolchain import aiter_sources as sources
 
@@ -38,7 +39,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, said: dict[str, str]) -> None:
             raise CommandError(words, 128, "fatal")
         return f"{said[name]}\n".encode()
 
-    monkeypatch.setattr(sources.proc, "run", run)
+    monkeypatch.setattr(proc, "run", run)
 
 
 def test_a_checkout_holds_sources_package_and_composable_kernel(checkout: Path) -> None:
