@@ -12,7 +12,14 @@ TEXT = "recipes are not there:\n  - nope: no such recipe; there are kimi-k2.5-mx
 
 def said(*, terminal: bool) -> list[str]:
     file = io.StringIO()
-    to = Console(file=file, force_terminal=terminal, soft_wrap=True, highlight=False, width=40)
+    to = Console(
+        file=file,
+        force_terminal=terminal,
+        soft_wrap=True,
+        highlight=False,
+        width=40,
+        _environ={"TERM": "xterm"},  # a dumb terminal has 80 columns, whatever is asked for
+    )
     console.say(TEXT, to)
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
