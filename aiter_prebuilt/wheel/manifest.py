@@ -19,7 +19,7 @@ from aiter_prebuilt.call import ModuleKey, Shape, Stage, Tail
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel.typed import MisfitError, read
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised by one whenever a reader of the old schema would misread the new one."""
 
 MANIFEST_NAME = "manifest.json"

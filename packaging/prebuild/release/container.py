@@ -41,7 +41,8 @@ _CONTEXT = (
     *(f"packaging/{name}" for name in ("pyproject.toml", "constraints.txt", "containers")),
     *(f"packaging/prebuild/{name}" for name in ("__init__.py", "toolchain")),
     *(f"packaging/prebuild/cli/{name}.py" for name in ("__init__", "toolchain")),
-    *(f"packaging/prebuild/core/{name}.py" for name in ("__init__", "errors", "proc", "settings")),
+    *(f"packaging/prebuild/core/{name}.py" for name in ("__init__", "errors", "git", "proc")),
+    "packaging/prebuild/core/settings.py",
     *(f"aiter_prebuilt/{name}" for name in ("__init__.py", "target.py", "values.py", "data")),
 )
 Say = Callable[[str], None]

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiter_prebuilt import target
-from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Manifest, Module, parse
-from prebuild.core.wheelfile import check_wheel
+from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Manifest, Module
+from prebuild.core.wheelfile import check_wheel, read_manifest
 from prebuild.inspect.elf import ElfFacts, elf_facts
 from prebuild.release.symbols import Bound, bound_symbols, offered
 from prebuild.wheel.judges import HIP_RUNTIME, WheelError, audit_abi3, check_size
@@ -65,7 +65,7 @@ def _judge(wheel: Path, root: Path, runtimes: Sequence[Path]) -> Judged:
     package = root / PACKAGE
     if not (package / MANIFEST_NAME).is_file():
         raise WheelError(f"{wheel.name} cannot be judged:", [f"no {PACKAGE}/{MANIFEST_NAME} in it"])
-    manifest = parse((package / MANIFEST_NAME).read_text(encoding="utf-8"))
+    manifest = read_manifest(package / MANIFEST_NAME)
     facts = {module.file: elf_facts(package / module.file) for module in manifest.modules}
     bound = {module.file: bound_symbols(package / module.file) for module in manifest.modules}
     libraries = {path: offered(path) for path in runtimes}

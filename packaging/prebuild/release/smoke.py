@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Manifest, Module, parse
+from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Manifest, Module
 from prebuild.core import proc
 from prebuild.core.errors import CommandError, ProblemsError
-from prebuild.core.wheelfile import check_wheel
+from prebuild.core.wheelfile import check_wheel, read_manifest
 from prebuild.recording.recorder import Recorder, build_runtime
 from prebuild.toolchain import Toolchain
 
@@ -89,7 +89,7 @@ def try_installed(python: Path, toolchain: Toolchain) -> Smoked:
     with tempfile.TemporaryDirectory(prefix="prebuild-smoke-") as scratch:
         problems = [*_files(python), *_hook(python)]
         package = Path(_ask(python, _FOLDER))
-        manifest = parse((package / MANIFEST_NAME).read_text(encoding="utf-8"))
+        manifest = read_manifest(package / MANIFEST_NAME)
         recorder = Recorder(runtime=build_runtime(toolchain, Path(scratch)), python=python)
         for module in manifest.modules:
             log = Path(scratch) / "launches"

@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Kernel, Manifest, parse
+from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Kernel, Manifest
 from prebuild.core import identity
 from prebuild.core.errors import PrebuildError
+from prebuild.core.wheelfile import read_manifest
 from prebuild.families import find_family
 from prebuild.inspect.codeobject import KernelFacts, kernel_facts
 from prebuild.inspect.known import known_facts
@@ -180,7 +181,7 @@ def _manifest(folder: Path, path: Path) -> Manifest:
             f"{path} has no {MANIFEST_NAME}; expected is a wheel, or the folder that `make wheel` "
         )
         raise GeneratorsError(msg + "builds in")
-    return parse(found[0].read_text(encoding="utf-8"))
+    return read_manifest(found[0])
 
 
 def _of_wheel(place: Path, tools: Toolchain, scratch: Path) -> Iterator[tuple[str, KernelFacts]]:

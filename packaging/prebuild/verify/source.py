@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Module, parse
+from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Module
 from prebuild.core.errors import PrebuildError, ProblemsError
-from prebuild.core.wheelfile import check_wheel
+from prebuild.core.wheelfile import check_wheel, read_manifest
 from prebuild.recording import Recorder
 from prebuild.verify.capture import with_launches
 from prebuild.verify.subject import Found, Subject, subjects_in
@@ -70,7 +70,7 @@ def collect(path: Path, recorder: Recorder | None = None) -> Found:
 def _listed(path: Path) -> Iterator[tuple[Path, Module]]:
     """Yield the modules of every manifest below ``path`` with their files."""
     for file in sorted(path.rglob(MANIFEST_NAME)) if path.is_dir() else ():
-        for module in parse(file.read_text()).modules:
+        for module in read_manifest(file).modules:
             yield file.parent / module.file, module
 
 

@@ -308,6 +308,6 @@ _ON_SHORT: dict[str, Binary] = {
 
 @family(_ON_SHORT)
 def _on_short(found: Instruction, function: Binary) -> Run:
-    """Add a signed 16-bit constant to the destination, or multiply by it."""
+    """Add a signed 16-bit constant to the destination."""
     target, short = sources_of(found, 2, first=0)
     return scalar(found, function, (target, _with_short(short)), (32, 32), out=32)

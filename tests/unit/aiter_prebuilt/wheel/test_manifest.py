@@ -109,8 +109,8 @@ def test_two_modules_of_one_name_are_a_manifest_error() -> None:
 
 
 def test_another_schema_is_named() -> None:
-    with pytest.raises(m.ManifestError, match="schema is 2, this version reads 3: the modules"):
-        m.parse(TEXT.replace('"schema": 3', '"schema": 2'))
+    with pytest.raises(m.ManifestError, match="schema is 3, this version reads 4: the modules"):
+        m.parse(TEXT.replace('"schema": 4', '"schema": 3'))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from prebuild.cli import generators as cli
 from prebuild.core.project import Project
 from prebuild.report.generators import Side
-from prebuild.report.generators_page import BEGIN, END
+from prebuild.report.generators_page import MARK
 from tests.unit.prebuild.report.test_generators import side
 
 
@@ -25,7 +25,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(cli.generators, "read_side", read_side)
     monkeypatch.setattr(cli.Project, "here", lambda: Project(root=tmp_path))
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "code-generators.md").write_text(f"{BEGIN}\n{END}\n")
+    (tmp_path / "docs" / "code-generators.md").write_text(
+        f"<!-- {MARK}: begin -->\n<!-- {MARK}: end -->\n"
+    )
     return tmp_path
 
 

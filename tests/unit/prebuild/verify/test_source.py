@@ -36,7 +36,7 @@ def listing(monkeypatch: pytest.MonkeyPatch, *symbols: str, harvest: object = No
     """Make every manifest list one module with these kernels."""
     instance = Stand(kernels=[Stand(symbol=symbol) for symbol in symbols])
     module = Stand(file="module.so", instances=[instance], harvest=harvest, features=None)
-    monkeypatch.setattr(source, "parse", lambda text: Stand(modules=[module]))  # noqa: ARG005
+    monkeypatch.setattr(source, "read_manifest", lambda file: Stand(modules=[module]))  # noqa: ARG005
 
 
 def test_a_folder(reader: dict[str, Found], subject: Subject, tmp_path: Path) -> None:
