@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-EXECUTOR_VERSION = "3"
+EXECUTOR_VERSION = "4"
 """Raised whenever a verdict of an older executor may differ: part of the cache key of a verdict."""

@@ -4,7 +4,9 @@ The value of a load is taken when it is issued and shows when vmcnt says so.  Lo
 one wave return in order (LLVM's SIInsertWaitcnts relies on the same).
 
 Buffers: raw ones only (stride 0, no swizzle).  A dword whose offset (VGPR, instruction and scalar
-offset) does not end within ``num_records`` reads as zero and is not written.
+offset) does not end within ``num_records`` reads as zero and is not written.  The VGPR and the
+instruction's offset are added in 32 bits (docs/numerics.md says why), so that a negative VGPR can
+be in range.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ T = TypeVar("T")
 DWORDS = {"dword": 1, "dwordx2": 2, "dwordx3": 3, "dwordx4": 4}
 _CACHE = "sc0 sc1 nt"
 _STRIDE_MASK = 0x3FFF
+_WORD = 0xFFFF_FFFF
 
 Where = Callable[[Wave], tuple[I64, I64]]
 """Addresses of the active lanes, and how many bytes from there the descriptor allows."""
@@ -96,10 +99,11 @@ def buffer_where(found: Instruction, operands: Sequence[Operand]) -> Where:
         if extra_shadow(wave):
             raise UndefinedValue("scalar offset of a buffer is undefined")
         base = low | (high & 0xFFFF) << 32
-        offset = np.full(wave.active.size, constant + extra(wave), np.int64)
+        offset = np.full(wave.active.size, constant, np.int64)
         if offen:
             require(wave, address)
             offset += wave.rows[address.index][wave.active].astype(np.int64)
+        offset = (offset & _WORD) + extra(wave)
         return base + offset, records - offset
 
     return where

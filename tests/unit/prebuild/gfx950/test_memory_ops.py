@@ -78,6 +78,28 @@ def test_buffer_offsets_add_up(bench: Any) -> None:
     assert bench.ints(4)[0] == 6 * 7 + 1
 
 
+@pytest.mark.parametrize(("constant", "found"), [(252, 0), (256, 1), (260, 8), (4092, 0)])
+def test_register_and_constant_offset_of_a_buffer_add_up_in_32_bits(
+    bench: Any, constant: int, found: int
+) -> None:
+    allocation = bench.memory.allocate("in", data(64))
+    descriptor(bench, 8, allocation.base, 256)
+    bench.set(1, (4 * NOW - 256) & 0xFFFFFFFF)
+    bench.run(f"buffer_load_dword v4, v1, s[8:11], 0 offen offset:{constant}")
+    bench.land()
+    assert bench.ints(4)[0] == found
+
+
+def test_the_scalar_offset_of_a_buffer_comes_after_the_32_bits(bench: Any) -> None:
+    found = bench.memory.allocate("in", data(64))
+    descriptor(bench, 8, found.base, 256)
+    bench.set(1, (4 * NOW - 256) & 0xFFFFFFFF)
+    bench.set_scalar(12, 256)
+    bench.run("buffer_load_dword v4, v1, s[8:11], s12 offen")
+    bench.land()
+    assert bench.ints(4) == [0] * 64
+
+
 def test_an_offset_with_the_top_bit_is_out_of_range(bench: Any) -> None:
     found = bench.memory.allocate("out", data(64), writable=True)
     descriptor(bench, 8, found.base, 256)
