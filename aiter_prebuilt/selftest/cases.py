@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aiter_prebuilt.selftest.problems import Case
+from aiter_prebuilt.wheel.manifest import Module
 from aiter_prebuilt.wheel.store import Entry
 
 
-def cases_of(entry: Entry) -> tuple[Case, ...]:
+def cases_of(module: Module) -> tuple[Case, ...]:
     """Return every kernel that a module's manifest lists; a harvested one lists none."""
     return tuple(
-        Case(module=entry.module, instance=instance, kernel=kernel)
-        for instance in entry.module.instances
+        Case(module=module, instance=instance, kernel=kernel)
+        for instance in module.instances
         for kernel in instance.kernels
     )
 
@@ -23,6 +24,6 @@ def chosen(entries: Iterable[Entry], module: str, kernel: str) -> tuple[Case, ..
         case
         for entry in entries
         if module in entry.module.name
-        for case in cases_of(entry)
+        for case in cases_of(entry.module)
         if kernel in case.name
     )

@@ -30,6 +30,8 @@ class LaunchResult:
     seconds: float
     """From the call until the device was idle: of the host, with a kernel's first-use costs."""
     findings: tuple[Finding, ...]
+    output_sha256: str = ""
+    """Of all bytes of the output, so that two devices can be compared; empty where none came."""
 
 
 @value_class(frozen=True, kw_only=True)

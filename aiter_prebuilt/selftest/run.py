@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -160,6 +161,7 @@ def _judged(way: str, launch: Callable[[], None], prepared: Prepared) -> tuple[L
         max_error=verdict.max_error if math.isfinite(verdict.max_error) else None,
         seconds=round(seconds, 6),
         findings=(*verdict.findings, *judge_surroundings(sent, found, OUT)),
+        output_sha256=hashlib.sha256(out).hexdigest(),
     )
     return result, out
 

@@ -92,7 +92,9 @@ def work(task: Task, say: Say) -> None:
         if torch is None
         else TorchTensors(runtime, found.index, torch)
     )
-    known = {(c.module.name, c.name): c for e in modules.entries.values() for c in cases_of(e)}
+    known = {
+        (c.module.name, c.name): c for e in modules.entries.values() for c in cases_of(e.module)
+    }
     for name in task.cases:
         case = known[name]
         say("begin", module=name[0], kernel=name[1])

@@ -39,7 +39,7 @@ def main() -> None:
 
     entry = next(e for e in store.entries(store.read_all()) if e.module.coverage == "deployed")
     bench = run.Bench(runtime=runtime, tensors=tensors, functions=moe_op)
-    cases = cases_of(entry)
+    cases = cases_of(entry.module)
     launches = []
     for stage in (1, 2):
         covered = next(case for case in cases if case.instance.stage == stage)

@@ -10,6 +10,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 
+from aiter_prebuilt.selftest.cases import cases_of
 from aiter_prebuilt.selftest.problems import Case, Problem, make_problem
 from aiter_prebuilt.selftest.reference import expect
 from aiter_prebuilt.wheel.manifest import Manifest
@@ -30,12 +31,7 @@ class Write:
 
 
 def cases_in(manifest: Manifest) -> list[Case]:
-    return [
-        Case(module=module, instance=instance, kernel=kernel)
-        for module in manifest.modules
-        for instance in module.instances
-        for kernel in instance.kernels
-    ]
+    return [case for module in manifest.modules for case in cases_of(module)]
 
 
 def right_output(problem: Problem) -> bytes:

@@ -8,7 +8,7 @@ ONE = entry(module(instances=(instance("moe_a", kernels=KERNELS), instance("moe_
 
 
 def test_every_kernel_of_a_module() -> None:
-    assert [case.name for case in cases_of(ONE)] == [
+    assert [case.name for case in cases_of(ONE.module)] == [
         "moe_a.main_even", "moe_a.nomain_odd", "moe_b.main_even",
     ]  # fmt: skip
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import sys
 
 import pytest
@@ -45,7 +46,9 @@ def test_four_launches_are_right_and_all_memory_is_given_back(
     runtime: FakeHip, good: bytes
 ) -> None:
     functions = FakeFunctions(runtime, good)
-    assert codes(run(runtime, functions)) == [(way, []) for way in WAYS]
+    results = run(runtime, functions)
+    assert codes(results) == [(way, []) for way in WAYS]
+    assert {one.output_sha256 for one in results} == {hashlib.sha256(good).hexdigest()}
     assert sorted(runtime.freed) == sorted(runtime.memory)
     assert len(functions.calls) == 3  # the replay makes no call
 
