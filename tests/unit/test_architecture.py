@@ -36,8 +36,15 @@ SHARED_LEAVES = (
     "choice.tuned",
     "choice.model",
     "choice.verdict",
+    "selftest.cases",
+    "selftest.content",
+    "selftest.judge",
+    "selftest.problems",
+    "selftest.reference",
+    "selftest.report",
 )
-"""What the build side shares with the runtime: facts, the contract, what an AITER chooses."""
+"""What the build side shares with the runtime: facts, the contract, what an AITER chooses, and the
+problems that a device's report is of."""
 
 
 def sources(folder: Path) -> list[Path]:

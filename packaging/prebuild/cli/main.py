@@ -64,6 +64,11 @@ COMMANDS = {
         "verify_kernels",
         "Run the machine code of every kernel on a CPU and compare with an exact reference.",
     ),
+    "compare-device": Late(
+        "prebuild.cli.device",
+        "command",
+        "Run a device's selftest problems on the executor and compare the outputs bit by bit.",
+    ),
     "bench": Late(
         "prebuild.cli.bench",
         "bench",

@@ -42,7 +42,7 @@ def collect(path: Path, recorder: Recorder | None = None) -> Found:
     Raises :class:`PrebuildError` where there is no kernel, :class:`ProblemsError` where a manifest
     and its modules do not fit.
     """
-    listed = dict(_listed(path))
+    listed = dict(listed_modules(path))
     held = {
         file: subjects_in(file) for file in ([path] if path.is_file() else sorted(_files(path)))
     }
@@ -67,8 +67,8 @@ def collect(path: Path, recorder: Recorder | None = None) -> Found:
     return Found(subjects=tuple(ordered), unknown=tuple(sorted(unknown)))
 
 
-def _listed(path: Path) -> Iterator[tuple[Path, Module]]:
-    """Yield the modules of every manifest below ``path`` with their files."""
+def listed_modules(path: Path) -> Iterator[tuple[Path, Module]]:
+    """Yield the file of each module that a manifest below ``path`` lists, and its entry."""
     for file in sorted(path.rglob(MANIFEST_NAME)) if path.is_dir() else ():
         for module in read_manifest(file).modules:
             yield file.parent / module.file, module

@@ -1,99 +1,24 @@
-"""The problems of ``selftest`` on the executor: operands, reference and judge, without a GPU."""
+"""The problems of ``selftest`` on the executor, without a GPU, and beside what a device reports."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from aiter_prebuilt.selftest.content import whole
-from aiter_prebuilt.selftest.judge import before, judge
-from aiter_prebuilt.selftest.problems import Case, Problem, make_problem
-from aiter_prebuilt.selftest.reference import expect
-from prebuild.gfx950.machine import Machine
-from prebuild.gfx950.memory import Allocation, Memory
+from aiter_prebuilt.selftest.cases import cases_of
 from prebuild.toolchain import Toolchain
-from prebuild.verify import launches
-from prebuild.verify import problems as build_side
-from prebuild.verify.runner import load
-from prebuild.verify.subject import Subject, subjects_in
+from prebuild.verify.device import execute
+from prebuild.verify.subject import subjects_in
 from tests.integration.conftest import KimiWheel
 from tests.integration.effects import cases_in
 
 pytestmark = pytest.mark.toolchain
-
-
-def as_array(data: Any, kind: Any = np.uint8) -> Any:
-    return np.frombuffer(bytearray(whole(data)), kind)
-
-
-def place(problem: Problem) -> tuple[launches.Placed, Memory]:
-    """The selftest's own bytes in the executor's memory."""
-    memory = Memory()
-
-    def put(name: str, data: Any) -> Allocation:
-        return memory.allocate(name, as_array(data))
-
-    a, w = problem.activations, problem.weights
-    return launches.Placed(
-        sorted_ids=put("ids", problem.sorted_ids),
-        sorted_experts=put("experts", problem.sorted_experts),
-        valid=put("valid", problem.valid),
-        a=put("a", a.data),
-        a_scale=put("a_scale", a.scales.data) if a.scales else None,
-        b=put("w", w.data),
-        b_scale=put("w_scale", w.scales.data) if w.scales else None,
-        weights=put("weights", problem.sorted_weights),
-        out=memory.allocate("out", as_array(before(problem)), writable=True),
-    ), memory
-
-
-def sizes(subject: Subject, problem: Problem) -> build_side.Problem:
-    """What the launch of the build side reads of a problem: its numbers."""
-    none = np.zeros(0, np.uint8)
-    ids = as_array(problem.sorted_ids, np.int32)
-    routing = build_side.Routing(
-        topk_ids=ids,
-        weights=ids.astype(np.float32),
-        sorted_ids=ids,
-        sorted_weights=ids.astype(np.float32),
-        sorted_experts=ids,
-        valid=0,
-    )
-    return build_side.Problem(
-        kind=subject.facts.kind,
-        batch=build_side.Batch.of(
-            stage=problem.stage,
-            tokens=problem.tokens,
-            topk=problem.topk,
-            experts=3,
-            n=problem.n,
-            k=problem.k,
-            block_m=problem.block_m,
-        ),
-        routing=routing,
-        activations=none,
-        activation_scales=None,
-        weights=none,
-        weight_scales=None,
-    )
-
-
-def run(case: Case, subject: Subject, objdump: Path, seed: int) -> Any:
-    problem = make_problem(case, seed)
-    placed, memory = place(problem)
-    launch = launches.launch(
-        subject.symbol,
-        subject.facts.tile,
-        sizes(subject, problem),
-        placed,
-        routed_weight=problem.multiplies,
-    )
-    Machine(load(subject, objdump), memory, launch).run()
-    out = placed.out.data[: len(before(problem))].tobytes()
-    return judge(problem, expect(problem), out)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -104,9 +29,80 @@ def test_every_kernel_of_the_wheel_gives_what_selftest_expects(
     cases = cases_in(kimi.manifest)
     assert len(cases) == len(subjects)
     for case in cases:
-        found = run(case, subjects[case.kernel.symbol], toolchain.tool("llvm-objdump"), seed)
+        tool = toolchain.tool("llvm-objdump")
+        _, found = execute(case, subjects[case.kernel.symbol], tool, seed)
         assert found.findings == (), case.name
         assert 0.1 < found.max_error <= 1, case.name
         tokens = case.instance.block_m - 3
         slots = 2 if case.instance.stage == 1 else 1
         assert found.elements == tokens * slots * 2 * case.instance.n_per_block
+
+
+ONLY = "gemm2_256x32x128x128"
+
+
+@pytest.fixture(scope="module")
+def reported(kimi: KimiWheel, toolchain: Toolchain) -> dict[str, Any]:
+    """What a device with our executor's bits would report of three kernels."""
+    tool, (module,) = toolchain.tool("llvm-objdump"), kimi.manifest.modules
+    subjects = {one.symbol: one for one in subjects_in(kimi.module).subjects}
+    kernels = []
+    for case in cases_of(module):
+        if ONLY in case.name:
+            out, _ = execute(case, subjects[case.kernel.symbol], tool, 7)
+            launch = {"output_sha256": hashlib.sha256(out).hexdigest()}
+            found = {"module": module.name, "kernel": case.name, "verdict": "right"}
+            kernels.append({**found, "launches": [launch, launch]})
+    digest = hashlib.sha256(kimi.module.read_bytes()).hexdigest()
+    return {
+        "report": 1,
+        "seed": 7,
+        "device": {"name": "executor"},
+        "package": {"modules": {module.name: digest}},
+        "kernels": kernels,
+    }
+
+
+def compared(kimi: KimiWheel, report: Any, folder: Path) -> subprocess.CompletedProcess[str]:
+    path = folder / "report.json"
+    path.write_text(json.dumps(report))
+    command = [sys.executable, "-m", "prebuild", "compare-device", kimi.path, path]
+    return subprocess.run(
+        [*command, "--only", ONLY, "--json"], check=False, capture_output=True, text=True
+    )
+
+
+def test_equal_bits_on_a_device_are_seen(
+    kimi: KimiWheel, reported: dict[str, Any], tmp_path: Path
+) -> None:
+    done = compared(kimi, reported, tmp_path)
+    assert done.returncode == 0, done.stderr
+    kernels = json.loads(done.stdout)["kernels"]
+    assert [one["state"] for one in kernels] == ["same"] * 3
+    assert all(one["elements"] and 0.1 < one["max_error"] <= 1 for one in kernels)
+
+
+def test_other_bits_and_a_kernel_that_did_not_run_are_named(
+    kimi: KimiWheel, reported: dict[str, Any], tmp_path: Path
+) -> None:
+    first, second, third = reported["kernels"]
+    unsteady = [first["launches"][0], {"output_sha256": "0" * 64}]
+    report = {**reported, "kernels": [{**first, "launches": unsteady}, second]}
+    done = compared(kimi, report, tmp_path)
+    assert done.returncode == 1, done.stderr
+    states = {one["kernel"]: one["state"] for one in json.loads(done.stdout)["kernels"]}
+    assert states == {
+        first["kernel"]: "other bits",
+        second["kernel"]: "same",
+        third["kernel"]: "not reported",
+    }
+
+
+def test_a_report_of_another_wheel_is_refused(
+    kimi: KimiWheel, reported: dict[str, Any], tmp_path: Path
+) -> None:
+    (name,) = reported["package"]["modules"]
+    done = compared(kimi, {**reported, "package": {"modules": {name: "0" * 64}}}, tmp_path)
+    assert done.returncode == 2
+    assert "the report is of another wheel" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,82 @@
+"""A wheel's kernels on the executor, beside what a device reported of the same wheel."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+from aiter_prebuilt.selftest.cases import cases_of
+from aiter_prebuilt.selftest.problems import Case
+from prebuild.core import console
+from prebuild.core.errors import ProblemsError
+from prebuild.core.settings import Settings
+from prebuild.toolchain import load as load_toolchain
+from prebuild.verify.device import Beside, DeviceReport, beside, read_report
+from prebuild.verify.source import listed_modules, opened
+from prebuild.verify.subject import Subject, subjects_in
+
+
+class OtherWheelError(ProblemsError):
+    """A report is of other modules than a wheel holds."""
+
+    exit_code = 2
+
+
+def compare(
+    wheel: Path,
+    reported: Path,
+    *,
+    settings: Settings,
+    objdump: Path | None = None,
+    jobs: int | None = None,
+    only: str = "",
+) -> list[Beside]:
+    """Return a comparison a kernel of each module whose name holds ``only``, by module and name.
+
+    Raises :class:`OtherWheelError` with every module that the report has no, or another, file of.
+    """
+    report = read_report(reported)
+    tool = objdump or load_toolchain(settings).tool("llvm-objdump")
+    with opened(wheel) as place:
+        work = [(case, subject) for case, subject in _work(place, report) if only in case.name]
+        found: list[Beside] = []
+        with (
+            console.progress("running kernels") as on_done,
+            # Not forked: the progress bar is a thread of this process.
+            ProcessPoolExecutor(
+                max_workers=jobs or os.cpu_count() or 1, mp_context=get_context("spawn")
+            ) as pool,
+        ):
+            waiting = [pool.submit(beside, *each, tool, report) for each in work]
+            for future in as_completed(waiting):
+                found.append(future.result())
+                on_done(len(found), len(work), found[-1].kernel)
+    return sorted(found, key=lambda one: (one.module, one.kernel))
+
+
+def _work(place: Path, report: DeviceReport) -> Iterator[tuple[Case, Subject]]:
+    modules = sorted(listed_modules(place), key=lambda found: found[1].name)
+    problems = [
+        f"{module.name}: {_difference(file, report.modules.get(module.name))}"
+        for file, module in modules
+        if report.modules.get(module.name) != _sha256(file)
+    ]
+    if problems:
+        raise OtherWheelError("the report is of another wheel:", problems)
+    for file, module in modules:
+        subjects = {one.symbol: one for one in subjects_in(file).subjects}
+        yield from ((case, subjects[case.kernel.symbol]) for case in cases_of(module))
+
+
+def _difference(file: Path, reported: str | None) -> str:
+    if reported is None:
+        return "the report does not name it"
+    return f"sha256 {_sha256(file)[:16]} here, {reported[:16]} in the report"
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

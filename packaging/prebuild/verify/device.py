@@ -1,0 +1,220 @@
+"""The problems of ``aiter-prebuilt selftest`` on the executor, and the bits that a device reported.
+
+A device's report holds a digest of each output; the executor runs the same operands (they come from
+the report's seed), so that equal digests say that every bit is equal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from aiter_prebuilt.call import ModuleKey
+from aiter_prebuilt.selftest.content import Content, whole
+from aiter_prebuilt.selftest.judge import Judgement, before, judge
+from aiter_prebuilt.selftest.problems import Case, make_problem
+from aiter_prebuilt.selftest.problems import Problem as DeviceProblem
+from aiter_prebuilt.selftest.reference import expect
+from aiter_prebuilt.selftest.report import SCHEMA
+from prebuild.core.errors import PrebuildError, why
+from prebuild.gfx950.errors import ExecutorError
+from prebuild.gfx950.machine import Machine
+from prebuild.gfx950.memory import Allocation, Memory
+from prebuild.verify import launches
+from prebuild.verify.problems import U8, Batch, Problem, Routing
+from prebuild.verify.runner import load
+from prebuild.verify.subject import Subject
+
+State = Literal["same", "other bits", "not reported", "failed"]
+_EXPERTS = 3
+
+
+class DeviceReportError(PrebuildError):
+    """A file is no report of ``aiter-prebuilt selftest --json``, or one of another wheel."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceReport:
+    """What a device said of the kernels of a wheel."""
+
+    name: str
+    """Of the device."""
+    seed: int
+    modules: Mapping[str, str]
+    """Module -> sha256 of its file."""
+    outputs: Mapping[tuple[str, str], tuple[str, ...]]
+    """Module and kernel -> digest of the output of each launch that had one."""
+    verdicts: Mapping[tuple[str, str], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """One kernel of one module on the executor and on the device."""
+
+    module: str
+    kernel: str
+    operands: str
+    """Activation, weight and output dtype, and the quantisation."""
+    elements: int
+    state: State
+    max_error: float
+    """The executor's largest error as a share of its bound."""
+    device: str
+    """The device's own verdict."""
+    failure: str = ""
+    """What is wrong on the executor, empty where nothing is."""
+
+
+def read_report(path: Path) -> DeviceReport:
+    """Read a report; raises :class:`DeviceReportError`."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if raw["report"] != SCHEMA:
+            raise DeviceReportError(
+                f"{path} is a report of schema {raw['report']!r}, expected {SCHEMA}"
+            )
+        return _report(raw)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        said = f"no field {error}" if isinstance(error, KeyError) else why(error)
+        raise DeviceReportError(
+            f"{path}: {said}; expected what aiter-prebuilt selftest --json prints"
+        ) from error
+
+
+def _report(raw: Mapping[str, Any]) -> DeviceReport:
+    kernels = {(one["module"], one["kernel"]): one for one in raw["kernels"]}
+    return DeviceReport(
+        name=str(raw["device"]["name"]),
+        seed=int(raw["seed"]),
+        modules=dict(raw["package"]["modules"]),
+        outputs={
+            key: tuple(
+                launch["output_sha256"] for launch in one["launches"] if launch.get("output_sha256")
+            )
+            for key, one in kernels.items()
+        },
+        verdicts={key: str(one["verdict"]) for key, one in kernels.items()},
+    )
+
+
+def execute(case: Case, subject: Subject, objdump: Path, seed: int) -> tuple[bytes, Judgement]:
+    """Run a kernel on its problem of ``selftest``; return its output, and whether it is right.
+
+    Raises :class:`ExecutorError`.
+    """
+    problem = make_problem(case, seed)
+    placed, memory = _place(problem)
+    launch = launches.launch(
+        subject.symbol,
+        subject.facts.tile,
+        _sizes(subject, problem),
+        placed,
+        routed_weight=problem.multiplies,
+    )
+    Machine(load(subject, objdump), memory, launch).run()
+    out = placed.out.data[: len(_found(problem))].tobytes()
+    return out, judge(problem, expect(problem), out)
+
+
+def beside(case: Case, subject: Subject, objdump: Path, report: DeviceReport) -> Beside:
+    """Run a kernel on the executor and compare its output with the device's; never raises."""
+    key = (case.module.name, case.name)
+    features = case.module.features
+    reported = set(report.outputs.get(key, ()))
+    failure, elements, error = "", 0, 0.0
+    state: State = "not reported"
+    try:
+        out, judged = execute(case, subject, objdump, report.seed)
+    except ExecutorError as raised:
+        failure, state = str(raised), "failed"
+    else:
+        elements, error = judged.elements, judged.max_error
+        failure = "; ".join(finding.message for finding in judged.findings)
+        if reported:
+            state = "same" if reported == {hashlib.sha256(out).hexdigest()} else "other bits"
+    return Beside(
+        module=key[0],
+        kernel=key[1],
+        operands="" if features is None else _operands(features),
+        elements=elements,
+        state=state,
+        max_error=error,
+        device=report.verdicts.get(key, "not run"),
+        failure=failure,
+    )
+
+
+def _operands(features: ModuleKey) -> str:
+    return f"{features.a_dtype} {features.b_dtype} {features.c_dtype} {features.quant}"
+
+
+def _array(data: Content) -> U8:
+    return np.frombuffer(bytearray(whole(data)), np.uint8)
+
+
+def _place(problem: DeviceProblem) -> tuple[launches.Placed, Memory]:
+    """Put the selftest's own bytes into the executor's memory."""
+    memory = Memory()
+
+    def put(name: str, data: Content) -> Allocation:
+        return memory.allocate(name, _array(data))
+
+    a, w = problem.activations, problem.weights
+    return launches.Placed(
+        sorted_ids=put("ids", problem.sorted_ids),
+        sorted_experts=put("experts", problem.sorted_experts),
+        valid=put("valid", problem.valid),
+        a=put("a", a.data),
+        a_scale=put("a_scale", a.scales.data) if a.scales else None,
+        b=put("w", w.data),
+        b_scale=put("w_scale", w.scales.data) if w.scales else None,
+        weights=put("weights", problem.sorted_weights),
+        out=memory.allocate("out", _array(_found(problem)), writable=True),
+    ), memory
+
+
+def _found(problem: DeviceProblem) -> bytes:
+    """Return what a kernel finds in its output: a split K's caller clears it on the way."""
+    held = before(problem)
+    return bytes(len(held)) if problem.splits else held
+
+
+def _sizes(subject: Subject, problem: DeviceProblem) -> Problem:
+    """Return what a launch reads of a problem of the build side: its numbers."""
+    none = np.zeros(0, np.uint8)
+    ids: npt.NDArray[np.int32] = _array(problem.sorted_ids).view(np.int32)
+    routing = Routing(
+        topk_ids=ids,
+        weights=ids.astype(np.float32),
+        sorted_ids=ids,
+        sorted_weights=ids.astype(np.float32),
+        sorted_experts=ids,
+        valid=0,
+    )
+    return Problem(
+        kind=subject.facts.kind,
+        batch=Batch.of(
+            stage=problem.stage,
+            tokens=problem.tokens,
+            topk=problem.topk,
+            experts=_EXPERTS,
+            n=problem.n,
+            k=problem.k,
+            block_m=problem.block_m,
+            parts=problem.parts,
+        ),
+        routing=routing,
+        activations=none,
+        activation_scales=None,
+        weights=none,
+        weight_scales=None,
+    )
