@@ -1,7 +1,7 @@
 """``prebuild compare-device``: the bits that a device reported beside those of the executor.
 
-Exit status: 0 where every output is the same, bit by bit, 1 where one is not or could not be
-compared.
+Exit status: 0 where every output that the report names is the same, bit by bit, 1 where one is not
+or could not be compared.
 """
 
 from __future__ import annotations

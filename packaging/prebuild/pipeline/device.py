@@ -35,9 +35,10 @@ def compare(
     jobs: int | None = None,
     only: str = "",
 ) -> list[Beside]:
-    """Return a comparison a kernel of each module whose name holds ``only``, by module and name.
+    """Return a comparison a kernel that the report names and whose name holds ``only``.
 
-    Raises :class:`OtherWheelError` with every module that the report has no, or another, file of.
+    Raises :class:`OtherWheelError` with every module of the report of which ``wheel`` has no file,
+    or another one.
     """
     report = read_report(reported)
     tool = objdump or load_toolchain(settings).tool("llvm-objdump")
@@ -59,23 +60,21 @@ def compare(
 
 
 def _work(place: Path, report: DeviceReport) -> Iterator[tuple[Case, Subject]]:
-    modules = sorted(listed_modules(place), key=lambda found: found[1].name)
+    held = {module.name: (file, module) for file, module in listed_modules(place)}
+    found = {name: _sha256(file) for name, (file, _) in held.items()}
     problems = [
-        f"{module.name}: {_difference(file, report.modules.get(module.name))}"
-        for file, module in modules
-        if report.modules.get(module.name) != _sha256(file)
+        f"{name}: sha256 {sha256[:16]} in the report, {found.get(name, 'not there')[:16]} here"
+        for name, sha256 in sorted(report.modules.items())
+        if found.get(name) != sha256
     ]
     if problems:
-        raise OtherWheelError("the report is of another wheel:", problems)
-    for file, module in modules:
+        raise OtherWheelError("the report is of other modules:", problems)
+    for name in sorted(report.modules):
+        file, module = held[name]
         subjects = {one.symbol: one for one in subjects_in(file).subjects}
-        yield from ((case, subjects[case.kernel.symbol]) for case in cases_of(module))
-
-
-def _difference(file: Path, reported: str | None) -> str:
-    if reported is None:
-        return "the report does not name it"
-    return f"sha256 {_sha256(file)[:16]} here, {reported[:16]} in the report"
+        for case in cases_of(module):
+            if (name, case.name) in report.verdicts:
+                yield case, subjects[case.kernel.symbol]
 
 
 def _sha256(file: Path) -> str:

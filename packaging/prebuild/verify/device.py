@@ -54,6 +54,7 @@ class DeviceReport:
     outputs: Mapping[tuple[str, str], tuple[str, ...]]
     """Module and kernel -> digest of the output of each launch that had one."""
     verdicts: Mapping[tuple[str, str], str]
+    """Of each kernel that was asked for, those that did not run among them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,21 +127,24 @@ def execute(case: Case, subject: Subject, objdump: Path, seed: int) -> tuple[byt
 
 
 def beside(case: Case, subject: Subject, objdump: Path, report: DeviceReport) -> Beside:
-    """Run a kernel on the executor and compare its output with the device's; never raises."""
+    """Run a kernel on the executor and compare its output with the device's; never raises.
+
+    Where the device reported no output there is nothing to compare, and nothing is run.
+    """
     key = (case.module.name, case.name)
     features = case.module.features
     reported = set(report.outputs.get(key, ()))
     failure, elements, error = "", 0, 0.0
-    state: State = "not reported"
-    try:
-        out, judged = execute(case, subject, objdump, report.seed)
-    except ExecutorError as raised:
-        failure, state = str(raised), "failed"
-    else:
-        elements, error = judged.elements, judged.max_error
-        failure = "; ".join(finding.message for finding in judged.findings)
-        if reported:
+    state: State = "failed" if reported else "not reported"
+    if reported:
+        try:
+            out, judged = execute(case, subject, objdump, report.seed)
+        except ExecutorError as raised:
+            failure = str(raised)
+        else:
             state = "same" if reported == {hashlib.sha256(out).hexdigest()} else "other bits"
+            elements, error = judged.elements, judged.max_error
+            failure = "; ".join(finding.message for finding in judged.findings)
     return Beside(
         module=key[0],
         kernel=key[1],

@@ -86,8 +86,8 @@ def test_other_bits_and_a_kernel_that_did_not_run_are_named(
     kimi: KimiWheel, reported: dict[str, Any], tmp_path: Path
 ) -> None:
     first, second, third = reported["kernels"]
-    unsteady = [first["launches"][0], {"output_sha256": "0" * 64}]
-    report = {**reported, "kernels": [{**first, "launches": unsteady}, second]}
+    unsteady = {**first, "launches": [first["launches"][0], {"output_sha256": "0" * 64}]}
+    report = {**reported, "kernels": [unsteady, second, {**third, "launches": []}]}
     done = compared(kimi, report, tmp_path)
     assert done.returncode == 1, done.stderr
     states = {one["kernel"]: one["state"] for one in json.loads(done.stdout)["kernels"]}
@@ -104,5 +104,5 @@ def test_a_report_of_another_wheel_is_refused(
     (name,) = reported["package"]["modules"]
     done = compared(kimi, {**reported, "package": {"modules": {name: "0" * 64}}}, tmp_path)
     assert done.returncode == 2
-    assert "the report is of another wheel" in done.stdout + done.stderr
+    assert "the report is of other modules" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

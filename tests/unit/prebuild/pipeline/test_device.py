@@ -32,22 +32,23 @@ def file(tmp_path: Path, subject: Subject, monkeypatch: pytest.MonkeyPatch) -> P
     return path
 
 
-def report(**modules: str) -> DeviceReport:
-    return DeviceReport(name="", seed=1, modules=modules, outputs={}, verdicts={})
+def report(*kernels: str, **modules: str) -> DeviceReport:
+    verdicts = {(CASE.module.name, kernel): "right" for kernel in kernels}
+    return DeviceReport(name="", seed=1, modules=modules, outputs={}, verdicts=verdicts)
 
 
-def test_every_kernel_of_a_module_with_its_machine_code(file: Path) -> None:
-    same = report(**{CASE.module.name: hashlib.sha256(b"module").hexdigest()})
-    ((found, subject),) = device._work(file.parent, same)
+def test_the_kernels_that_a_report_names_with_their_machine_code(file: Path) -> None:
+    same = {CASE.module.name: hashlib.sha256(b"module").hexdigest()}
+    ((found, subject),) = device._work(file.parent, report(CASE.name, **same))
     assert (found.name, subject.symbol) == (CASE.name, CASE.kernel.symbol)
+    assert list(device._work(file.parent, report("another", **same))) == []
 
 
-@pytest.mark.parametrize(
-    ("modules", "said"),
-    [({}, "the report does not name it"), ({CASE.module.name: "00" * 32}, "in the report")],
-)
-def test_a_report_of_another_wheel(file: Path, modules: dict[str, str], said: str) -> None:
+def test_a_report_of_another_wheel(file: Path) -> None:
     with pytest.raises(device.OtherWheelError) as found:
-        list(device._work(file.parent, report(**modules)))
-    assert CASE.module.name in str(found.value)
-    assert said in str(found.value)
+        list(device._work(file.parent, report(another="11" * 32, **{CASE.module.name: "00" * 32})))
+    own = hashlib.sha256(b"module").hexdigest()[:16]
+    assert found.value.problems == (
+        f"another: sha256 {'11' * 8} in the report, not there here",
+        f"{CASE.module.name}: sha256 {'00' * 8} in the report, {own} here",
+    )
