@@ -64,8 +64,13 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
     )
     manifest = with_compared(manifest, inspected, aiter_code.read(project.aiter_code))
     if not _published(config, manifest.build, read_pin(project.matrix)):
-        package = package_digest(project.root)
-        own = own_version(manifest.version, manifest.modules, manifest.build, package)
+        own = own_version(
+            manifest.version,
+            manifest.modules,
+            manifest.build,
+            package_digest(project.root),
+            verified=config.verify == "stop",
+        )
         manifest = dataclasses.replace(manifest, version=own)
     sbom = make_sbom(manifest, prepared.toolchain, epoch=source.epoch)
     staged = stage(

@@ -30,15 +30,18 @@ def _own(root: Path, key: str) -> str:
     return str(tomllib.loads(text)["tool"]["prebuild"][key])
 
 
-def own_version(base: str, modules: Sequence[Module], build: BuildRecord, package: str) -> str:
-    """Return ``<base>+<coverage>.k<8 hex digits>``.
+def own_version(
+    base: str, modules: Sequence[Module], build: BuildRecord, package: str, *, verified: bool
+) -> str:
+    """Return ``<base>+<coverage>.k<8 hex digits>``; ``.unverified`` before the k where it is so.
 
     The digits follow from the modules' bytes, the compiler, its flags, the composable kernel and
     ``package``, the digest of the runtime's own files: the same content has the same version.
     """
     coverages = {module.coverage for module in modules}
     label = "deployed" if "deployed" in coverages else "full"
-    return f"{base}+{label}.k{_digest(modules, build, package)}"
+    doubt = "" if verified else ".unverified"
+    return f"{base}+{label}{doubt}.k{_digest(modules, build, package)}"
 
 
 def package_files(root: Path) -> list[Path]:

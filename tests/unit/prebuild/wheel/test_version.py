@@ -8,7 +8,8 @@ import pytest
 from packaging.version import Version
 
 from aiter_prebuilt.wheel.manifest import BuildRecord, Module
-from prebuild.wheel.version import own_version, package_digest, package_files, project_version
+from prebuild.wheel import version
+from prebuild.wheel.version import package_digest, package_files, project_version
 from tests.unit.aiter_prebuilt import samples
 from tests.unit.prebuild.samples import PROJECT
 
@@ -24,24 +25,39 @@ def module(key: str = "0" * 64, coverage: str = "full") -> Module:
     return samples.module(name=name, coverage=coverage, key=key)
 
 
+def own_version(
+    base: str,
+    modules: list[Module],
+    build: BuildRecord,
+    package: str = PACKAGE,
+    *,
+    verified: bool = True,
+) -> str:
+    return version.own_version(base, modules, build, package, verified=verified)
+
+
 def test_the_published_version_stands_in_pyproject() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", project_version(PROJECT.root))
 
 
 @pytest.mark.parametrize("coverage", ["full", "deployed", "sound"])
 def test_ones_own_is_another_version_for_pip(coverage: str) -> None:
-    version = own_version("1.2.3", [module(coverage=coverage)], record(), PACKAGE)
-    assert Version(version) > Version("1.2.3")
-    assert str(Version(version)) == version, "not in PEP 440's normal form"
-    assert Version(version).base_version == "1.2.3"
-    assert ("+deployed.k" in version) == (coverage == "deployed")
+    own = own_version("1.2.3", [module(coverage=coverage)], record())
+    assert Version(own) > Version("1.2.3")
+    assert str(Version(own)) == own, "not in PEP 440's normal form"
+    assert Version(own).base_version == "1.2.3"
+    assert ("+deployed.k" in own) == (coverage == "deployed")
+
+
+def test_a_wheel_whose_kernels_may_be_wrong_says_so() -> None:
+    own = own_version("1.2.3", [module()], record(), verified=False)
+    assert own.startswith("1.2.3+full.unverified.k")
+    assert str(Version(own)) == own
 
 
 def test_the_same_content_has_the_same_version() -> None:
     one, two = module("1" * 64), module("2" * 64)
-    assert own_version("1.0.0", [one, two], record(), PACKAGE) == own_version(
-        "1.0.0", [two, one], record(), PACKAGE
-    )
+    assert own_version("1.0.0", [one, two], record()) == own_version("1.0.0", [two, one], record())
 
 
 @pytest.mark.parametrize(
@@ -54,19 +70,19 @@ def test_the_same_content_has_the_same_version() -> None:
     ],
 )
 def test_another_maker_is_another_version(changed: dict[str, object]) -> None:
-    before = own_version("1.0.0", [module()], record(), PACKAGE)
-    assert own_version("1.0.0", [module()], record(**changed), PACKAGE) != before
+    before = own_version("1.0.0", [module()], record())
+    assert own_version("1.0.0", [module()], record(**changed)) != before
 
 
 def test_other_modules_are_another_version() -> None:
-    one = own_version("1.0.0", [module("1" * 64)], record(), PACKAGE)
-    assert one != own_version("1.0.0", [module("2" * 64)], record(), PACKAGE)
+    one = own_version("1.0.0", [module("1" * 64)], record())
+    assert one != own_version("1.0.0", [module("2" * 64)], record())
 
 
 def test_other_bytes_of_a_module_are_another_version() -> None:
     other = dataclasses.replace(module(), sha256="f" * 64)
-    one = own_version("1.0.0", [module()], record(), PACKAGE)
-    assert one != own_version("1.0.0", [other], record(), PACKAGE)
+    one = own_version("1.0.0", [module()], record())
+    assert one != own_version("1.0.0", [other], record())
 
 
 def test_another_runtime_is_another_version(tmp_path: Path) -> None:
@@ -85,9 +101,9 @@ def test_another_runtime_is_another_version(tmp_path: Path) -> None:
 
 
 def test_where_it_was_built_does_not_count() -> None:
-    here = own_version("1.0.0", [module()], record(), PACKAGE)
+    here = own_version("1.0.0", [module()], record())
     there = record(container="image@sha256:0", source_commit="f" * 40)
-    assert own_version("1.0.0", [module()], there, PACKAGE) == here
+    assert own_version("1.0.0", [module()], there) == here
 
 
 def test_a_checkout_without_it_says_so(tmp_path: Path) -> None:
