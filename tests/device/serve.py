@@ -37,18 +37,22 @@ def main() -> None:
     tensors = PlainTensors(runtime, device.find(runtime).index)
     from aiter.ops import moe_op
 
-    entry = next(e for e in store.entries(store.read_all()) if e.module.coverage == "deployed")
+    # A whole module leaves nothing to the guard; one with gaps is taken where there is one.
+    entries = store.entries(store.read_all())
+    entry = next((e for e in entries if e.module.coverage == "deployed"), entries[0])
     bench = run.Bench(runtime=runtime, tensors=tensors, functions=moe_op)
     cases = cases_of(entry.module)
-    launches = []
+    covered, uncovered = [], []
     for stage in (1, 2):
-        covered = next(case for case in cases if case.instance.stage == stage)
-        launches += run.run_case(covered, bench, seed=3, ways=run.WAYS)
-    uncovered = next(case for case in map(other_tail, cases) if case.name not in names(cases))
-    launches += run.run_case(uncovered, bench, seed=3, ways=(run.NULL,))
+        one = next(case for case in cases if case.instance.stage == stage)
+        covered += run.run_case(one, bench, seed=3, ways=run.WAYS)
+    if entry.module.coverage == "deployed":
+        missing = next(case for case in map(other_tail, cases) if case.name not in names(cases))
+        uncovered += run.run_case(missing, bench, seed=3, ways=(run.NULL,))
     json.dump(
         {
-            "launches": [launch_json(launch) for launch in launches],
+            "covered": [launch_json(launch) for launch in covered],
+            "uncovered": [launch_json(launch) for launch in uncovered],
             "events": [event.code for event in reasons()],
         },
         sys.stdout,
