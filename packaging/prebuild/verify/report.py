@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from prebuild.core.identity import short_hash
 from prebuild.verify.verdict import Verdict
 
 
@@ -77,7 +78,9 @@ def write_failures(verdicts: Sequence[Verdict], directory: Path) -> list[Path]:
         if verdict.ok:
             continue
         directory.mkdir(parents=True, exist_ok=True)
-        path = directory / f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', verdict.kernel)}.txt"
+        # Short names are those of several kernels: silu and gelu, routed weight in either stage.
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "_", verdict.kernel)
+        path = directory / f"{name}.{short_hash(verdict.symbol + verdict.code_object)}.txt"
         path.write_text(
             f"kernel {verdict.kernel}\nsymbol {verdict.symbol}\ncode object {verdict.code_object}\n"
             f"executor {verdict.executor}\n\n{verdict.failure}\n"

@@ -28,7 +28,8 @@ def opened(path: Path) -> Iterator[Path]:
         yield path
         return
     check_wheel(path)
-    with TemporaryDirectory() as scratch, zipfile.ZipFile(path) as wheel:
+    # The wheel's name stands in the folder's, and so in every message about a file of it.
+    with TemporaryDirectory(prefix=f"{path.name}-") as scratch, zipfile.ZipFile(path) as wheel:
         for name in wheel.namelist():
             if name.endswith((*_SUFFIXES, MANIFEST_NAME)):
                 wheel.extract(name, scratch)
@@ -38,7 +39,8 @@ def opened(path: Path) -> Iterator[Path]:
 def collect(path: Path, recorder: Recorder | None = None) -> Found:
     """Return every kernel below ``path`` once, by name.
 
-    The kernels of modules that a manifest lists come with the launches that ``recorder`` saw.
+    The kernels of modules that a manifest lists come with the launches that ``recorder`` saw; of
+    several modules with one kernel, a module whose launch is wrong speaks for it.
     Raises :class:`PrebuildError` where there is no kernel, :class:`ProblemsError` where a manifest
     and its modules do not fit.
     """
@@ -58,7 +60,9 @@ def collect(path: Path, recorder: Recorder | None = None) -> Found:
             if recorder is not None and module.features is not None and module.harvest is None:
                 subjects = with_launches(module, module.features, file, subjects, recorder)
         for subject in subjects:
-            unique.setdefault((subject.symbol, subject.sha256), subject)
+            first = unique.setdefault((subject.symbol, subject.sha256), subject)
+            if subject.launch_problem and not first.launch_problem:
+                unique[subject.symbol, subject.sha256] = subject
     if not unique and not unknown:
         raise PrebuildError(
             f"{path} holds no module: expected a wheel, or a folder with .so, .o or .co files"

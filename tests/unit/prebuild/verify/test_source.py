@@ -48,6 +48,40 @@ def test_a_folder(reader: dict[str, Found], subject: Subject, tmp_path: Path) ->
     assert found.unknown == ("other",)
 
 
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_the_launch_of_every_module_with_a_kernel_counts(
+    wrong: int,
+    reader: dict[str, Found],
+    subject: Subject,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ["module.so", "second.so"]
+    reader["second.so"] = reader["module.so"]
+    modules = [
+        Stand(
+            file=name,
+            harvest=None,
+            features=object(),
+            instances=[Stand(kernels=[Stand(symbol=symbol) for symbol in ("kernel", "other")])],
+        )
+        for name in names
+    ]
+    (tmp_path / "manifest.json").write_text("{}")
+    for name in names:
+        (tmp_path / name).write_bytes(FATBIN)
+
+    def launched(_module: Any, _features: Any, file: Path, found: Any, _recorder: Any) -> Any:
+        problem = "grid" if file.name == names[wrong] else ""
+        return [replace(one, launch_problem=problem) for one in found]
+
+    monkeypatch.setattr(source, "read_manifest", lambda file: Stand(modules=modules))  # noqa: ARG005
+    monkeypatch.setattr(source, "with_launches", launched)
+    recorder: Any = object()
+    (found,) = source.collect(tmp_path, recorder).subjects
+    assert found == replace(subject, launch_problem="grid")
+
+
 def test_a_wheel_is_unpacked(reader: dict[str, Found], tmp_path: Path) -> None:
     assert reader
     wheel = tmp_path / "one-1-py3-none-any.whl"
@@ -55,6 +89,7 @@ def test_a_wheel_is_unpacked(reader: dict[str, Found], tmp_path: Path) -> None:
         archive.writestr("package/modules/module.so", FATBIN)
         archive.writestr("package/code.py", "x = 1")
     with source.opened(wheel) as place:
+        assert place.name.startswith(wheel.name)
         assert [path.name for path in place.rglob("*") if path.is_file()] == ["module.so"]
         assert len(source.collect(place).subjects) == 1
     assert not place.exists()

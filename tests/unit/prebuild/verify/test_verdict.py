@@ -90,9 +90,13 @@ def test_host_pointers_in_the_arguments_do_not_change_the_key(
 
 def test_failures_are_written_one_file_a_kernel(verdict: Verdict, tmp_path: Path) -> None:
     bad = replace(verdict, ok=False, failure="first line\ntrace", kernel="gemm1 main/odd")
-    (path,) = report.write_failures([verdict, bad], tmp_path)
-    assert path.name == "gemm1_main_odd.txt"
-    assert "trace" in path.read_text()
+    other = replace(bad, symbol="another", failure="other trace")
+    paths = report.write_failures([verdict, bad, other], tmp_path)
+    assert [path.name.partition(".")[0] for path in paths] == ["gemm1_main_odd"] * 2
+    assert [path.read_text().split("\n\n")[1] for path in paths] == [
+        "first line\ntrace\n",
+        "other trace\n",
+    ]
 
 
 def test_figures_over_all(verdict: Verdict) -> None:
