@@ -6,6 +6,7 @@ Scheduling and sharding read it; a unit that was never compiled is estimated.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,13 +61,13 @@ class CostBook:
         return self._costs
 
     def record(self, costs: Mapping[str, Cost]) -> None:
-        """Add what was measured and write the book; the last writer wins."""
+        """Add what was measured to the book, which other builds may have written meanwhile."""
         if not costs:
             return
-        self._costs |= costs
+        self._costs = {**_load(self._path), **costs}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({name: asdict(cost) for name, cost in sorted(self._costs.items())})
-        scratch = self._path.with_suffix(".tmp")
+        scratch = self._path.with_suffix(f".{os.getpid()}")
         scratch.write_text(text)
         scratch.replace(self._path)
 

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from prebuild.core.errors import PrebuildError, why
 
@@ -87,11 +89,19 @@ def read(work: Path) -> BuildRecord:
     if not isinstance(raw, dict) or raw.pop("schema", None) != SCHEMA:
         msg = f"{file} is of another version, expected schema {SCHEMA}; build again"
         raise RecordError(msg)
-    raw["units"] = tuple(UnitRecord(**unit) for unit in raw["units"])
-    raw["modules"] = tuple(
+    try:
+        return _record(raw)
+    except (KeyError, TypeError) as error:
+        msg = f"{file} is damaged ({type(error).__name__}: {error}); build again"
+        raise RecordError(msg) from error
+
+
+def _record(raw: Mapping[str, Any]) -> BuildRecord:
+    units = tuple(UnitRecord(**unit) for unit in raw["units"])
+    modules = tuple(
         ModuleRecord(
             **{**module, "recipes": tuple(module["recipes"]), "kernels": tuple(module["kernels"])}
         )
         for module in raw["modules"]
     )
-    return BuildRecord(**raw)
+    return BuildRecord(**{**raw, "units": units, "modules": modules})

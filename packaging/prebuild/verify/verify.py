@@ -89,9 +89,10 @@ def _load(cache: Path | None, subject: Subject) -> Verdict | None:
     if cache is None:
         return None
     path = cache / f"{_key(subject)}.json"
-    if not path.is_file():
-        return None
-    return Verdict.from_json(json.loads(path.read_text())).from_cache()
+    try:
+        return Verdict.from_json(json.loads(path.read_text())).from_cache()
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # a file that is not there or damaged costs a run
 
 
 def _store(cache: Path | None, verdict: Verdict, subjects: Sequence[Subject]) -> None:

@@ -46,6 +46,14 @@ def test_planned_kernels_know_what_a_thread_accumulates(tmp_path: Path) -> None:
     }
 
 
+def test_two_builds_at_a_time_keep_what_both_measured(tmp_path: Path) -> None:
+    one, other = (CostBook(tmp_path / "costs.json") for _ in range(2))
+    one.record({"a": Cost(seconds=1, peak_bytes=1)})
+    other.record({"b": Cost(seconds=2, peak_bytes=1)})
+    assert set(CostBook(tmp_path / "costs.json").recorded) == {"a", "b"}
+    assert [path.name for path in tmp_path.iterdir()] == ["costs.json"]
+
+
 def test_a_damaged_book_costs_an_estimate_not_a_build(tmp_path: Path) -> None:
     for text in ("", "{", "[]", '{"a": 3}', '{"a": {"seconds": 1}}'):
         (tmp_path / "costs.json").write_text(text)

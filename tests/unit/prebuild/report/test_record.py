@@ -14,7 +14,13 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert [unit.id for unit in read(tmp_path).cached] == ["binding"]
 
 
-@pytest.mark.parametrize("text", [None, "", "[]", '{"schema": 99}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(None, "", "[]", '{"schema": 99}', '{"schema": 3}', '{"schema": 3, "units": [1]}'),
+        '{"schema": 3, "units": [], "modules": [], "more": 1}',
+    ],
+)
 def test_no_build_or_another_version_is_said(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / FILE).write_text(text)

@@ -55,6 +55,18 @@ def test_a_good_verdict_is_found_again(subject: Subject, runs: Runs, tmp_path: P
     assert [verdict.cached for verdict in (*first, *again)] == [False, True]
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"problems": []}', '{"problems": 1}'])
+def test_a_damaged_verdict_is_made_again(
+    text: str, subject: Subject, runs: Runs, tmp_path: Path
+) -> None:
+    module.verify([subject], objdump=Path("x"), cache=tmp_path)
+    (kept,) = tmp_path.iterdir()
+    good = kept.read_text()
+    kept.write_text(text)
+    (again,) = module.verify([subject], objdump=Path("x"), cache=tmp_path)
+    assert (runs.count, again.cached, kept.read_text()) == (2, False, good)
+
+
 def test_a_bad_verdict_is_not_kept(subject: Subject, runs: Runs, tmp_path: Path) -> None:
     runs.verdict = replace(runs.verdict, ok=False, failure="wrong")
     for _ in range(2):
