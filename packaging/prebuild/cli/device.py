@@ -1,7 +1,7 @@
 """``prebuild compare-device``: the bits that a device reported beside those of the executor.
 
 Exit status: 0 where every output that the report names is the same, bit by bit, 1 where one is not
-or could not be compared.
+or could not be compared, 2 where report and wheel do not fit or there is nothing to compare.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def command(
     objdump: Annotated[
         Path | None, typer.Option(help="llvm-objdump that knows the GPU; default: the toolchain's.")
     ] = None,
-    jobs: Annotated[int | None, typer.Option(help="Processes; default: one a core.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")] = None,
     only: Annotated[str, typer.Option(help="Only kernels whose name holds this text.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable, versioned.")] = False,
 ) -> None:

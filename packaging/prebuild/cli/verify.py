@@ -19,7 +19,7 @@ def verify_kernels(
     objdump: Annotated[
         Path | None, typer.Option(help="llvm-objdump that knows the GPU; default: the toolchain's.")
     ] = None,
-    jobs: Annotated[int | None, typer.Option(help="Processes; default: one a core.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")] = None,
     only: Annotated[str, typer.Option(help="Only kernels whose name holds this text.")] = "",
     failures: Annotated[
         Path, typer.Option(help="Where to write what is wrong with a kernel.")

@@ -13,7 +13,7 @@ from prebuild.recording import Recorder, build_runtime
 from prebuild.toolchain import load as load_toolchain
 from prebuild.verify import report
 from prebuild.verify.census import as_toml, census
-from prebuild.verify.errors import UnknownKernelError, VerificationError
+from prebuild.verify.errors import NoKernelError, UnknownKernelError, VerificationError
 from prebuild.verify.source import collect, opened
 from prebuild.verify.verdict import Verdict
 from prebuild.verify.verify import verify
@@ -61,7 +61,8 @@ def examine(
 ) -> Examined:
     """Run the kernels below ``path`` whose name holds ``only``; print and return what came of it.
 
-    With ``objdump`` given no toolchain is needed, and launches are derived, not recorded.
+    With ``objdump`` given no toolchain is needed, and launches are derived, not recorded.  Raises
+    :class:`NoKernelError` where no name holds ``only``.
     """
     with opened(path) as place, TemporaryDirectory() as scratch:
         recorder, tool = None, objdump
@@ -71,6 +72,10 @@ def examine(
             recorder = Recorder(runtime=build_runtime(toolchain, Path(scratch)))
         found = collect(place, recorder)
         subjects = [subject for subject in found.subjects if only in subject.facts.name()]
+        # A symbol without facts has no name of ours: ``only`` is looked for in the symbol.
+        unknown = tuple(symbol for symbol in found.unknown if only in symbol)
+        if not subjects and not unknown:
+            raise NoKernelError(f"{path} holds no kernel with {only!r} in its name")
         with console.progress("running kernels") as on_done:
             verdicts = verify(
                 subjects,
@@ -86,8 +91,6 @@ def examine(
         f" {figures.instructions:,} instructions of {figures.opcodes} kinds,"
         f" {figures.elements:,} elements, largest error {figures.max_error:.3f} of its bound"
     )
-    # A symbol without facts has no name of ours: ``only`` is looked for in the symbol.
-    unknown = tuple(symbol for symbol in found.unknown if only in symbol)
     if unknown:
         console.err.print(
             f"[red]{len(unknown)} kernels were not run: no problem is known for them[/]"

@@ -84,7 +84,10 @@ def read_report(path: Path) -> DeviceReport:
                 f"{path} is a report of schema {raw['report']!r}, expected {SCHEMA}"
             )
         return _report(raw)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    # Overflow: a seed of Infinity; recursion: brackets without end.
+    except (
+        OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
+    ) as error:  # fmt: skip
         said = f"no field {error}" if isinstance(error, KeyError) else why(error)
         raise DeviceReportError(
             f"{path}: {said}; expected what aiter-prebuilt selftest --json prints"
@@ -96,7 +99,7 @@ def _report(raw: Mapping[str, Any]) -> DeviceReport:
     return DeviceReport(
         name=str(raw["device"]["name"]),
         seed=int(raw["seed"]),
-        modules=dict(raw["package"]["modules"]),
+        modules={name: str(sha256) for name, sha256 in raw["package"]["modules"].items()},
         outputs={
             key: tuple(
                 launch["output_sha256"] for launch in one["launches"] if launch.get("output_sha256")

@@ -21,6 +21,12 @@ class UnknownKernelError(PrebuildError):
         )
 
 
+class NoKernelError(PrebuildError):
+    """No kernel has the name that was asked for: nothing was run, which is no success."""
+
+    exit_code: ClassVar[int] = 2
+
+
 class VerificationError(ProblemsError):
     """At least one kernel is wrong or could not be run; one problem each."""
 

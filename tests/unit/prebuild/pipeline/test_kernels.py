@@ -12,7 +12,7 @@ from rich.console import Console
 
 from prebuild.core.settings import Settings
 from prebuild.pipeline import kernels
-from prebuild.verify.errors import VerificationError
+from prebuild.verify.errors import NoKernelError, VerificationError
 from prebuild.verify.subject import Found, Subject
 from prebuild.verify.verdict import Verdict
 
@@ -58,7 +58,9 @@ def test_fresh_leaves_the_cache_alone(patched: dict[str, Any], tmp_path: Path) -
 
 def test_only_some(patched: dict[str, Any], tmp_path: Path) -> None:
     assert patched
-    assert start(tmp_path, only="gemm7")[0] == []
+    with pytest.raises(NoKernelError, match="no kernel with 'gemm7' in its name") as caught:
+        start(tmp_path, only="gemm7")
+    assert caught.value.exit_code == 2
     assert len(start(tmp_path, only="gemm1_64x32")[0]) == 1
 
 

@@ -64,6 +64,9 @@ def test_what_a_report_says(tmp_path: Path) -> None:
         (report(report=9), "schema 9, expected 1"),
         (report(seed="x"), "expected what aiter-prebuilt selftest --json prints"),
         (report(kernels=[[]]), "expected what aiter-prebuilt selftest --json prints"),
+        (report(seed=float("inf")), "expected what aiter-prebuilt selftest --json prints"),
+        (report(package={"modules": []}), "expected what aiter-prebuilt selftest --json prints"),
+        ("[" * 200_000, "expected what aiter-prebuilt selftest --json prints"),
     ],
 )
 def test_what_is_no_report(content: Any, said: str, tmp_path: Path) -> None:
