@@ -22,6 +22,8 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable, versioned.")] = False,
 ) -> None:
     """Set registers, spills, sizes and build times of two builds' kernels side by side."""
+    if one.resolve() == other.resolve():
+        raise generators.GeneratorsError(f"{one} is both sides; expected two builds")
     toolchain, project = load(Settings.here()), Project.here()
     with tempfile.TemporaryDirectory(prefix="prebuild-generators-") as scratch:
         sides = [generators.read_side(path, toolchain, Path(scratch)) for path in (one, other)]

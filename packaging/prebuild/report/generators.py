@@ -87,8 +87,8 @@ class Pair:
     def better(self) -> int:
         """-1: the first side's is better, 1: the other's, 0: neither.
 
-        Fewer spilled registers count first, then fewer VGPRs (both let more waves run, or cost no
-        memory traffic), then fewer instructions.
+        Fewer spilled registers count first, then less scratch, then fewer VGPRs (all of them
+        cost no memory traffic, or let more waves run), then fewer instructions.
         """
         mine, theirs = (
             (side.spilled, side.scratch_bytes, side.vgprs, side.instructions)

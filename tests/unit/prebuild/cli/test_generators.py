@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from prebuild.cli import generators as cli
 from prebuild.core.project import Project
+from prebuild.report import generators
 from prebuild.report.generators import Side
 from prebuild.report.generators_page import MARK
 from tests.unit.prebuild.report.test_generators import side
@@ -49,3 +50,9 @@ def test_the_pages_are_written_when_asked(root: Path) -> None:
     start("/b/clang", "/b/amd", "--write")
     assert "First figure: clang" in (root / "docs" / "code-generators.md").read_text()
     assert "| `k` |" in (root / "docs" / "code-generators-kernels.md").read_text()
+
+
+def test_a_build_is_not_compared_with_itself(root: Path) -> None:
+    (root / "link").symlink_to(root)
+    with pytest.raises(generators.GeneratorsError, match="both sides"):
+        cli.command(root, root / "link")
