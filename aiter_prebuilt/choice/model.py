@@ -99,7 +99,7 @@ def read_model(path: Path) -> Model:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelConfigError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # brackets without end
         raise ModelConfigError(f"{path} is not JSON: {error}") from error
     if not isinstance(raw, dict):
         raise ModelConfigError(f"{path} holds {type(raw).__name__}, expected an object")

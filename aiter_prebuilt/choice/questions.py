@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def read_questions(path: Path, defaults: Mapping[str, int]) -> list[Question]:
         rows = _json_rows(text) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
     except OSError as error:  # its text names the path again
         raise ShapeError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, csv.Error, RecursionError) as error:  # brackets without end
         raise ShapeError(f"{path}: {error}") from error
     if not rows:
         raise ShapeError(f"{path} holds no shapes")
@@ -62,6 +63,8 @@ def read_questions(path: Path, defaults: Mapping[str, int]) -> list[Question]:
     ]
 
 
+_NUMBER = re.compile(r"0*[1-9][0-9]{0,17}")
+"""What ``str.isdigit`` takes for a number, ``int`` may not: a superscript, thousands of digits."""
 _SIZES = tuple(field.name for field in dataclasses.fields(Shape))
 _OTHERS = tuple(field.name for field in dataclasses.fields(Question) if field.name != "shape")
 _OPTIONAL = ("tp", "ep", "block_m", "kernel_1", "kernel_2")
@@ -75,11 +78,12 @@ def question_of(raw: Mapping[str, Any], where: str) -> Question:
         for name in known
         if name not in _OPTIONAL and raw.get(name) in (None, "")
     ]
-    wrong += [f"{name} is no field of a shape" for name in sorted(set(raw) - set(known))]
+    # A cell beyond the header of a CSV file has the name None.
+    wrong += [f"{name} is no field of a shape" for name in sorted(map(str, set(raw) - set(known)))]
     if wrong:
         raise ShapeError(f"{where}: {', '.join(wrong)}")
     values: dict[str, Any] = {
-        name: value if name.startswith("kernel_") else _number(value, name, where)
+        name: str(value) if name.startswith("kernel_") else _number(value, name, where)
         for name, value in raw.items()
         if value not in (None, "")
     }
@@ -89,7 +93,7 @@ def question_of(raw: Mapping[str, Any], where: str) -> Question:
 
 def _number(value: Any, name: str, where: str) -> int:  # noqa: ANN401  from a file
     text = str(value).strip()
-    if not text.isdigit() or int(text) < 1:
+    if not _NUMBER.fullmatch(text):
         raise ShapeError(f"{where}: {name} is {value!r}, expected a whole number of 1 or more")
     return int(text)
 

@@ -47,23 +47,23 @@ def _sources(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--recipe", help="a recipe that the installed wheel was made for")
     group.add_argument("--config", type=Path, metavar="FILE", help="a model's own config.json")
     group.add_argument("--shapes", type=Path, metavar="FILE", help="a CSV or JSON file of shapes")
-    group.add_argument("--model-dim", type=_count, metavar="N", help="hidden size")
+    group.add_argument("--model-dim", type=count, metavar="N", help="hidden size")
     text = "intermediate size of one GPU; with --tp that of the whole expert"
-    group.add_argument("--inter-dim", type=_count, metavar="N", help=text)
-    group.add_argument("--experts", type=_count, metavar="N", help=f"default: {_EXPERTS}")
-    group.add_argument("--topk", type=_count, metavar="N", help=f"default: {_TOPK}")
+    group.add_argument("--inter-dim", type=count, metavar="N", help=text)
+    group.add_argument("--experts", type=count, metavar="N", help=f"default: {_EXPERTS}")
+    group.add_argument("--topk", type=count, metavar="N", help=f"default: {_TOPK}")
 
 
 def _spread(group: argparse._ArgumentGroup) -> None:
     low, high = _TOKENS
     text = f"default: a recipe's own, else the powers of two from {low} to {high}"
-    group.add_argument("--tokens", type=_count, nargs="+", metavar="N", help=text)
+    group.add_argument("--tokens", type=count, nargs="+", metavar="N", help=text)
     text = "tensor-parallel sizes; default: all of a recipe, else 1"
-    group.add_argument("--tp", type=_count, nargs="+", metavar="N", help=text)
-    group.add_argument("--ep", type=_count, metavar="N", help="expert-parallel size; default: 1")
+    group.add_argument("--tp", type=count, nargs="+", metavar="N", help=text)
+    group.add_argument("--ep", type=count, metavar="N", help="expert-parallel size; default: 1")
     text = "AITER runs a model's shared experts with the others"
     group.add_argument("--fuse-shared", action="store_true", default=None, help=text)
-    group.add_argument("--block-m", type=_count, metavar="N", help="default: as AITER chooses")
+    group.add_argument("--block-m", type=count, metavar="N", help="default: as AITER chooses")
     for stage in (1, 2):
         text = f"kernel of stage {stage}; default: as AITER chooses"
         group.add_argument(f"--kernel-name{stage}", metavar="NAME", help=text)
@@ -87,7 +87,8 @@ def _kind(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--splitk", action="store_true", default=None, help=text)
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """Read a whole number of 1 or more, for :mod:`argparse`."""
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
     return int(text)

@@ -136,7 +136,7 @@ def _explain_options(command: argparse.ArgumentParser) -> None:
     text = "whether FlyDSL is installed; default: as it is here"
     theirs.add_argument("--flydsl", action=argparse.BooleanOptionalAction, help=text)
     text = "compute units, of a partition for instance; default: this GPU's"
-    theirs.add_argument("--cu-count", type=int, metavar="N", help=text)
+    theirs.add_argument("--cu-count", type=ask.count, metavar="N", help=text)
     text = "answer for a host with the wheel's GPU; default: where this one has no GPU"
     theirs.add_argument("--image", action=argparse.BooleanOptionalAction, help=text)
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import platform
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from aiter_prebuilt.selftest.report import KernelResult, PassResult, Report, Tim
 from aiter_prebuilt.selftest.worker import Task
 from aiter_prebuilt.settings import Settings
 from aiter_prebuilt.tools import jitdir
+from aiter_prebuilt.tools.ask import count
 from aiter_prebuilt.tools.tables import table
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel import store
@@ -64,9 +66,10 @@ def options(command: argparse.ArgumentParser) -> None:
         help="also measure device times at the deployments' shapes, beside AITER's own builds",
     )
     command.add_argument("--seed", type=int, default=SEED, help="other numbers in the problems")
-    command.add_argument("--jobs", type=int, help=f"processes; default: one a core, {_MOST_JOBS}")
+    text = f"processes; default: one a core, {_MOST_JOBS} at most"
+    command.add_argument("--jobs", type=count, help=text)
     command.add_argument(
-        "--timeout", type=float, default=_TIMEOUT, help="seconds after which a kernel hangs"
+        "--timeout", type=_seconds, default=_TIMEOUT, help="seconds after which a kernel hangs"
     )
     command.add_argument(
         "--passes",
@@ -74,6 +77,13 @@ def options(command: argparse.ArgumentParser) -> None:
         default="auto",
         help="auto: plain tensors, then torch's and AITER's own calls where they are installed",
     )
+
+
+def _seconds(text: str) -> float:
+    found = float(text)
+    if not 0 < found <= threading.TIMEOUT_MAX:  # NaN is neither
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above zero")
+    return found
 
 
 def wish_of(parsed: argparse.Namespace) -> Wish:
@@ -215,7 +225,7 @@ def _own_builds(cases: Sequence[Case], asked: Settings) -> dict[str, str]:
 
 
 def _jobs(wish: Wish) -> int:
-    return max(1, wish.jobs if wish.jobs is not None else min(_MOST_JOBS, os.cpu_count() or 1))
+    return wish.jobs or min(_MOST_JOBS, os.cpu_count() or 1)
 
 
 def _host(asked: Settings) -> dict[str, str]:

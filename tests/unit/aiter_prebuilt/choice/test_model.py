@@ -81,6 +81,7 @@ def test_a_quantisation_that_is_not_known_is_not_guessed(found: object, tmp_path
         ({**MIXTRAL, "num_local_experts": True}, ["num_local_experts is True"]),
         ([], ["holds list"]),
         ("{", ["is not JSON"]),
+        ("[" * 200_000, ["is not JSON"]),
     ],
 )
 def test_everything_that_is_wrong_is_named(

@@ -122,6 +122,18 @@ def test_exit_codes(
     assert start(capsys)[0] == code
 
 
+@pytest.mark.parametrize(
+    "option", ["--jobs=0", "--jobs=-1", "--jobs=x", "--timeout=0", "--timeout=-1", "--timeout=nan"]
+)
+def test_options_that_would_run_nothing_are_refused(
+    option: str, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, found = start(capsys, option)
+    assert code == 2
+    assert option.partition("=")[0] in found["error"]["message"]
+    assert world.tasks == []
+
+
 def test_no_device(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.missing["plain"] = "nothing was run: HIP finds gfx942, but no gfx950"
     assert cli.main(["selftest"]) == session.MissingError.exit_code == 6
