@@ -78,8 +78,10 @@ def compile_units(
         through = _launcher(launcher, missing[0], work, toolchain)
         text = ninja_file(missing, toolchain=toolchain, costs=costs, launcher=through)
         (work / "build.ninja").write_text(text)
-        _run_ninja(work, count, on_done)
-        book.record({unit.id: _read_cost(costs / f"{unit.id}.json") for unit in missing})
+        try:
+            _run_ninja(work, count, on_done)
+        finally:  # of a build that failed or was interrupted, too: its objects are not made again
+            book.record(_made(missing, costs))
     return CompileResult(
         compiled=tuple(missing), cached=cached, jobs=count, ninja_log=work / ".ninja_log"
     )
@@ -166,6 +168,12 @@ def _run_ninja(work: Path, jobs: int, on_done: OnDone) -> None:
     code = proc.stream([program, "-C", work, *options], on_line, env={"NINJA_STATUS": "[%f/%t] "})
     if code != 0:
         raise CompileError(f"compiling failed (ninja exit code {code}):", other[1:])
+
+
+def _made(units: Sequence[Unit], costs: Path) -> dict[str, Cost]:
+    """What the units cost whose objects are there now."""
+    notes = {unit.id: costs / f"{unit.id}.json" for unit in units if unit.object.is_file()}
+    return {name: _read_cost(note) for name, note in notes.items() if note.is_file()}
 
 
 def _read_cost(file: Path) -> Cost:

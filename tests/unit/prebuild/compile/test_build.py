@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from prebuild.compile.build import command, compiler_command, ninja_file, read_costs
+import pytest
+
+from prebuild.compile import build
+from prebuild.compile.build import CompileError, command, compiler_command, ninja_file, read_costs
 from prebuild.compile.compiler_cache import Launcher
+from prebuild.compile.costs import Cost, CostBook
 from tests.unit.prebuild.samples import kimi_plan, toolchain, units
 
 
@@ -47,3 +52,29 @@ def test_costs_are_read_by_unit(tmp_path: Path) -> None:
     cost = {"began": 1.0, "seconds": 2.0, "cpu_seconds": 1.5, "peak_bytes": 7}
     (tmp_path / "unit.main_even.json").write_text(json.dumps(cost))
     assert read_costs(tmp_path) == {"unit.main_even": cost}
+
+
+@pytest.mark.parametrize("ending", [None, CompileError("one failed:", []), KeyboardInterrupt()])
+def test_what_was_compiled_is_in_the_book_however_a_build_ends(
+    ending: BaseException | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, left, *_ = units(tmp_path, kimi_plan(tp=[2], block_m=[128]))
+    cost = {"began": 1.0, "seconds": 2.0, "cpu_seconds": 1.5, "peak_bytes": 7}
+
+    def ninja(work: Path, *_: object) -> None:
+        made.object.parent.mkdir(parents=True, exist_ok=True)
+        made.object.write_bytes(b"object")
+        (work / "costs" / f"{made.id}.json").write_text(json.dumps(cost))
+        if ending is not None:
+            raise ending
+
+    monkeypatch.setattr(build, "_run_ninja", ninja)
+    book = CostBook(tmp_path / "costs.json")
+    expected: AbstractContextManager[object] = (
+        nullcontext() if ending is None else pytest.raises(type(ending))
+    )
+    with expected:
+        build.compile_units(
+            [made, left], toolchain=toolchain(tmp_path), work=tmp_path / "work", book=book
+        )
+    assert CostBook(tmp_path / "costs.json").recorded == {made.id: Cost(seconds=2.0, peak_bytes=7)}
