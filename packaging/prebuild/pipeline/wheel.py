@@ -107,10 +107,10 @@ def verify_staged(
     Raises ``VerificationError`` where a kernel is wrong or could not be run and ``stop`` is set;
     otherwise such kernels are only told.
     """
-    modules = staged.directory / "modules"
+    # With the manifest, by which the modules' own launches are recorded.
     if stop:
-        return into_manifest(manifest, run(modules, settings=settings))
-    examined = examine(modules, settings=settings)
+        return into_manifest(manifest, run(staged.directory, settings=settings))
+    examined = examine(staged.directory, settings=settings)
     for problem in problems(examined):
         console.err.print(problem, markup=False)
     return into_manifest(manifest, examined.verdicts)

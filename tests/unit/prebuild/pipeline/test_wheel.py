@@ -13,9 +13,10 @@ from prebuild.pipeline import wheel
 from prebuild.pipeline.kernels import Examined
 from prebuild.toolchain.pin import read_pin
 from prebuild.verify.errors import VerificationError
+from prebuild.verify.source import listed_modules
 from prebuild.verify.verdict import Verdict
 from prebuild.wheel.config import WheelConfig
-from prebuild.wheel.stage import Staged
+from prebuild.wheel.stage import Staged, stage
 from tests.unit.aiter_prebuilt import samples
 from tests.unit.prebuild.samples import PROJECT
 
@@ -86,6 +87,25 @@ def test_a_wrong_kernel_stops_a_wheel_unless_it_is_only_reported(
     wheel.verify_staged(samples.manifest(), staged, settings, stop=False)
     assert "gemm1: an instruction without semantics (verify-failures" in capsys.readouterr().err
     assert len(list((tmp_path / "verify-failures").iterdir())) == 1
+
+
+@pytest.mark.parametrize("stop", [True, False])
+def test_kernels_are_run_as_the_modules_of_the_manifest_launch_them(
+    stop: bool, verdict: Verdict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = stage(samples.manifest(), [], licences={}, sboms={}, directory=tmp_path / "stage")
+    listed: list[str] = []
+
+    def look(path: Path, **_: object) -> list[Verdict]:
+        listed.extend(module.name for _, module in listed_modules(path))
+        return [verdict]
+
+    monkeypatch.setattr(wheel, "run", look)
+    monkeypatch.setattr(
+        wheel, "examine", lambda *_, **__: Examined(verdicts=tuple(look(*_)), unknown=())
+    )
+    wheel.verify_staged(samples.manifest(), made, Settings(cache_dir=tmp_path), stop=stop)
+    assert listed == [module.name for module in samples.manifest().modules]
 
 
 def prepared(folder: Path) -> wheel.PreparedWheel:
