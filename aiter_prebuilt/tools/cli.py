@@ -35,7 +35,7 @@ from aiter_prebuilt.wheel import store
 JSON_SCHEMA = 4
 """Raised by one whenever a reader of the old JSON output would misread the new one."""
 
-OK, FOUND, USAGE, FAILED, WRONG = 0, 1, 2, 3, 5
+OK, FOUND, USAGE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 3, 5, 130
 """Exit codes; ``docs/exit-codes.md`` says what each means for each command."""
 
 
@@ -57,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(parsed.run(parsed))
     except PrebuiltError as error:
         return _fail(parsed, error)
+    except KeyboardInterrupt:
+        print("aiter-prebuilt: interrupted", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return FAILED

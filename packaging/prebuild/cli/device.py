@@ -7,6 +7,7 @@ or could not be compared, 2 where report and wheel do not fit or there is nothin
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -40,7 +41,7 @@ def command(
         wheel, report, settings=Settings.here(), objdump=objdump, jobs=jobs, only=only
     )
     if as_json:
-        kernels = [asdict(one) for one in found]
+        kernels = [_as_json(one) for one in found]
         typer.echo(json.dumps({"schema": SCHEMA_VERSION, "kernels": kernels}, indent=1))
     else:
         console.out.print(table(found))
@@ -49,6 +50,11 @@ def command(
                 console.say(_line(one), console.out)
     same = all(one.state == "same" and not one.failure for one in found)
     raise typer.Exit(0 if same and found else DIFFERS)
+
+
+def _as_json(one: Beside) -> dict[str, object]:
+    """Return JSON values: an error that is no number is null."""
+    return {**asdict(one), "max_error": one.max_error if math.isfinite(one.max_error) else None}
 
 
 def _line(one: Beside) -> str:

@@ -208,6 +208,17 @@ def test_errors_of_json_commands_are_json_too(capsys: pytest.CaptureFixture[str]
     assert "known are: kimi" in found["error"]["message"]  # type: ignore[index]
 
 
+def test_an_interrupt_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.store, "read_all", interrupted)
+    assert cli.main(["list"]) == 130
+    assert capsys.readouterr().err == "aiter-prebuilt: interrupted\n"
+
+
 def test_seed_stops_at_a_damaged_manifest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -45,6 +46,12 @@ def test_exit_codes(found: list[Beside], code: int, monkeypatch: pytest.MonkeyPa
     answer = start(monkeypatch, found, "--json")
     assert answer.exit_code == code
     assert len(json.loads(answer.stdout)["kernels"]) == len(found)
+
+
+def test_an_error_that_is_no_number_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [one(max_error=math.inf, failure="2 elements are NaN"), one()]
+    printed = json.loads(start(monkeypatch, found, "--json").stdout, parse_constant=pytest.fail)
+    assert [kernel["max_error"] for kernel in printed["kernels"]] == [None, 0.5]
 
 
 def test_a_row_for_each_kind_of_operands() -> None:
