@@ -76,6 +76,13 @@ def test_every_kernel_of_the_module_is_planned_and_has_the_right_mfma(
     assert not kernels
 
 
+def test_every_kernel_was_run_as_the_module_itself_launches_it(kimi: KimiWheel) -> None:
+    (module,) = kimi.manifest.modules
+    verdicts = [kernel.verified for each in module.instances for kernel in each.kernels]
+    assert {verdict["launch"] for verdict in verdicts if verdict} == {"module"}
+    assert all(verdicts)
+
+
 def test_the_module_asks_for_nothing_unusual(kimi: KimiWheel) -> None:
     facts = elf_facts(kimi.module)
     assert "libamdhip64.so.7" in facts.needed
