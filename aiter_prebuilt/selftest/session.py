@@ -211,8 +211,16 @@ class _Worker:
     def _check_end(self) -> None:
         code = self._process.wait()
         if code:
-            name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+            name = f"exit code {code}" if code > 0 else _signal(-code)
             self._errors.seek(0, os.SEEK_END)
             self._errors.seek(max(self._errors.tell() - _TAIL, 0))
             words = self._errors.read().decode(errors="replace").strip()
             raise _DiedError("crash", f"the process ended with {name}: {words or 'no word'}")
+
+
+def _signal(number: int) -> str:
+    """Return the name of a signal; those between the two ends of the real-time ones have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

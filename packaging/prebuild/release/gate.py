@@ -123,15 +123,20 @@ def shape(file: str, facts: ElfFacts) -> Iterator[str]:
 
 
 def unproven(module: Module) -> Iterator[str]:
-    """Kernels without a verdict: nobody has run them (``verify=off``), or they were wrong."""
+    """Kernels without a verdict, or with one on a launch that is not the module's own.
+
+    Nobody has run the former (``verify=off``), or they were wrong.
+    """
     for instance in module.instances:
         for kernel in instance.kernels:
-            if kernel.verified is None:
-                loop = "main" if kernel.main_loop else "nomain"
-                yield (
-                    f"{module.file}: {instance.name}.{loop}_{kernel.tail} has no verdict of"
-                    " verify-kernels; build with -C verify=stop"
-                )
+            if kernel.verified is not None and kernel.verified.get("launch") == "module":
+                continue
+            lacks = "no verdict" if kernel.verified is None else "a verdict on a derived launch"
+            loop = "main" if kernel.main_loop else "nomain"
+            yield (
+                f"{module.file}: {instance.name}.{loop}_{kernel.tail} has {lacks} of"
+                " verify-kernels; build with -C verify=stop"
+            )
 
 
 def unbound(file: str, symbols: Iterable[Bound]) -> Iterator[str]:

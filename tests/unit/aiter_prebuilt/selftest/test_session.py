@@ -104,3 +104,8 @@ def test_probing(behaviour: dict[str, Any]) -> None:
     behaviour["start"] = session._DiedError("crash", "SIGSEGV")
     with pytest.raises(MissingError, match="ended badly: SIGSEGV"):
         probe("plain", 9)
+
+
+@pytest.mark.parametrize(("number", "name"), [(11, "SIGSEGV"), (40, "signal 40")])
+def test_the_name_of_a_signal(number: int, name: str) -> None:
+    assert session._signal(number) == name

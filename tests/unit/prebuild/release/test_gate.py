@@ -67,13 +67,19 @@ def test_floors_are_the_highest_of_all_modules() -> None:
 
 
 def test_every_kernel_has_to_have_a_verdict() -> None:
-    good = dataclasses.replace(kernel(tail="odd"), verified={"executor": "1"})
+    good = dataclasses.replace(kernel(tail="odd"), verified={"launch": "module"})
     bad = kernel(main_loop=False, tail="even")
     one = instance("moe_one", kernels=(good, bad))
     assert list(unproven(module(instances=(instance(kernels=(good,)),)))) == []
     (finding,) = unproven(module(instances=(one,), file="modules/one.so"))
     assert finding.startswith("modules/one.so: moe_one.nomain_even has no verdict")
     assert "verify=stop" in finding
+
+
+def test_a_verdict_on_a_launch_that_nobody_makes_proves_nothing() -> None:
+    derived = dataclasses.replace(kernel(tail="odd"), verified={"launch": "derived"})
+    (finding,) = unproven(module(instances=(instance(kernels=(derived,)),)))
+    assert "a verdict on a derived launch" in finding
 
 
 def test_a_harvested_module_lists_no_kernels() -> None:
