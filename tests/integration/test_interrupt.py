@@ -1,4 +1,4 @@
-"""An interrupt of ``prebuild`` before its commands are imported, and once they are."""
+"""An interrupt of ``prebuild`` while it imports and once it has, and of calls in processes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+
+from prebuild.core.workers import spread
 
 INTERRUPT = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
 
@@ -34,3 +38,19 @@ def test_while_a_command_is_imported_it_says_so(tmp_path: Path) -> None:
     assert done.stderr == (
         "prebuild: interrupted; finished objects are kept, run it again to go on\n"
     )
+
+
+def begin(folder: Path, number: int) -> int:
+    (folder / str(number)).touch()
+    return number
+
+
+def test_calls_that_have_not_begun_are_dropped(tmp_path: Path) -> None:
+    with closing(spread((partial(begin, tmp_path, each) for each in range(2000)), 2)) as done:
+        assert next(done) in range(2000)
+    assert 0 < len(list(tmp_path.iterdir())) < 2000
+
+
+def test_every_call_is_made_once(tmp_path: Path) -> None:
+    with closing(spread((partial(begin, tmp_path, each) for each in range(9)), 2)) as done:
+        assert sorted(done) == list(range(9))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from aiter_prebuilt.selftest.cases import cases_of
@@ -13,6 +12,7 @@ from aiter_prebuilt.selftest.problems import Case
 from prebuild.core import console
 from prebuild.core.errors import ProblemsError
 from prebuild.core.settings import Settings
+from prebuild.core.workers import spread
 from prebuild.toolchain import load as load_toolchain
 from prebuild.verify.device import Beside, DeviceReport, beside, read_report
 from prebuild.verify.errors import NoKernelError
@@ -48,17 +48,14 @@ def compare(
     with opened(wheel) as place:
         work = [(case, subject) for case, subject in _work(place, report) if only in case.name]
         found: list[Beside] = []
+        calls = (partial(beside, *each, tool, report) for each in work)
         with (
             console.progress("running kernels") as on_done,
-            # Not forked: the progress bar is a thread of this process.
-            ProcessPoolExecutor(
-                max_workers=jobs or os.cpu_count() or 1, mp_context=get_context("spawn")
-            ) as pool,
+            closing(spread(calls, jobs)) as compared,
         ):
-            waiting = [pool.submit(beside, *each, tool, report) for each in work]
-            for future in as_completed(waiting):
-                found.append(future.result())
-                on_done(len(found), len(work), found[-1].kernel)
+            for one in compared:
+                found.append(one)
+                on_done(len(found), len(work), one.kernel)
     return sorted(found, key=lambda one: (one.module, one.kernel))
 
 

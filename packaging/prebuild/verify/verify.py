@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from prebuild.core.model import OnDone
+from prebuild.core.workers import spread
 from prebuild.gfx950 import EXECUTOR_VERSION
 from prebuild.gfx950.launch import Launch
 from prebuild.verify.runner import run_subject
@@ -42,24 +43,21 @@ def verify(
         else:
             verdicts[subject.symbol, subject.sha256] = known
             on_done(len(verdicts), len(subjects), known.kernel)
-    for verdict in _run(missing, objdump, jobs or os.cpu_count() or 1):
-        verdicts[verdict.symbol, verdict.code_object] = verdict
-        _store(cache, verdict, missing)
-        on_done(len(verdicts), len(subjects), verdict.kernel)
+    with closing(_run(missing, objdump, jobs or os.cpu_count() or 1)) as found:
+        for verdict in found:
+            verdicts[verdict.symbol, verdict.code_object] = verdict
+            _store(cache, verdict, missing)
+            on_done(len(verdicts), len(subjects), verdict.kernel)
     return [verdicts[subject.symbol, subject.sha256] for subject in subjects]
 
 
-def _run(subjects: list[Subject], objdump: Path, jobs: int) -> Iterator[Verdict]:
+def _run(subjects: list[Subject], objdump: Path, jobs: int) -> Generator[Verdict]:
     """Yield verdicts as they come."""
     if len(subjects) <= 1 or jobs == 1:
         yield from (run_subject(subject, objdump) for subject in subjects)
         return
-    # Not forked: the progress bar is a thread of this process.
-    with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
-        ordered = sorted(subjects, key=_weight)
-        waiting = [pool.submit(run_subject, subject, objdump) for subject in ordered]
-        for future in as_completed(waiting):
-            yield future.result()
+    ordered = sorted(subjects, key=_weight)
+    yield from spread((partial(run_subject, subject, objdump) for subject in ordered), jobs)
 
 
 def _weight(subject: Subject) -> int:
