@@ -15,6 +15,7 @@ from dataclasses import dataclass
 _GROUP = re.compile(r"^(attributes #\d+ = \{ )(.*)( \})$")
 # A text attribute ("key"="value"), or a named one with what it may carry (memory(none), align=4).
 _TOKEN = re.compile(r'"[^"]*"(?:="[^"]*")?|[a-z_]\w*(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?(?:=\d+)?')
+_SPACED = re.compile(rf"({_TOKEN.pattern}) ?")
 _FEATURES = re.compile(r'("target-features"=")([^"]*)(")')
 
 
@@ -46,8 +47,9 @@ def _edited(line: str, dropped: Dropped) -> str:
     group = _GROUP.match(line)
     if group is None:
         return line
-    tokens = [token for token in _TOKEN.findall(group[2]) if token not in dropped.attributes]
-    kept = _FEATURES.sub(lambda found: _without(found, dropped.features), " ".join(tokens))
+    # What is no token of ours stays as well: the LLVM that reads it says what is wrong with it.
+    kept = _SPACED.sub(lambda found: "" if found[1] in dropped.attributes else found[0], group[2])
+    kept = _FEATURES.sub(lambda found: _without(found, dropped.features), kept)
     return f"{group[1]}{kept}{group[3]}"
 
 

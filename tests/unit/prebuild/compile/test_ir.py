@@ -45,6 +45,12 @@ def test_a_name_inside_a_text_or_another_name_stays() -> None:
     assert made == 'attributes #0 = { "nofree"="nofree" "target-features"="+nofree-insts" }'
 
 
+def test_what_nobody_can_read_is_left_to_the_reader() -> None:
+    line = 'attributes #0 = { nofree new<3, {4}> "a" ?? align 8 }'
+    (made,) = edited([line], Dropped(attributes=frozenset({"nofree"})))
+    assert made == 'attributes #0 = { new<3, {4}> "a" ?? align 8 }'
+
+
 def test_names_are_those_of_the_groups_without_what_they_carry() -> None:
     found = attribute_names([GROUP, "define void @f() nounwind {"])
     assert found == {
