@@ -49,14 +49,25 @@ class NamedCk:
 def named_ck(settings: Settings) -> NamedCk | None:
     """The headers that the settings name instead of the toolchain's, None where they name none.
 
-    Raises :class:`ToolchainError` where an AITER is named that is none, or lacks its submodule.
+    Raises :class:`ToolchainError` where an AITER is named that is none, or lacks its submodule, and
+    where the folder holds no such headers.
     """
     if settings.aiter is not None:
         found = find_aiter(settings.aiter)
-        return NamedCk(include=require_ck(found), origin=origin(found))
+        return _checked(NamedCk(include=require_ck(found), origin=origin(found)))
     if settings.ck_include is not None:
-        return NamedCk(include=settings.ck_include, origin="PREBUILD_CK_INCLUDE")
+        return _checked(NamedCk(include=settings.ck_include, origin="PREBUILD_CK_INCLUDE"))
     return None
+
+
+def _checked(named: NamedCk) -> NamedCk:
+    if (named.include / CK_HEADER).is_file():
+        return named
+    raise ToolchainError(
+        f"{named.origin} names no composable kernel that can be used (its folder include/ "
+        "is expected, of a version with the MX MoE device operations):",
+        [f"{named.include / CK_HEADER} does not exist"],
+    )
 
 
 def abilities(include: Path) -> frozenset[str]:
@@ -77,15 +88,9 @@ def with_ck(toolchain: Toolchain, named: NamedCk) -> Toolchain:
 
     A checkout lacks the header that CK's own build generates; it comes from AITER where it keeps
     one beside the checkout that it pins, as in AITER's own builds, else from the toolchain's
-    composable kernel.  Raises :class:`ToolchainError` where it holds no such headers.
+    composable kernel.  Raises :class:`ToolchainError` where none of them has it.
     """
     include = named.include
-    if not (include / CK_HEADER).is_file():
-        raise ToolchainError(
-            f"{named.origin} names no composable kernel that can be used (its folder include/ "
-            "is expected, of a version with the MX MoE device operations):",
-            [f"{include / CK_HEADER} does not exist"],
-        )
     generated = _generated(toolchain, include)
     content = "".join(_hash(folder / "ck") for folder in (include, *generated))
     # -I comes before the -isystem of the toolchain's own headers.

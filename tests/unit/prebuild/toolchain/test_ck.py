@@ -137,11 +137,9 @@ def test_its_licence_goes_along_where_there_is_one(toolchain: Toolchain, include
     assert with_ck(toolchain, include).ck_licence == include.parent / "LICENSE"
 
 
-def test_a_folder_without_the_device_operations_is_refused(
-    toolchain: Toolchain, tmp_path: Path
-) -> None:
+def test_a_folder_without_the_device_operations_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ToolchainError, match=CK_HEADER.name):
-        with_ck(toolchain, tmp_path)
+        ck.named_ck(Settings(cache_dir=tmp_path, ck_include=tmp_path))
 
 
 def _write(include: Path, header: str, text: str) -> None:

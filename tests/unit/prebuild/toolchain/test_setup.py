@@ -26,6 +26,14 @@ def fill_rocm(root: Path) -> Path:
     return root
 
 
+def checkout(folder: Path) -> Path:
+    """The headers of a composable kernel of one's own."""
+    header = folder / "ck" / "include" / CK_HEADER
+    header.parent.mkdir(parents=True)
+    header.touch()
+    return folder / "ck" / "include"
+
+
 def test_auto_takes_a_rocm_that_has_all_parts(tmp_path: Path) -> None:
     settings = Settings(cache_dir=tmp_path, rocm_path=fill_rocm(tmp_path / "rocm"))
     assert setup.choose(settings) is ToolchainChoice.ROCM
@@ -44,7 +52,7 @@ def test_auto_takes_debian_where_a_part_lacks(tmp_path: Path) -> None:
 def test_a_rocm_without_ck_serves_where_a_checkout_is_named(tmp_path: Path) -> None:
     root = fill_rocm(tmp_path / "rocm")
     (root / "include" / CK_HEADER).unlink()
-    settings = Settings(cache_dir=tmp_path, rocm_path=root, ck_include=tmp_path / "ck" / "include")
+    settings = Settings(cache_dir=tmp_path, rocm_path=root, ck_include=checkout(tmp_path))
     assert setup.choose(settings) is ToolchainChoice.ROCM
 
 
@@ -73,7 +81,7 @@ def test_a_newer_clang_below_lib_and_its_device_libraries_are_found(
     (root / "include/hip/hip_version.h").write_text(numbers)
     version = "AMD clang version 23.0.0git\nInstalledDir: /nowhere\n"
     monkeypatch.setattr(rocm.proc, "run", lambda *_args, **_more: version.encode())
-    settings = Settings(cache_dir=tmp_path, rocm_path=root, ck_include=tmp_path / "ck" / "include")
+    settings = Settings(cache_dir=tmp_path, rocm_path=root, ck_include=checkout(tmp_path))
     assert setup.choose(settings) is ToolchainChoice.ROCM
     found = rocm.load(settings)
     assert found.clangxx == root / "lib/llvm/bin/clang++"
