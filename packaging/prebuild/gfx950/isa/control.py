@@ -17,9 +17,9 @@ _KEEP16 = 3 << 6
 _MODE = re.compile(r"hwreg\(HW_REG_MODE(?:, (\d+), (\d+))?\)")
 
 
-@instruction("s_nop", "s_setprio")
+@instruction("s_nop")
 def _nothing(found: Instruction) -> Run:
-    """No effect on values: timing and priority are not modelled."""
+    """No effect on values: timing is not modelled."""
     return lambda wave: None
 
 
@@ -67,12 +67,10 @@ def _vcc(wave: Wave) -> bool:
 Condition = Callable[[Wave], bool]
 _CONDITIONS: dict[str, Condition] = {
     "s_branch": lambda wave: True,
-    "s_cbranch_scc0": lambda wave: not _scc(wave),
     "s_cbranch_scc1": _scc,
     "s_cbranch_vccz": lambda wave: not _vcc(wave),
     "s_cbranch_vccnz": _vcc,
     "s_cbranch_execz": lambda wave: wave.exec == 0,
-    "s_cbranch_execnz": lambda wave: wave.exec != 0,
 }
 
 

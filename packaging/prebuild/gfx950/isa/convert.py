@@ -19,15 +19,6 @@ FP8_LARGEST = np.float32(448)
 _MOVES = Traits(moves=True)
 
 
-def _to_integer(low: int, high: int, dtype: type) -> Callable[[F32], Any32]:
-    def convert(data: F32) -> Any32:
-        wide = np.nan_to_num(np.trunc(data.astype(np.float64)), nan=0.0, posinf=high, neginf=low)
-        bits: U32 = np.clip(wide, low, high).astype(dtype).view(np.uint32)
-        return bits
-
-    return convert
-
-
 def _f16_bits(data: F32) -> Any32:
     """Round to f16, to nearest even."""
     return data.astype(np.float16).view(np.uint16).astype(np.uint32)
@@ -40,22 +31,23 @@ def _sixteenths(data: Any32) -> F32:
     return value
 
 
-_FROM_FLOAT: dict[str, Vector] = {
-    "v_cvt_i32_f32": _to_integer(-(1 << 31), (1 << 31) - 1, np.int32),
-    "v_cvt_u32_f32": _to_integer(0, (1 << 32) - 1, np.uint32),
-}
 _TO_FLOAT: dict[str, Vector] = {
-    "v_cvt_f32_i32": lambda a: a.view(np.int32).astype(np.float32),
-    "v_cvt_f32_u32": lambda a: a.astype(np.float32),
     "v_cvt_f32_f16": lambda a: a.astype(np.uint16).view(np.float16).astype(np.float32),
     "v_cvt_off_f32_i4": _sixteenths,
 }
 
 
-@family(_FROM_FLOAT, traits=_MOVES)
-def _from_float(found: Instruction, function: Vector) -> Run:
-    """Map a float to 32 bits."""
-    return per_lane(found, function, sources_of(found, 1), read=lanes_f32)
+@instruction("v_cvt_i32_f32", traits=_MOVES)
+def _to_integer(found: Instruction) -> Run:
+    """Round towards zero to a signed integer, as far as it goes; NaN is 0."""
+    low, high = -(1 << 31), (1 << 31) - 1
+
+    def convert(data: F32) -> Any32:
+        wide = np.nan_to_num(np.trunc(data.astype(np.float64)), nan=0.0, posinf=high, neginf=low)
+        bits: U32 = np.clip(wide, low, high).astype(np.int32).view(np.uint32)
+        return bits
+
+    return per_lane(found, convert, sources_of(found, 1), read=lanes_f32)
 
 
 @family(_TO_FLOAT, traits=_MOVES)

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 
-from prebuild.gfx950.arrays import M32, U32, Any32, every_lane, lanes_of, mask_of
-from prebuild.gfx950.disassembly import Instruction, Operand
+from prebuild.gfx950.arrays import Any32, lanes_of
+from prebuild.gfx950.disassembly import Instruction
 from prebuild.gfx950.isa.registry import Run, Traits, family, instruction
 from prebuild.gfx950.isa.shapes import Vector, moved_shadow, per_lane, sources_of
 from prebuild.gfx950.isa.sources import (
     byte_shadow,
-    lane_shadow,
     lanes32,
-    plain32,
-    scalar64,
-    set_scalar64,
     vector_destination,
 )
 from prebuild.gfx950.wave import Wave
@@ -31,11 +25,6 @@ def _signed(data: Any32) -> Any32:
 
 def _unsigned(data: Any32) -> Any32:
     return data.view(np.uint32)
-
-
-def _mul24(left: Any32, right: Any32) -> Any32:
-    mask = np.uint32(0xFFFFFF)
-    return (left & mask) * (right & mask)
 
 
 def _reversed_bits(data: Any32) -> Any32:
@@ -59,14 +48,6 @@ def _signed_field(data: Any32, offset: Any32, width: Any32) -> Any32:
     return (field ^ sign) - sign
 
 
-def _mul_high(left: Any32, right: Any32) -> Any32:
-    return ((left.astype(np.uint64) * right.astype(np.uint64)) >> np.uint64(32)).astype(np.uint32)
-
-
-_ONE: dict[str, Vector] = {
-    "v_not_b32": lambda a: ~a,
-    "v_bfrev_b32": _reversed_bits,
-}
 _TWO: dict[str, Vector] = {
     "v_add_u32": lambda a, b: a + b,
     "v_sub_u32": lambda a, b: a - b,
@@ -78,12 +59,6 @@ _TWO: dict[str, Vector] = {
     "v_lshrrev_b32": lambda a, b: b >> (a & FIVE),
     "v_ashrrev_i32": lambda a, b: _unsigned(_signed(b) >> _signed(a & FIVE)),
     "v_mul_lo_u32": lambda a, b: a * b,
-    "v_mul_hi_u32": _mul_high,
-    "v_mul_u32_u24": _mul24,
-    "v_min_u32": np.minimum,
-    "v_max_u32": np.maximum,
-    "v_min_i32": lambda a, b: _unsigned(np.minimum(_signed(a), _signed(b))),
-    "v_max_i32": lambda a, b: _unsigned(np.maximum(_signed(a), _signed(b))),
 }
 _THREE: dict[str, Vector] = {
     "v_add3_u32": lambda a, b, c: a + b + c,
@@ -92,24 +67,16 @@ _THREE: dict[str, Vector] = {
     "v_lshl_or_b32": lambda a, b, c: (a << (b & FIVE)) | c,
     "v_lshl_add_u32": lambda a, b, c: (a << (b & FIVE)) + c,
     "v_add_lshl_u32": lambda a, b, c: (a + b) << (c & FIVE),
-    "v_xad_u32": lambda a, b, c: (a ^ b) + c,
-    "v_mad_u32_u24": lambda a, b, c: _mul24(a, b) + c,
     "v_bfe_u32": _field,
     "v_bfe_i32": _signed_field,
     "v_bfi_b32": lambda a, b, c: (a & b) | (~a & c),
-    "v_alignbit_b32": lambda a, b, c: _aligned(a, b, c & FIVE),
 }
 
 
-def _aligned(high: Any32, low: Any32, shift: Any32) -> Any32:
-    both = (high.astype(np.uint64) << np.uint64(32)) | low.astype(np.uint64)
-    return (both >> np.asarray(shift).astype(np.uint64)).astype(np.uint32)
-
-
-@family(_ONE, traits=_MOVES)
-def _one(found: Instruction, function: Vector) -> Run:
-    """Map one source."""
-    return per_lane(found, function, sources_of(found, 1), read=lanes32)
+@instruction("v_bfrev_b32", traits=_MOVES)
+def _bfrev(found: Instruction) -> Run:
+    """Turn the order of the bits round."""
+    return per_lane(found, _reversed_bits, sources_of(found, 1), read=lanes32)
 
 
 @family(_TWO, traits=_MOVES)
@@ -205,53 +172,3 @@ def _cndmask(found: Instruction) -> Run:
         wave.put(register, np.where(lanes_of(bits), true(wave), false(wave)), undefined)
 
     return run
-
-
-_CARRY: dict[str, Vector] = {
-    "v_add_co_u32": lambda a, b: a + b,
-}
-_CHAIN: dict[str, Vector] = {
-    "v_addc_co_u32": lambda a, b, carry: a + b + carry,
-}
-
-
-@family(_CARRY)
-def _carry(found: Instruction, function: Vector) -> Run:
-    """Add or subtract; the carry of each lane goes to a pair of SGPRs."""
-    return _with_carry(found, function, sources_of(found, 2, first=2), ())
-
-
-@family(_CHAIN)
-def _chain(found: Instruction, function: Vector) -> Run:
-    """Add or subtract with the carry of each lane from another pair of SGPRs."""
-    *sources, carry = sources_of(found, 3, first=2)
-    read = scalar64(found, carry)
-    return _with_carry(
-        found, function, (*sources, carry), (lambda wave: lanes_of(read(wave)).astype(np.int64),)
-    )
-
-
-def _with_carry(
-    found: Instruction,
-    function: Vector,
-    sources: Sequence[Operand],
-    carries: Sequence[Callable[[Wave], Any32]],
-) -> Run:
-    register = vector_destination(found)
-    put_carry = set_scalar64(found, found.operands[1])
-    reads = [plain32(found, operand) for operand in sources[:2]]
-    shadow = lane_shadow(sources)
-
-    def run(wave: Wave) -> None:
-        values = [read(wave).astype(np.int64) for read in reads]
-        total = function(*values, *[carry(wave) for carry in carries])
-        undefined = shadow(wave)
-        out = mask_of(every_lane((total < 0) | (total > M32)))
-        wave.put(register, _low(total), undefined)
-        put_carry(wave, out & wave.exec, undefined & wave.exec)
-
-    return run
-
-
-def _low(total: Any32) -> U32:
-    return np.asarray(total).astype(np.uint64).astype(np.uint32)

@@ -111,8 +111,8 @@ def _accesses(verb: str, *, one: str, two: str, far: str) -> dict[str, _Access]:
 _OFFSETS = "offset offset0 offset1"
 
 
-_READS = _accesses("read", one="b32 b64 b128", two="b32 b64", far="b32 b64")
-_WRITES = _accesses("write", one="b32 b64 b128", two="b32 b64", far="b32 b64")
+_READS = _accesses("read", one="b32 b64 b128", two="b64", far="b64")
+_WRITES = _accesses("write", one="b32 b128", two="b32", far="b32")
 
 
 @family(_READS, traits=Traits(modifiers=_OFFSETS, queue="lgkm"))

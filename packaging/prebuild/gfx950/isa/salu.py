@@ -32,11 +32,6 @@ def _nonzero(value: int) -> Result:
     return value, int(value != 0)
 
 
-def _shift_add(left: int, right: int, shift: int) -> Result:
-    total = (left << shift) + right
-    return total, int(total > M32)
-
-
 def _short(value: int) -> int:
     """Read the low 16 bits as two's complement."""
     return (value & 0xFFFF ^ 0x8000) - 0x8000
@@ -51,28 +46,14 @@ def _signed_field(value: int, offset: int, width: int) -> int:
 _TWO32: dict[str, Binary] = {
     "s_add_u32": lambda a, b: (a + b, (a + b) >> 32 & 1),
     "s_add_i32": lambda a, b: (a + b, _overflow(signed32(a) + signed32(b))),
-    "s_sub_u32": lambda a, b: (a - b, int(b > a)),
     "s_sub_i32": lambda a, b: (a - b, _overflow(signed32(a) - signed32(b))),
     "s_mul_i32": lambda a, b: (a * b, None),
-    "s_mul_hi_u32": lambda a, b: (a * b >> 32, None),
     "s_mul_hi_i32": lambda a, b: (signed32(a) * signed32(b) >> 32, None),
     "s_lshl_b32": lambda a, b: _nonzero(a << (b & 31) & M32),
     "s_lshr_b32": lambda a, b: _nonzero(a >> (b & 31)),
     "s_ashr_i32": lambda a, b: _nonzero(signed32(a) >> (b & 31) & M32),
-    "s_min_i32": lambda a, b: (min(signed32(a), signed32(b)), int(signed32(a) < signed32(b))),
     "s_max_i32": lambda a, b: (max(signed32(a), signed32(b)), int(signed32(a) > signed32(b))),
-    "s_min_u32": lambda a, b: (min(a, b), int(a < b)),
-    "s_max_u32": lambda a, b: (max(a, b), int(a > b)),
-    "s_bfe_u32": lambda a, b: _nonzero(a >> (b & 31) & ((1 << (b >> 16 & 127)) - 1)),
     "s_bfe_i32": lambda a, b: _nonzero(_signed_field(a, b & 31, b >> 16 & 127)),
-    "s_lshl1_add_u32": lambda a, b: _shift_add(a, b, 1),
-    "s_lshl2_add_u32": lambda a, b: _shift_add(a, b, 2),
-    "s_lshl3_add_u32": lambda a, b: _shift_add(a, b, 3),
-    "s_lshl4_add_u32": lambda a, b: _shift_add(a, b, 4),
-}
-_SHIFT64: dict[str, Binary] = {
-    "s_lshl_b64": lambda a, b: _nonzero(a << (b & 63) & ALL),
-    "s_lshr_b64": lambda a, b: _nonzero(a >> (b & 63)),
 }
 
 
@@ -82,19 +63,22 @@ def _two32(found: Instruction, function: Binary) -> Run:
     return scalar(found, function, sources_of(found, 2), (32, 32), out=32)
 
 
-@family(_SHIFT64)
-def _shift64(found: Instruction, function: Binary) -> Run:
-    """Shift a pair by a dword."""
-    return scalar(found, function, sources_of(found, 2), (64, 32), out=64)
+@instruction("s_lshl_b64")
+def _lshl_b64(found: Instruction) -> Run:
+    """Shift a pair left by a dword."""
+
+    def shifted(value: int, by: int) -> Result:
+        return _nonzero(value << (by & 63) & ALL)
+
+    return scalar(found, shifted, sources_of(found, 2), (64, 32), out=64)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _One:
-    """A function of one source, ``source`` bits wide, with a result of ``out`` bits."""
+    """A function of one source, ``source`` bits wide, with a result of a dword."""
 
     function: Callable[[int], Result]
     source: int = 32
-    out: int = 32
 
 
 def _lowest(value: int) -> Result:
@@ -103,8 +87,6 @@ def _lowest(value: int) -> Result:
 
 
 _ONES: dict[str, _One] = {
-    "s_not_b32": _One(function=lambda a: _nonzero(~a & M32)),
-    "s_not_b64": _One(function=lambda a: _nonzero(~a & ALL), source=64, out=64),
     "s_brev_b32": _One(function=lambda a: (int(f"{a:032b}"[::-1], 2), None)),
     "s_ff1_i32_b64": _One(function=_lowest, source=64),
 }
@@ -113,26 +95,20 @@ _ONES: dict[str, _One] = {
 @family(_ONES)
 def _one(found: Instruction, entry: _One) -> Run:
     """Apply a function of one source."""
-    return scalar(found, entry.function, sources_of(found, 1), (entry.source,), out=entry.out)
+    return scalar(found, entry.function, sources_of(found, 1), (entry.source,), out=32)
 
 
-_CARRY: dict[str, Callable[[int, int, int], int]] = {
-    "s_addc_u32": lambda a, b, carry: a + b + carry,
-    "s_subb_u32": lambda a, b, carry: a - b - carry,
-}
-
-
-@family(_CARRY)
-def _carry(found: Instruction, function: Callable[[int, int, int], int]) -> Run:
-    """Add or subtract with SCC as carry."""
+@instruction("s_addc_u32")
+def _addc(found: Instruction) -> Run:
+    """Add with SCC as carry."""
     put, whole = scalar_target(found, 32)
     (left, right), (first, second) = scalar_sources(found, sources_of(found, 2), (32, 32))
 
     def run(wave: Wave) -> None:
-        total = function(left(wave), right(wave), wave.scc)
+        total = left(wave) + right(wave) + wave.scc
         undefined = bool(first(wave) | second(wave)) or wave.scc_undefined
         put(wave, total, whole if undefined else 0)
-        wave.scc, wave.scc_undefined = int(total > M32 or total < 0), undefined
+        wave.scc, wave.scc_undefined = int(total > M32), undefined
 
     return run
 
@@ -163,7 +139,7 @@ _BITS: dict[str, Bitwise] = {
 _BITWISE = {
     f"s_{name}_b{width}": (_BITS[name], width)
     for width, names in (
-        (32, "and or xor andn2"),
+        (32, "and or andn2"),
         (64, "and or xor andn2"),
     )
     for name in names.split()
@@ -230,30 +206,12 @@ def _cselect(found: Instruction, width: int) -> Run:
     return run
 
 
-_COMPARE: dict[str, Test] = {
-    "eq": lambda a, b: a == b,
-    "lg": lambda a, b: a != b,
-    "lt": lambda a, b: a < b,
-    "le": lambda a, b: a <= b,
-    "gt": lambda a, b: a > b,
-    "ge": lambda a, b: a >= b,
-}
-
-
-def _signed(test: Test) -> Test:
-    return lambda a, b: test(signed32(a), signed32(b))
-
-
 _COMPARE32: dict[str, Test] = {
-    **{f"s_cmp_{name}_u32": _COMPARE[name] for name in ["eq", "lg", "lt", "le", "gt", "ge"]},
-    **{
-        f"s_cmp_{name}_i32": _signed(_COMPARE[name])
-        for name in ["eq", "lg", "lt", "le", "gt", "ge"]
-    },
-    "s_bitcmp0_b32": lambda a, b: not a >> (b & 31) & 1,
-    "s_bitcmp1_b32": lambda a, b: bool(a >> (b & 31) & 1),
+    "s_cmp_eq_u32": lambda a, b: a == b,
+    "s_cmp_lg_u32": lambda a, b: a != b,
+    "s_cmp_lt_i32": lambda a, b: signed32(a) < signed32(b),
+    "s_cmp_ge_i32": lambda a, b: signed32(a) >= signed32(b),
 }
-_COMPARE64 = {f"s_cmp_{name}_u64": _COMPARE[name] for name in ("eq", "lg")}
 
 
 @family(_COMPARE32)
@@ -262,36 +220,15 @@ def _compare32(found: Instruction, test: Test) -> Run:
     return decision(found, test, sources_of(found, 2, first=0), 32)
 
 
-@family(_COMPARE64)
-def _compare64(found: Instruction, test: Test) -> Run:
-    """Ask two pairs."""
-    return decision(found, test, sources_of(found, 2, first=0), 64)
+@instruction("s_cmp_lg_u64")
+def _compare64(found: Instruction) -> Run:
+    """Ask two pairs whether they differ."""
+    return decision(found, lambda a, b: a != b, sources_of(found, 2, first=0), 64)
 
 
-def _with_short(operand: Operand, *, signed: bool = True) -> Operand:
-    """Return a 16-bit constant as the dword that takes part."""
-    value = int(operand.value)
-    return replace(operand, value=_short(value) if signed else value & 0xFFFF)
-
-
-_COMPARE_SHORT = {
-    **{
-        f"s_cmpk_{name}_u32": (_COMPARE[name], False)
-        for name in ["eq", "lg", "lt", "le", "gt", "ge"]
-    },
-    **{
-        f"s_cmpk_{name}_i32": (_signed(_COMPARE[name]), True)
-        for name in ["eq", "lg", "lt", "le", "gt", "ge"]
-    },
-}
-
-
-@family(_COMPARE_SHORT)
-def _compare_short(found: Instruction, entry: tuple[Test, bool]) -> Run:
-    """Compare with a 16-bit constant, signed or not, into SCC."""
-    test, signed = entry
-    left, short = sources_of(found, 2, first=0)
-    return decision(found, test, (left, _with_short(short, signed=signed)), 32)
+def _with_short(operand: Operand) -> Operand:
+    """Return a signed 16-bit constant as the dword that takes part."""
+    return replace(operand, value=_short(int(operand.value)))
 
 
 @instruction("s_movk_i32")
@@ -301,13 +238,9 @@ def _movk(found: Instruction) -> Run:
     return scalar(found, lambda a: (a, None), (_with_short(short),), (32,), out=32)
 
 
-_ON_SHORT: dict[str, Binary] = {
-    "s_addk_i32": _TWO32["s_add_i32"],
-}
-
-
-@family(_ON_SHORT)
-def _on_short(found: Instruction, function: Binary) -> Run:
+@instruction("s_addk_i32")
+def _addk(found: Instruction) -> Run:
     """Add a signed 16-bit constant to the destination."""
     target, short = sources_of(found, 2, first=0)
-    return scalar(found, function, (target, _with_short(short)), (32, 32), out=32)
+    operands = target, _with_short(short)
+    return scalar(found, _TWO32["s_add_i32"], operands, (32, 32), out=32)

@@ -16,7 +16,6 @@ _LOADS = {
     "s_load_dwordx2": 2,
     "s_load_dwordx4": 4,
     "s_load_dwordx8": 8,
-    "s_load_dwordx16": 16,
 }
 
 

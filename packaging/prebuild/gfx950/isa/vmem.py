@@ -149,9 +149,9 @@ def _table(
     }
 
 
-_ALL_DWORDS = "dword dwordx2 dwordx3 dwordx4"
-_LOADS = _table("load", DWORDS, buffer=_ALL_DWORDS, glob=_ALL_DWORDS)
-_STORES = _table("store", DWORDS, buffer="dword dwordx2 dwordx4", glob="dword")
+_LOADED = "dword dwordx2 dwordx4"
+_LOADS = _table("load", DWORDS, buffer=_LOADED, glob=_LOADED)
+_STORES = _table("store", DWORDS, buffer="dword dwordx4", glob="dword")
 
 
 def fetch(wave: Wave, where: Where, dwords: int) -> tuple[U32, Any32 | None]:

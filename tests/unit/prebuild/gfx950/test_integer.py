@@ -15,14 +15,6 @@ def test_choosing_an_undefined_value_only_where_it_is_chosen(bench: Any) -> None
     assert bench.undefined(0) == 0b10
 
 
-def test_carry_chain(bench: Any) -> None:
-    bench.set(1, 0xFFFFFFFF)
-    bench.set(2, 1)
-    bench.set(3, 5)
-    bench.run("v_add_co_u32_e32 v0, vcc, v1, v2", "v_addc_co_u32_e32 v4, vcc, v3, v3, vcc")
-    assert (bench.ints(0)[0], bench.ints(4)[0]) == (0, 11)
-
-
 @pytest.mark.parametrize(
     ("control", "source"),
     [

@@ -189,7 +189,7 @@ def test_exec_of_undefined_bits_is_an_error(machine: Any) -> None:
         "s_setreg_imm32_b32 hwreg(HW_REG_TRAPSTS, 0, 1), 1",
         "s_setreg_imm32_b32 hwreg(HW_REG_MODE, 0, 4), 1",
         "s_setreg_imm32_b32 hwreg(HW_REG_MODE, 4, 4), 3",
-        "v_add_co_u32_sdwa v0, vcc, v1, v2 dst_sel:DWORD src0_sel:WORD_1 src1_sel:DWORD",
+        "v_ldexp_f32_sdwa v0, v1, v2 dst_sel:DWORD src0_sel:WORD_1 src1_sel:DWORD",
     ],
 )
 def test_what_is_not_known_is_named(machine: Any, line: str) -> None:

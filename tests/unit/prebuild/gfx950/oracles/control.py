@@ -62,19 +62,16 @@ def check_waitcnt(kit: Kit, mnemonic: str) -> None:
 SET = {
     "s_branch": ("s_nop 0", None),
     "s_cbranch_scc1": ("s_cmp_eq_u32 s20, {}", 0),
-    "s_cbranch_scc0": ("s_cmp_lg_u32 s20, {}", 0),
     "s_cbranch_vccnz": ("v_cmp_eq_u32_e32 vcc, {}, v1", 0),
     "s_cbranch_vccz": ("v_cmp_ne_u32_e32 vcc, {}, v1", 0),
-    "s_cbranch_execnz": ("s_mov_b64 exec, {}", -1),
     "s_cbranch_execz": ("s_mov_b64 exec, {}", 0),
 }
-"""Name -> what prepares its condition, and the value for which it is taken (else it is 1, or 0)."""
+"""Name -> what prepares its condition, and the value for which it is taken (else it is 1)."""
 
 
 def check_branch(kit: Kit, mnemonic: str) -> None:
     prepare, taken = SET[mnemonic]
-    other = 0 if mnemonic == "s_cbranch_execnz" else 1
-    for value in (taken,) if taken is None else (taken, other):
+    for value in (taken,) if taken is None else (taken, 1):
         made = kit.run_machine(
             [
                 "s_mov_b32 s20, 0",
@@ -124,9 +121,9 @@ def _bytes(words: list[int]) -> np.ndarray:
 
 
 CHECKS: dict[str, Check] = {
-    **dict.fromkeys(("s_nop", "s_setprio"), check_nothing),
     **dict.fromkeys(SET, check_branch),
-    **{f"s_load_dword{count}": check_scalar_load for count in ("", "x2", "x4", "x8", "x16")},
+    **{f"s_load_dword{count}": check_scalar_load for count in ("", "x2", "x4", "x8")},
+    "s_nop": check_nothing,
     "s_endpgm": check_end,
     "s_barrier": check_barrier,
     "s_waitcnt": check_waitcnt,

@@ -68,9 +68,9 @@ def check_write(kit: Kit, mnemonic: str) -> None:
     assert bench.lds.words.tolist() == held
 
 
+READS = "ds_read_b32 ds_read_b64 ds_read_b128 ds_read2_b64 ds_read2st64_b64"
+WRITES = "ds_write_b32 ds_write_b128 ds_write2_b32 ds_write2st64_b32"
 CHECKS: dict[str, Check] = {
-    **{f"ds_read_{kind}": check_read for kind in DWORDS},
-    **{f"ds_write_{kind}": check_write for kind in DWORDS},
-    **{f"ds_read{v}_{k}": check_read for v in ("2", "2st64") for k in ("b32", "b64")},
-    **{f"ds_write{v}_{k}": check_write for v in ("2", "2st64") for k in ("b32", "b64")},
+    **dict.fromkeys(READS.split(), check_read),
+    **dict.fromkeys(WRITES.split(), check_write),
 }

@@ -196,8 +196,13 @@ def check_scratch(kit: Kit, mnemonic: str) -> None:
 
 
 CHECKS: dict[str, Check] = {
-    **{f"{s}_load_{w}": check_load for s in ("global", "buffer") for w in WIDTHS},
-    **{f"buffer_store_{w}": check_store for w in ("dword", "dwordx2", "dwordx4")},
+    **{
+        f"{space}_load_{width}": check_load
+        for space in ("global", "buffer")
+        for width in ("dword", "dwordx2", "dwordx4")
+    },
+    "buffer_store_dword": check_store,
+    "buffer_store_dwordx4": check_store,
     "global_store_dword": check_store,
     **dict.fromkeys(("buffer_atomic_add_f32", "global_atomic_add_f32"), check_atomic),
     **dict.fromkeys(("buffer_atomic_pk_add_f16", "global_atomic_pk_add_bf16"), check_atomic),

@@ -30,10 +30,6 @@ def outside(value: int) -> bool:
     return not -(2**31) <= value < 2**31
 
 
-def shifted_sum(shift: int) -> Callable[[int, int], Result]:
-    return lambda a, b: ((a << shift) + b, (a << shift) + b >= M32)
-
-
 def field(a: int, b: int) -> tuple[int, int]:
     width = b >> 16 & 127
     return a >> b % 32 & (1 << width) - 1, width
@@ -51,34 +47,24 @@ BITS: dict[str, Callable[[int, int], int]] = {
 }
 TWO: dict[str, tuple[tuple[int, int, int], Callable[[int, int], Result]]] = {
     "s_add_u32": ((32, 32, 32), lambda a, b: (a + b, a + b >= M32)),
-    "s_sub_u32": ((32, 32, 32), lambda a, b: (a - b, b > a)),
     "s_add_i32": ((32, 32, 32), lambda a, b: (a + b, outside(signed(a) + signed(b)))),
     "s_sub_i32": ((32, 32, 32), lambda a, b: (a - b, outside(signed(a) - signed(b)))),
     "s_mul_i32": ((32, 32, 32), lambda a, b: (a * b, KEPT)),
-    "s_mul_hi_u32": ((32, 32, 32), lambda a, b: (a * b >> 32, KEPT)),
     "s_mul_hi_i32": ((32, 32, 32), lambda a, b: (signed(a) * signed(b) >> 32, KEPT)),
     "s_lshl_b32": ((32, 32, 32), lambda a, b: nonzero(a << b % 32)),
     "s_lshr_b32": ((32, 32, 32), lambda a, b: nonzero(a >> b % 32)),
     "s_ashr_i32": ((32, 32, 32), lambda a, b: nonzero(signed(a) >> b % 32)),
-    "s_min_i32": ((32, 32, 32), lambda a, b: (min(a, b, key=signed), signed(a) < signed(b))),
     "s_max_i32": ((32, 32, 32), lambda a, b: (max(a, b, key=signed), signed(a) > signed(b))),
-    "s_min_u32": ((32, 32, 32), lambda a, b: (min(a, b), a < b)),
-    "s_max_u32": ((32, 32, 32), lambda a, b: (max(a, b), a > b)),
-    "s_bfe_u32": ((32, 32, 32), lambda a, b: nonzero(field(a, b)[0])),
     "s_bfe_i32": (
         (32, 32, 32),
         lambda a, b: nonzero(signed(*field(a, b)) if field(a, b)[1] else 0),
     ),
-    "s_lshl1_add_u32": ((32, 32, 32), shifted_sum(1)),
-    "s_lshl2_add_u32": ((32, 32, 32), shifted_sum(2)),
-    "s_lshl3_add_u32": ((32, 32, 32), shifted_sum(3)),
-    "s_lshl4_add_u32": ((32, 32, 32), shifted_sum(4)),
     "s_lshl_b64": ((64, 64, 32), lambda a, b: nonzero(a << b % 64, 64)),
-    "s_lshr_b64": ((64, 64, 32), lambda a, b: nonzero(a >> b % 64, 64)),
     **{
         f"s_{name}_b{width}": ((width, width, width), bitwise(function, width))
         for name, function in BITS.items()
         for width in (32, 64)
+        if (name, width) != ("xor", 32)
     },
 }
 """Name -> bits of the result and of the sources, and value and SCC."""
@@ -91,8 +77,6 @@ def lowest(a: int) -> Result:
 ONE: dict[str, tuple[tuple[int, int], Callable[[int], Result]]] = {
     "s_mov_b32": ((32, 32), lambda a: (a, KEPT)),
     "s_mov_b64": ((64, 64), lambda a: (a, KEPT)),
-    "s_not_b32": ((32, 32), lambda a: nonzero(~a)),
-    "s_not_b64": ((64, 64), lambda a: nonzero(~a, 64)),
     "s_brev_b32": ((32, 32), lambda a: (int(f"{a:032b}"[::-1], 2), KEPT)),
     "s_ff1_i32_b64": ((32, 64), lowest),
 }
@@ -139,8 +123,7 @@ def check_one(kit: Kit, mnemonic: str) -> None:
     check_result(kit, mnemonic, *ONE[mnemonic])
 
 
-def check_carry(kit: Kit, mnemonic: str) -> None:
-    add = mnemonic == "s_addc_u32"
+def check_addc(kit: Kit, mnemonic: str) -> None:
     bench = kit.bench()
     for a in EDGES32:
         for b in EDGES32:
@@ -148,9 +131,9 @@ def check_carry(kit: Kit, mnemonic: str) -> None:
                 bench.set_scalar(4, a, b)
                 bench.wave.scc, bench.wave.scc_undefined = scc, False
                 bench.run(f"{mnemonic} s6, s4, s5")
-                total = a + b + scc if add else a - b - scc
+                total = a + b + scc
                 assert bench.wave.s[6] == total % M32
-                assert bench.wave.scc == int(not 0 <= total < M32)
+                assert bench.wave.scc == int(total >= M32)
 
 
 def check_cselect(kit: Kit, mnemonic: str) -> None:
@@ -169,8 +152,6 @@ TESTS: dict[str, Callable[[int, int], bool]] = {
     "eq": operator.eq,
     "lg": operator.ne,
     "lt": operator.lt,
-    "le": operator.le,
-    "gt": operator.gt,
     "ge": operator.ge,
 }
 
@@ -186,26 +167,6 @@ def check_compare(kit: Kit, mnemonic: str) -> None:
             bench.run(f"{mnemonic} {names[0]}, {names[1]}")
             read = [signed(one, width) if kind[0] == "i" else one for one in (a, b)]
             assert bench.wave.scc == int(TESTS[verb](*read))
-
-
-def check_compare_short(kit: Kit, mnemonic: str) -> None:
-    _, _, verb, kind = mnemonic.split("_")
-    bench = kit.bench()
-    for a in EDGES32:
-        for short in (0, 1, 0x7FFF, 0x8000, 0xFFFF):
-            bench.set_scalar(4, a)
-            bench.run(f"{mnemonic} s4, {short:#x}")
-            read = (signed(a), signed(short, 16)) if kind == "i32" else (a, short)
-            assert bench.wave.scc == int(TESTS[verb](*read))
-
-
-def check_bitcmp(kit: Kit, mnemonic: str) -> None:
-    bench = kit.bench()
-    for a in EDGES32:
-        for bit in (0, 1, 31, 32, 63):
-            bench.set_scalar(4, a, bit)
-            bench.run(f"{mnemonic} s4, s5")
-            assert bench.wave.scc == int((a >> bit % 32) % 2 == int(mnemonic[8]))
 
 
 SHORT: dict[str, Callable[[int, int], Result]] = {
@@ -238,15 +199,13 @@ def check_saveexec(kit: Kit, mnemonic: str) -> None:
             assert bench.wave.scc == int(bench.wave.exec != 0)
 
 
+COMPARED = "eq_u32 lg_u32 lg_u64 lt_i32 ge_i32"
 CHECKS: dict[str, Check] = {
     **dict.fromkeys(TWO, check_two),
     **dict.fromkeys(ONE, check_one),
-    **dict.fromkeys(("s_addc_u32", "s_subb_u32"), check_carry),
+    "s_addc_u32": check_addc,
     **dict.fromkeys(("s_cselect_b32", "s_cselect_b64"), check_cselect),
-    **{f"s_cmp_{verb}_{kind}": check_compare for verb in TESTS for kind in ("i32", "u32")},
-    **dict.fromkeys(("s_cmp_eq_u64", "s_cmp_lg_u64"), check_compare),
-    **{f"s_cmpk_{verb}_{kind}": check_compare_short for verb in TESTS for kind in ("i32", "u32")},
-    **dict.fromkeys(("s_bitcmp0_b32", "s_bitcmp1_b32"), check_bitcmp),
+    **{f"s_cmp_{test}": check_compare for test in COMPARED.split()},
     **dict.fromkeys(SHORT, check_short),
     **{f"s_{name}_saveexec_b64": check_saveexec for name in ("and", "or", "andn2")},
 }
