@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from prebuild.gfx950.arrays import ALL, M32, signed32
+from prebuild.gfx950.arrays import ALL, M32, signed32, signed64
 from prebuild.gfx950.disassembly import EXEC, Instruction, Operand
 from prebuild.gfx950.errors import UndefinedValue
 from prebuild.gfx950.isa.registry import Run, family, instruction
@@ -55,6 +55,10 @@ _TWO32: dict[str, Binary] = {
     "s_max_i32": lambda a, b: (max(signed32(a), signed32(b)), int(signed32(a) > signed32(b))),
     "s_bfe_i32": lambda a, b: _nonzero(_signed_field(a, b & 31, b >> 16 & 127)),
 }
+_SHIFT64: dict[str, Binary] = {
+    "s_lshl_b64": lambda a, b: _nonzero(a << (b & 63) & ALL),
+    "s_ashr_i64": lambda a, b: _nonzero(signed64(a) >> (b & 63) & ALL),
+}
 
 
 @family(_TWO32)
@@ -63,14 +67,10 @@ def _two32(found: Instruction, function: Binary) -> Run:
     return scalar(found, function, sources_of(found, 2), (32, 32), out=32)
 
 
-@instruction("s_lshl_b64")
-def _lshl_b64(found: Instruction) -> Run:
-    """Shift a pair left by a dword."""
-
-    def shifted(value: int, by: int) -> Result:
-        return _nonzero(value << (by & 63) & ALL)
-
-    return scalar(found, shifted, sources_of(found, 2), (64, 32), out=64)
+@family(_SHIFT64)
+def _shift64(found: Instruction, function: Binary) -> Run:
+    """Shift a pair by a dword."""
+    return scalar(found, function, sources_of(found, 2), (64, 32), out=64)
 
 
 @dataclass(frozen=True, kw_only=True)

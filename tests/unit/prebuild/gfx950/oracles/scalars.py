@@ -60,6 +60,7 @@ TWO: dict[str, tuple[tuple[int, int, int], Callable[[int, int], Result]]] = {
         lambda a, b: nonzero(signed(*field(a, b)) if field(a, b)[1] else 0),
     ),
     "s_lshl_b64": ((64, 64, 32), lambda a, b: nonzero(a << b % 64, 64)),
+    "s_ashr_i64": ((64, 64, 32), lambda a, b: nonzero(signed(a, 64) >> b % 64, 64)),
     **{
         f"s_{name}_b{width}": ((width, width, width), bitwise(function, width))
         for name, function in BITS.items()
