@@ -10,8 +10,8 @@ import numpy as np
 from prebuild.gfx950.arrays import Any32, Lanes, every_lane, mask_of
 from prebuild.gfx950.disassembly import Instruction, Operand
 from prebuild.gfx950.isa.registry import Run, Traits, family
-from prebuild.gfx950.isa.shapes import Read, moved_shadow, sources_of
-from prebuild.gfx950.isa.sources import lanes32, lanes64, lanes_f32, set_scalar64
+from prebuild.gfx950.isa.shapes import Read, sources_of
+from prebuild.gfx950.isa.sources import lane_shadow, lanes32, lanes64, lanes_f32, set_scalar64
 from prebuild.gfx950.wave import Wave
 
 Test = Callable[[Any32, Any32], Lanes]
@@ -56,14 +56,14 @@ _NARROW = {
 _WIDE = _table("i64", lanes64, "gt")
 
 
-@family(_NARROW, traits=Traits(moves=True))
+@family(_NARROW, traits=Traits(selects=True))
 @family(_WIDE)
 def _compare(found: Instruction, comparison: Comparison) -> Run:
     """Write the verdict of each lane into a pair of SGPRs."""
     put = set_scalar64(found, found.operands[0])
     sources = sources_of(found, 2)
     left, right = (comparison.read(found, operand, at) for at, operand in enumerate(sources))
-    test, shadow = comparison.test, moved_shadow(found, sources)
+    test, shadow = comparison.test, lane_shadow(sources)
 
     def run(wave: Wave) -> None:
         bits = mask_of(every_lane(test(left(wave), right(wave))))

@@ -16,7 +16,7 @@ from prebuild.gfx950.isa.sources import lane_shadow, lanes32, lanes_f32, vector_
 from prebuild.gfx950.wave import Wave
 
 FP8_LARGEST = np.float32(448)
-_MOVES = Traits(moves=True)
+_SELECTS = Traits(selects=True)
 
 
 def _f16_bits(data: F32) -> Any32:
@@ -37,7 +37,7 @@ _TO_FLOAT: dict[str, Vector] = {
 }
 
 
-@instruction("v_cvt_i32_f32", traits=_MOVES)
+@instruction("v_cvt_i32_f32", traits=_SELECTS)
 def _to_integer(found: Instruction) -> Run:
     """Round towards zero to a signed integer, as far as it goes; NaN is 0."""
     low, high = -(1 << 31), (1 << 31) - 1
@@ -50,7 +50,7 @@ def _to_integer(found: Instruction) -> Run:
     return per_lane(found, convert, sources_of(found, 1), read=lanes_f32)
 
 
-@family(_TO_FLOAT, traits=_MOVES)
+@family(_TO_FLOAT, traits=_SELECTS)
 def _to_float(found: Instruction, function: Vector) -> Run:
     """Map 32 bits to a float."""
     return per_lane(found, function, sources_of(found, 1), read=lanes32, put=float_put(found))

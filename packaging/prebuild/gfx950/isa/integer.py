@@ -7,15 +7,16 @@ import numpy as np
 from prebuild.gfx950.arrays import Any32, lanes_of
 from prebuild.gfx950.disassembly import Instruction
 from prebuild.gfx950.isa.registry import Run, Traits, family, instruction
-from prebuild.gfx950.isa.shapes import Vector, moved_shadow, per_lane, sources_of
+from prebuild.gfx950.isa.shapes import Vector, per_lane, sources_of
 from prebuild.gfx950.isa.sources import (
     byte_shadow,
+    lane_shadow,
     lanes32,
     vector_destination,
 )
 from prebuild.gfx950.wave import Wave
 
-_MOVES = Traits(moves=True)
+_SELECTS = Traits(selects=True)
 FIVE = np.uint32(31)
 
 
@@ -73,13 +74,13 @@ _THREE: dict[str, Vector] = {
 }
 
 
-@instruction("v_bfrev_b32", traits=_MOVES)
+@instruction("v_bfrev_b32", traits=_SELECTS)
 def _bfrev(found: Instruction) -> Run:
     """Turn the order of the bits round."""
     return per_lane(found, _reversed_bits, sources_of(found, 1), read=lanes32)
 
 
-@family(_TWO, traits=_MOVES)
+@family(_TWO, traits=_SELECTS)
 def _two(found: Instruction, function: Vector) -> Run:
     """Map two sources."""
     return per_lane(found, function, sources_of(found, 2), read=lanes32)
@@ -92,12 +93,12 @@ def _three(found: Instruction, function: Vector) -> Run:
 
 
 @instruction(
-    "v_mov_b32", "v_accvgpr_read_b32", "v_accvgpr_write_b32", "v_accvgpr_mov_b32", traits=_MOVES
+    "v_mov_b32", "v_accvgpr_read_b32", "v_accvgpr_write_b32", "v_accvgpr_mov_b32", traits=_SELECTS
 )
 def _move(found: Instruction) -> Run:
     """Copy 32 bits; the shadow goes along byte by byte."""
     (source,) = sources_of(found, 1)
-    if found.form in ("sdwa", "dpp"):
+    if found.form == "sdwa":
         return per_lane(found, lambda a: a, (source,), read=lanes32)
     register = vector_destination(found)
     read, shadow = lanes32(found, source, 0), byte_shadow(source)
@@ -154,7 +155,7 @@ def _bitop3(found: Instruction) -> Run:
     return per_lane(found, apply, sources_of(found, 3), read=lanes32)
 
 
-@instruction("v_cndmask_b32", traits=_MOVES)
+@instruction("v_cndmask_b32", traits=_SELECTS)
 def _cndmask(found: Instruction) -> Run:
     """Choose source 1 where the mask has the lane's bit, else source 0."""
     register = vector_destination(found)
@@ -163,7 +164,7 @@ def _cndmask(found: Instruction) -> Run:
     index = mask.index
     if mask.kind != "s" or mask.count != 2:
         raise found.unsupported(f"mask {mask.text}, expected a pair of SGPRs")
-    false_shadow, true_shadow = (moved_shadow(found, [operand]) for operand in sources)
+    false_shadow, true_shadow = (lane_shadow([operand]) for operand in sources)
 
     def run(wave: Wave) -> None:
         bits = wave.get64(index)

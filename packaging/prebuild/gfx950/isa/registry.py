@@ -24,9 +24,6 @@ BARRIER, END = -1, -2
 """Returned by a run closure where the wave stops at a barrier, or ends."""
 
 _SDWA = frozenset({"dst_sel", "dst_unused", "src0_sel", "src1_sel"})
-_DPP = frozenset({"quad_perm", "row_shl", "row_shr", "row_ror", "row_newbcast", "row_mirror",
-                  "row_half_mirror", "row_mask", "bank_mask", "bound_ctrl"})  # fmt: skip
-_OF_FORM = {"sdwa": _SDWA, "dpp": _DPP}
 
 
 @dataclass(slots=True)
@@ -50,8 +47,8 @@ class Traits:
     """``vm`` or ``lgkm`` where the first operand is written when that counter says so."""
     reads: tuple[int, ...] = ()
     """Scalar registers that are read without being named."""
-    moves: bool = False
-    """Whether the builder knows SDWA selects and DPP permutations of its sources."""
+    selects: bool = False
+    """Whether the builder knows SDWA selects of its sources."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,11 +113,11 @@ def build(found: Instruction) -> Operation:
             f"no semantics for {found.name}, which belongs in {place_of(found.name)}"
         )
     traits = entry.traits
-    if found.form in _OF_FORM and not traits.moves:
+    if found.form == "dpp" or (found.form == "sdwa" and not traits.selects):
         raise found.unsupported(
             f"{entry.file} does not model the {found.form} form of {found.name}"
         )
-    allowed = set(traits.modifiers.split()) | _OF_FORM.get(found.form, frozenset())
+    allowed = set(traits.modifiers.split()) | (_SDWA if found.form == "sdwa" else frozenset())
     unknown = sorted(set(found.modifiers) - allowed)
     if unknown:
         names = ", ".join(unknown)

@@ -56,7 +56,7 @@ def per_lane(
     """Build an instruction with one 32-bit result a lane."""
     register = vector_destination(found)
     reads = [read(found, operand, position) for position, operand in enumerate(sources)]
-    shadow = moved_shadow(found, sources)
+    shadow = lane_shadow(sources)
     if len(reads) == 1:
         (only,) = reads
 
@@ -77,14 +77,6 @@ def per_lane(
         put(wave, register, function(left(wave), middle(wave), right(wave)), shadow(wave))
 
     return run3
-
-
-def moved_shadow(found: Instruction, operands: Sequence[Operand]) -> Scalar:
-    """Return the shadow of the sources; a lane move spreads it to every lane."""
-    shadow = lane_shadow(operands)
-    if found.form == "dpp":
-        return lambda wave: ALL if shadow(wave) else 0
-    return shadow
 
 
 def float_put(found: Instruction) -> Put:

@@ -19,7 +19,7 @@ from prebuild.gfx950.isa.shapes import Vector, float_put, float_result, per_lane
 from prebuild.gfx950.isa.sources import lane_shadow, lanes32, lanes_f32, vector_destination
 from prebuild.gfx950.wave import Wave
 
-_FLOATS = Traits(modifiers="clamp", moves=True)
+_FLOATS = Traits(modifiers="clamp", selects=True)
 
 
 _TWO: dict[str, Vector] = {

@@ -11,7 +11,7 @@ from prebuild.gfx950.arrays import ALL, F32, I64, M32, U32, Any32, signed64
 from prebuild.gfx950.disassembly import EXEC, Instruction, Operand
 from prebuild.gfx950.errors import UndefinedValue
 from prebuild.gfx950.floats import flush
-from prebuild.gfx950.isa.lanes import dpp, selected
+from prebuild.gfx950.isa.lanes import selected
 from prebuild.gfx950.wave import ALL_BYTES, Wave, any_byte
 
 Lanes32 = Callable[[Wave], Any32]
@@ -117,7 +117,7 @@ def lanes32(found: Instruction, operand: Operand, position: int) -> Lanes32:
     """Read source ``position`` as 32 bits a lane."""
     if operand.negate or operand.absolute or operand.sign_extend:
         raise found.unsupported("source modifier on an integer operand")
-    return _permuted(found, position, plain32(found, operand))
+    return _selected(found, position, plain32(found, operand))
 
 
 def plain32(found: Instruction, operand: Operand) -> Lanes32:
@@ -133,28 +133,26 @@ def plain32(found: Instruction, operand: Operand) -> Lanes32:
     return lambda wave: constant  # type: ignore[return-value]
 
 
-def _permuted(found: Instruction, position: int, read: Lanes32) -> Lanes32:
-    """Apply the SDWA select or the DPP permutation that this source has."""
+def _selected(found: Instruction, position: int, read: Lanes32) -> Lanes32:
+    """Apply the SDWA select that this source has."""
     if found.form == "sdwa":
         if found.modifiers.get("dst_sel", "DWORD") != "DWORD":
             raise found.unsupported("SDWA destination select is not modelled")
         return selected(found, found.modifiers.get(f"src{position}_sel", "DWORD"), read)
-    if found.form == "dpp" and position == 0:
-        return dpp(found, read)
     return read
 
 
 def lanes_f32(found: Instruction, operand: Operand, position: int) -> LanesF32:
     """Read a source as floats: ``abs``, then ``neg``, denormals flushed as MODE says."""
     index = operand.index
-    if operand.kind == "v" and operand.count == 1 and found.form not in ("sdwa", "dpp"):
+    if operand.kind == "v" and operand.count == 1 and found.form != "sdwa":
 
         def plain(wave: Wave) -> F32:
             data = wave.frows[index]
             return data if wave.denorm32 & 1 else flush(data)
 
         return _modified(operand, plain)
-    raw = _permuted(found, position, plain32(found, operand))
+    raw = _selected(found, position, plain32(found, operand))
 
     def converted(wave: Wave) -> F32:
         data: F32 = raw(wave).view(np.float32)

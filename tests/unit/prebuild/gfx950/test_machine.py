@@ -185,7 +185,7 @@ def test_exec_of_undefined_bits_is_an_error(machine: Any) -> None:
         "v_frobnicate_b32 v0, v1",
         "buffer_load_dword v0, v1, s[8:11], 0 idxen",
         "v_add_f32_e64 v0, v1, v2 frob:1",
-        "v_mov_b32_dpp v0, v1 row_shr:1 row_mask:0x5 bank_mask:0xf",
+        "v_mov_b32_dpp v0, v1 row_shr:1 row_mask:0xf bank_mask:0xf bound_ctrl:1",
         "s_setreg_imm32_b32 hwreg(HW_REG_TRAPSTS, 0, 1), 1",
         "s_setreg_imm32_b32 hwreg(HW_REG_MODE, 0, 4), 1",
         "s_setreg_imm32_b32 hwreg(HW_REG_MODE, 4, 4), 3",

@@ -51,7 +51,7 @@ def check(kit: Kit, mnemonic: str) -> None:
     test = TESTS[verb]
     wide = kind.endswith("64")
     edges = {"f32": FLOATS32, "i64": EDGES64}.get(kind, EDGES32)
-    target, index = ("vcc", 106) if form_of(mnemonic) in ("e32", "dpp") else ("s[4:5]", 4)
+    target, index = ("vcc", 106) if form_of(mnemonic) == "e32" else ("s[4:5]", 4)
     for sources in batches(edges, 2, 64 if wide else 32, seed=11):
         sources[1][::7] = sources[0][::7]
         bench = kit.bench()
@@ -61,7 +61,7 @@ def check(kit: Kit, mnemonic: str) -> None:
                 set_wide(bench, register, values)
             else:
                 bench.set(register, [value % M32 for value in values])
-        bench.wave.set_exec(EXEC if form_of(mnemonic) != "dpp" else 2**64 - 1)
+        bench.wave.set_exec(EXEC)
         extra, seen = formed(mnemonic, sources)
         names = "v[10:11], v[20:21]" if wide else "v10, v20"
         bench.run(f"{mnemonic} {target}, {names}{extra}")

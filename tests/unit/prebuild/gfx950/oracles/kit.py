@@ -58,7 +58,7 @@ Check = Callable[[Kit, str], None]
 def form_of(mnemonic: str) -> str:
     """Return the encoding suffix."""
     last = mnemonic.rsplit("_", 1)[1]
-    return last if last in ("e32", "e64", "sdwa", "dpp") else ""
+    return last if last in ("e32", "e64", "sdwa") else ""
 
 
 def batches(edges: Sequence[int], sources: int, bits: int, seed: int) -> Iterator[list[list[int]]]:
@@ -102,17 +102,7 @@ def sdwa(sources: list[list[int]]) -> tuple[str, list[list[int]]]:
     return f" dst_sel:DWORD dst_unused:UNUSED_PAD{named}", cut
 
 
-def dpp(sources: list[list[int]]) -> tuple[str, list[list[int]]]:
-    """Return the modifiers of a DPP form, and the sources with the first one's lanes moved."""
-    moved = [sources[0][lane & ~3 | (lane + 1) % 4] for lane in range(WAVE)]
-    return " quad_perm:[1,2,3,0] row_mask:0xf bank_mask:0xf", [moved, *sources[1:]]
-
-
 def formed(mnemonic: str, sources: list[list[int]]) -> tuple[str, list[list[int]]]:
     """Return what the form of ``mnemonic`` adds to the line, and the sources that it sees."""
     form = form_of(mnemonic)
-    if form == "sdwa":
-        return sdwa(sources)
-    if form == "dpp":
-        return dpp(sources)
-    return "", sources
+    return sdwa(sources) if form == "sdwa" else ("", sources)
