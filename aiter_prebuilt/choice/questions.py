@@ -63,7 +63,7 @@ def read_questions(path: Path, defaults: Mapping[str, int]) -> list[Question]:
     ]
 
 
-_NUMBER = re.compile(r"0*[1-9][0-9]{0,17}")
+NUMBER = re.compile(r"0*[1-9][0-9]{0,17}")
 """What ``str.isdigit`` takes for a number, ``int`` may not: a superscript, thousands of digits."""
 _SIZES = tuple(field.name for field in dataclasses.fields(Shape))
 _OTHERS = tuple(field.name for field in dataclasses.fields(Question) if field.name != "shape")
@@ -93,7 +93,7 @@ def question_of(raw: Mapping[str, Any], where: str) -> Question:
 
 def _number(value: Any, name: str, where: str) -> int:  # noqa: ANN401  from a file
     text = str(value).strip()
-    if not _NUMBER.fullmatch(text):
+    if not NUMBER.fullmatch(text):
         raise ShapeError(f"{where}: {name} is {value!r}, expected a whole number of 1 or more")
     return int(text)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiter_prebuilt.call import ModuleKey, Shape
 from aiter_prebuilt.choice import model, questions
-from aiter_prebuilt.choice.questions import Question, ShapeError
+from aiter_prebuilt.choice.questions import NUMBER, Question, ShapeError
 from aiter_prebuilt.errors import UsageError
 from aiter_prebuilt.kinds import ACTIVATIONS, QUANTISATIONS, dtypes
 from aiter_prebuilt.wheel import store
@@ -89,7 +89,7 @@ def _kind(group: argparse._ArgumentGroup) -> None:
 
 def count(text: str) -> int:
     """Read a whole number of 1 or more, for :mod:`argparse`."""
-    if not text.isdigit() or int(text) < 1:
+    if not NUMBER.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
     return int(text)
 

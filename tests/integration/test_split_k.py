@@ -166,7 +166,9 @@ def test_the_verifier_expects_the_same_launch(
     )  # fmt: skip
     problem = make_problem(Kind.FP8_BLOCK, batch)
     placed = launches.place(Memory(), problem)
-    wanted = launches.launch(record.symbol, TILE, problem, placed, routed_weight=False)
+    wanted = launches.launch(
+        record.symbol, TILE, problem.kind, problem.batch, placed, routed_weight=False
+    )
     assert (record.grid, record.block) == (wanted.grid, wanted.block)
     layout = launches.layout_of(problem.kind)
     values = struct.unpack_from(layout.format, wanted.kernarg, launches.HEAD)

@@ -54,7 +54,8 @@ def with_launches(
         wanted = launches.launch(
             subject.symbol,
             subject.facts.tile,
-            problem,
+            subject.facts.kind,
+            batch,
             where,
             routed_weight=subject.facts.routed_weight,
         )

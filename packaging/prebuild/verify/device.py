@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from aiter_prebuilt.call import ModuleKey
 from aiter_prebuilt.selftest.content import Content, whole
 from aiter_prebuilt.selftest.judge import Judgement, before, judge
-from aiter_prebuilt.selftest.problems import Case, make_problem
-from aiter_prebuilt.selftest.problems import Problem as DeviceProblem
+from aiter_prebuilt.selftest.problems import EXPERTS, Case, Problem, make_problem
 from aiter_prebuilt.selftest.reference import expect
 from aiter_prebuilt.selftest.report import SCHEMA
 from prebuild.core.errors import PrebuildError, why
@@ -28,12 +26,11 @@ from prebuild.gfx950.errors import ExecutorError
 from prebuild.gfx950.machine import Machine
 from prebuild.gfx950.memory import Allocation, Memory
 from prebuild.verify import launches
-from prebuild.verify.problems import U8, Batch, Problem, Routing
+from prebuild.verify.problems import U8, Batch
 from prebuild.verify.runner import load
 from prebuild.verify.subject import Subject
 
 State = Literal["same", "other bits", "not reported", "failed"]
-_EXPERTS = 3
 
 
 class DeviceReportError(PrebuildError):
@@ -120,12 +117,13 @@ def execute(case: Case, subject: Subject, objdump: Path, seed: int) -> tuple[byt
     launch = launches.launch(
         subject.symbol,
         subject.facts.tile,
-        _sizes(subject, problem),
+        subject.facts.kind,
+        _batch(problem),
         placed,
         routed_weight=problem.multiplies,
     )
     Machine(load(subject, objdump), memory, launch).run()
-    out = placed.out.data[: len(_found(problem))].tobytes()
+    out = placed.out.data[: placed.out.size].tobytes()
     return out, judge(problem, expect(problem), out)
 
 
@@ -168,7 +166,7 @@ def _array(data: Content) -> U8:
     return np.frombuffer(bytearray(whole(data)), np.uint8)
 
 
-def _place(problem: DeviceProblem) -> tuple[launches.Placed, Memory]:
+def _place(problem: Problem) -> tuple[launches.Placed, Memory]:
     """Put the selftest's own bytes into the executor's memory."""
     memory = Memory()
 
@@ -185,43 +183,25 @@ def _place(problem: DeviceProblem) -> tuple[launches.Placed, Memory]:
         b=put("w", w.data),
         b_scale=put("w_scale", w.scales.data) if w.scales else None,
         weights=put("weights", problem.sorted_weights),
-        out=memory.allocate("out", _array(_found(problem)), writable=True),
+        out=memory.allocate("out", _array(_cleared(problem)), writable=True),
     ), memory
 
 
-def _found(problem: DeviceProblem) -> bytes:
+def _cleared(problem: Problem) -> bytes:
     """Return what a kernel finds in its output: a split K's caller clears it on the way."""
     held = before(problem)
     return bytes(len(held)) if problem.splits else held
 
 
-def _sizes(subject: Subject, problem: DeviceProblem) -> Problem:
-    """Return what a launch reads of a problem of the build side: its numbers."""
-    none = np.zeros(0, np.uint8)
-    ids: npt.NDArray[np.int32] = _array(problem.sorted_ids).view(np.int32)
-    routing = Routing(
-        topk_ids=ids,
-        weights=ids.astype(np.float32),
-        sorted_ids=ids,
-        sorted_weights=ids.astype(np.float32),
-        sorted_experts=ids,
-        valid=0,
-    )
-    return Problem(
-        kind=subject.facts.kind,
-        batch=Batch.of(
-            stage=problem.stage,
-            tokens=problem.tokens,
-            topk=problem.topk,
-            experts=_EXPERTS,
-            n=problem.n,
-            k=problem.k,
-            block_m=problem.block_m,
-            parts=problem.parts,
-        ),
-        routing=routing,
-        activations=none,
-        activation_scales=None,
-        weights=none,
-        weight_scales=None,
+def _batch(problem: Problem) -> Batch:
+    """Return the numbers of a problem as the build side has them."""
+    return Batch.of(
+        stage=problem.stage,
+        tokens=problem.tokens,
+        topk=problem.topk,
+        experts=EXPERTS,
+        n=problem.n,
+        k=problem.k,
+        block_m=problem.block_m,
+        parts=problem.parts,
     )

@@ -15,7 +15,7 @@ import numpy as np
 from prebuild.gfx950.launch import Launch
 from prebuild.gfx950.memory import Allocation, Memory
 from prebuild.verify import layouts
-from prebuild.verify.problems import U8, Kind, Problem, Scales
+from prebuild.verify.problems import U8, Batch, Kind, Problem, Scales
 
 HEAD = 16
 """Bytes before ``Problem``: two host pointers that no kernel reads."""
@@ -175,14 +175,13 @@ def _bytes(array: Scales) -> U8:
 
 
 def launch(
-    symbol: str, tile: Tile, problem: Problem, placed: Placed, *, routed_weight: bool
+    symbol: str, tile: Tile, kind: Kind, batch: Batch, placed: Placed, *, routed_weight: bool
 ) -> Launch:
-    """Return the launch that CK's device op makes for this problem as AITER calls it."""
-    layout = layout_of(problem.kind)
-    batch = problem.batch
+    """Return the launch that CK's device op makes for this batch as AITER calls it."""
+    layout = layout_of(kind)
     rows = batch.gemm.m
-    numbers = _numbers(tile, problem)
-    pointers = _pointers(problem, placed, routed_weight=routed_weight)
+    numbers = _numbers(tile, kind, batch)
+    pointers = _pointers(kind, placed, routed_weight=routed_weight)
     body = struct.pack(
         layout.format,
         *(numbers[name] for name in layout.numbers),
@@ -196,20 +195,20 @@ def launch(
     )
 
 
-def _numbers(tile: Tile, problem: Problem) -> dict[str, int]:
+def _numbers(tile: Tile, kind: Kind, batch: Batch) -> dict[str, int]:
     """``Problem``; strides of D as AITER gives them (gemm_moe_ck2stages_common*.cuh, 9bab8388).
 
     KBatch is no number of parts but that of the steps in a part; with more than one K as it is read
     and padded is that of a part (rocm-libraries 498ed361, gridwise_moe_gemm_blockscale.hpp).
     """
-    batch, gemm = problem.batch, problem.batch.gemm
-    k = gemm.k // 2 if problem.kind is Kind.MX_FP4 else gemm.k
+    gemm = batch.gemm
+    k = gemm.k // 2 if kind is Kind.MX_FP4 else gemm.k
     m_blocks, n_blocks = -(-gemm.m // tile.m), -(-gemm.n // tile.n)
     steps = k // tile.k // batch.parts if batch.parts > 1 else 1
     part = k if steps == 1 else steps * tile.k
     padded, vector = -(-part // tile.k) * tile.k, math.lcm(tile.k1, tile.bk1)
     scale_stride = -(-gemm.k // 32)
-    stride_d = 0 if problem.kind in (Kind.FP8_TENSOR, Kind.FP8_BLOCK) else 1
+    stride_d = 0 if kind in (Kind.FP8_TENSOR, Kind.FP8_BLOCK) else 1
     return {
         "NumTokens": batch.tokens, "TopK": batch.topk, "M": gemm.m, "N": gemm.n, "K": k,
         "StrideA": k, "StrideScaleA": scale_stride, "StrideB": k, "StrideScaleB": scale_stride,
@@ -221,11 +220,11 @@ def _numbers(tile: Tile, problem: Problem) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _pointers(problem: Problem, placed: Placed, *, routed_weight: bool) -> dict[str, int]:
+def _pointers(kind: Kind, placed: Placed, *, routed_weight: bool) -> dict[str, int]:
     def base(allocation: Allocation | None) -> int:
         return allocation.base if allocation is not None else 0
 
-    plain = problem.kind not in (Kind.MX_FP4, Kind.FP8_BLOCK)
+    plain = kind not in (Kind.MX_FP4, Kind.FP8_BLOCK)
     weights = placed.weights.base if routed_weight else 0
     first = base(placed.a_scale) if plain else 0
     return {
@@ -236,7 +235,7 @@ def _pointers(problem: Problem, placed: Placed, *, routed_weight: bool) -> dict[
         "p_b": placed.b.base,
         "p_a_scale": base(placed.a_scale),
         "p_b_scale": base(placed.b_scale),
-        "p_d0": weights if problem.kind is Kind.FP8_BLOCK else first,
+        "p_d0": weights if kind is Kind.FP8_BLOCK else first,
         "p_d1": base(placed.b_scale) if plain else 0,
         "p_d2": weights,
         "p_c": placed.out.base,

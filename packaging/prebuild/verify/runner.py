@@ -103,7 +103,12 @@ def make_machine(
     memory = Memory()
     placed = launches.place(memory, problem, preshuffled=facts.preshuffled)
     launch = subject.launches.get(problem.batch.name()) or launches.launch(
-        subject.symbol, facts.tile, problem, placed, routed_weight=facts.routed_weight
+        subject.symbol,
+        facts.tile,
+        facts.kind,
+        problem.batch,
+        placed,
+        routed_weight=facts.routed_weight,
     )
     return placed, Machine(program, memory, launch)
 

@@ -43,7 +43,7 @@ def verify(
         else:
             verdicts[subject.symbol, subject.sha256] = known
             on_done(len(verdicts), len(subjects), known.kernel)
-    with closing(_run(missing, objdump, jobs or os.cpu_count() or 1)) as found:
+    with closing(_run(missing, objdump, jobs)) as found:
         for verdict in found:
             verdicts[verdict.symbol, verdict.code_object] = verdict
             _store(cache, verdict, missing)
@@ -51,7 +51,7 @@ def verify(
     return [verdicts[subject.symbol, subject.sha256] for subject in subjects]
 
 
-def _run(subjects: list[Subject], objdump: Path, jobs: int) -> Generator[Verdict]:
+def _run(subjects: list[Subject], objdump: Path, jobs: int | None) -> Generator[Verdict]:
     """Yield verdicts as they come."""
     if len(subjects) <= 1 or jobs == 1:
         yield from (run_subject(subject, objdump) for subject in subjects)

@@ -54,10 +54,15 @@ def launched(launch: Launch) -> LaunchRecord:
 def wanted(subject: Subject) -> list[Launch]:
     made = []
     for batch in subject.batches:
-        problem, placed = capture.place(subject.facts, batch)
-        routed = subject.facts.routed_weight
+        facts = subject.facts
+        _, placed = capture.place(facts, batch)
         launch = launches.launch(
-            subject.symbol, subject.facts.tile, problem, placed, routed_weight=routed
+            subject.symbol,
+            facts.tile,
+            facts.kind,
+            batch,
+            placed,
+            routed_weight=facts.routed_weight,
         )
         made.append(launch)
     return made

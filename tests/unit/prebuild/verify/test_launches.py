@@ -23,7 +23,7 @@ TILE = launches.Tile(block_size=64, m=32, n=32, k=128, k1=16, bk1=16)
 def test_grid_and_numbers() -> None:
     problem = make_problem(Kind.MX_FP4, DOWN)
     placed = launches.place(Memory(), problem)
-    launch = launches.launch("k", TILE, problem, placed, routed_weight=True)
+    launch = launches.launch("k", TILE, problem.kind, problem.batch, placed, routed_weight=True)
     rows = 40 * 2 + 4 * 32 - 2
     assert launch.grid == (2, 7, 1)
     assert len(launch.kernarg) == 200
@@ -53,9 +53,8 @@ def test_outputs_begin_as_the_stage_wants_them() -> None:
 
 def record(changes: dict[int, int] | None = None, **others: object) -> tuple[LaunchRecord, Launch]:
     problem = make_problem(Kind.MX_FP4, DOWN)
-    wanted = launches.launch(
-        "k", TILE, problem, launches.place(Memory(), problem), routed_weight=True
-    )
+    placed = launches.place(Memory(), problem)
+    wanted = launches.launch("k", TILE, problem.kind, DOWN, placed, routed_weight=True)
     words = np.frombuffer(wanted.kernarg, np.int32).copy()
     for index, value in (changes or {}).items():
         words[index] = value
@@ -119,7 +118,9 @@ BLOCK_TILE = launches.Tile(block_size=256, m=16, n=128, k=256, k1=16, bk1=16)
 def test_a_split_k_has_a_workgroup_for_each_part_and_gate_and_up_side_by_side() -> None:
     problem = make_problem(Kind.FP8_BLOCK, SPLIT)
     placed = launches.place(Memory(), problem)
-    launch = launches.launch("k", BLOCK_TILE, problem, placed, routed_weight=False)
+    launch = launches.launch(
+        "k", BLOCK_TILE, problem.kind, problem.batch, placed, routed_weight=False
+    )
     rows = 20 * 2 + 3 * 16 - 2
     assert launch.grid == (2 * 256 // 128, -(-rows // 16), 4)
     layout = launches.layout_of(Kind.FP8_BLOCK)
@@ -159,7 +160,7 @@ def scale_bases(kind: Kind) -> tuple[Problem, launches.Placed, dict[str, int]]:
     problem = make_problem(kind, batch)
     placed = launches.place(Memory(), problem)
     tile = launches.Tile(block_size=128, m=16, n=128, k=128, k1=16, bk1=16)
-    launch = launches.launch("k", tile, problem, placed, routed_weight=False)
+    launch = launches.launch("k", tile, problem.kind, problem.batch, placed, routed_weight=False)
     layout = launches.layout_of(kind)
     values = struct.unpack_from(layout.format, launch.kernarg, 16)
     return problem, placed, dict(zip(layout.names, values, strict=True))
