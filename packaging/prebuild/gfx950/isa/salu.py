@@ -53,10 +53,13 @@ _TWO32: dict[str, Binary] = {
     "s_lshr_b32": lambda a, b: _nonzero(a >> (b & 31)),
     "s_ashr_i32": lambda a, b: _nonzero(signed32(a) >> (b & 31) & M32),
     "s_max_i32": lambda a, b: (max(signed32(a), signed32(b)), int(signed32(a) > signed32(b))),
+    "s_lshl1_add_u32": lambda a, b: ((a << 1) + b, int((a << 1) + b > M32)),
+    "s_bfe_u32": lambda a, b: _nonzero(a >> (b & 31) & ((1 << (b >> 16 & 127)) - 1)),
     "s_bfe_i32": lambda a, b: _nonzero(_signed_field(a, b & 31, b >> 16 & 127)),
 }
 _SHIFT64: dict[str, Binary] = {
     "s_lshl_b64": lambda a, b: _nonzero(a << (b & 63) & ALL),
+    "s_lshr_b64": lambda a, b: _nonzero(a >> (b & 63)),
     "s_ashr_i64": lambda a, b: _nonzero(signed64(a) >> (b & 63) & ALL),
 }
 
@@ -244,3 +247,10 @@ def _addk(found: Instruction) -> Run:
     target, short = sources_of(found, 2, first=0)
     operands = target, _with_short(short)
     return scalar(found, _TWO32["s_add_i32"], operands, (32, 32), out=32)
+
+
+@instruction("s_bitset1_b32")
+def _bitset1(found: Instruction) -> Run:
+    """Set one bit of the destination; SCC stays."""
+    operands = sources_of(found, 2, first=0)
+    return scalar(found, lambda old, bit: (old | 1 << (bit & 31), None), operands, (32, 32), out=32)

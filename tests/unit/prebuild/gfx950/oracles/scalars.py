@@ -55,11 +55,14 @@ TWO: dict[str, tuple[tuple[int, int, int], Callable[[int, int], Result]]] = {
     "s_lshr_b32": ((32, 32, 32), lambda a, b: nonzero(a >> b % 32)),
     "s_ashr_i32": ((32, 32, 32), lambda a, b: nonzero(signed(a) >> b % 32)),
     "s_max_i32": ((32, 32, 32), lambda a, b: (max(a, b, key=signed), signed(a) > signed(b))),
+    "s_lshl1_add_u32": ((32, 32, 32), lambda a, b: (a + a + b, a + a + b >= M32)),
+    "s_bfe_u32": ((32, 32, 32), lambda a, b: nonzero(field(a, b)[0])),
     "s_bfe_i32": (
         (32, 32, 32),
         lambda a, b: nonzero(signed(*field(a, b)) if field(a, b)[1] else 0),
     ),
     "s_lshl_b64": ((64, 64, 32), lambda a, b: nonzero(a << b % 64, 64)),
+    "s_lshr_b64": ((64, 64, 32), lambda a, b: nonzero(a // 2 ** (b % 64), 64)),
     "s_ashr_i64": ((64, 64, 32), lambda a, b: nonzero(signed(a, 64) >> b % 64, 64)),
     **{
         f"s_{name}_b{width}": ((width, width, width), bitwise(function, width))
@@ -188,6 +191,20 @@ def check_short(kit: Kit, mnemonic: str) -> None:
             assert bench.wave.scc == (1 if carry is KEPT else int(carry))
 
 
+def check_bitset(kit: Kit, mnemonic: str) -> None:
+    bench = kit.bench()
+    for old in EDGES32:
+        for bit in (0, 11, 31, 32, 0x7F, M32 - 1):
+            for scc in (0, 1):
+                bench.set_scalar(4, old, bit)
+                bench.wave.scc, bench.wave.scc_undefined = scc, False
+                bench.run(f"{mnemonic} s4, s5")
+                digits = f"{old:032b}"[::-1]
+                at = bit % 32
+                assert f"{bench.wave.s[4]:032b}"[::-1] == f"{digits[:at]}1{digits[at + 1 :]}"
+                assert bench.wave.scc == scc
+
+
 def check_saveexec(kit: Kit, mnemonic: str) -> None:
     function = BITS[mnemonic.split("_")[1]]
     for mask in EDGES64:
@@ -208,5 +225,6 @@ CHECKS: dict[str, Check] = {
     **dict.fromkeys(("s_cselect_b32", "s_cselect_b64"), check_cselect),
     **{f"s_cmp_{test}": check_compare for test in COMPARED.split()},
     **dict.fromkeys(SHORT, check_short),
+    "s_bitset1_b32": check_bitset,
     **{f"s_{name}_saveexec_b64": check_saveexec for name in ("and", "or", "andn2")},
 }
