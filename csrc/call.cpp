@@ -375,12 +375,13 @@ Ref meet_unknown_name(const Call& call) noexcept
 }
 
 // Says, once a module, that another kernel ran than the one that the call asked for: the guard logs
-// it; without a guard it is a warning.  False with a Python exception.
-bool tell_replaced(const Call& call, const Choice& choice) noexcept
+// it; without a guard it is a warning.  The kernel was launched: a warning that is made an error,
+// or a guard that fails, is printed and does not fail the call.
+void tell_replaced(const Call& call, const Choice& choice) noexcept
 {
     if(choice.replaced == nullptr || call.state.told_replaced)
     {
-        return true;
+        return;
     }
     call.state.told_replaced = true;
     const Ref text(PyUnicode_FromFormat("%s(): %s runs instead of %s (n = %d, k = %d): %s",
@@ -388,8 +389,11 @@ bool tell_replaced(const Call& call, const Choice& choice) noexcept
                                         choice.replaced->name.data(), call.problem.n,
                                         call.problem.k, choice.wrong->reason));
     const Ref heard = text ? hand_on(call, "instead", text.get()) : Ref();
-    return heard && (heard.get() != Py_NotImplemented ||
-                     PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "%U", text.get()) == 0);
+    if(!heard || (heard.get() == Py_NotImplemented &&
+                  PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "%U", text.get()) < 0))
+    {
+        PyErr_WriteUnraisable(nullptr);
+    }
 }
 
 PyObject* run(const Call& call, const Choice& choice) noexcept
@@ -403,7 +407,8 @@ PyObject* run(const Call& call, const Choice& choice) noexcept
     switch(result.outcome)
     {
     case Outcome::kLaunched:
-        return tell_replaced(call, choice) ? Ref::to(Py_None).release() : nullptr;
+        tell_replaced(call, choice);
+        Py_RETURN_NONE;
     case Outcome::kNoKernel:
         return refuse_left_out(call, "kernel", choice.wrong);
     case Outcome::kNotDivisible:

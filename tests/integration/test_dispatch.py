@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import struct
 from collections.abc import Sequence
@@ -125,6 +126,15 @@ def test_a_right_kernel_runs_instead_of_a_wrong_one_that_is_named(
     heard = record([stage2(kernel=name, block_m=32, inter_dim=inter_dim, uncovered=True)])
     assert heard.results == ({"returned": None, "warnings": []},)  # the handler hears of it
     assert [launch.symbol for launch in heard.launches] == [named.symbol]
+
+
+def test_a_warning_that_is_made_an_error_does_not_fail_a_call_that_was_launched(
+    record: Any, kimi: KimiWheel
+) -> None:
+    call = stage2(kernel=wrong_name(kimi), block_m=32, inter_dim=512)
+    recorded = record([dataclasses.replace(call, warnings="error")])
+    assert recorded.results == ({"returned": None, "warnings": []},)
+    assert len(recorded.launches) == 1
 
 
 def test_a_named_kernel_that_is_right_runs_itself(record: Any, kimi: KimiWheel) -> None:

@@ -202,7 +202,7 @@ def run(module: types.ModuleType, call: dict[str, Any]) -> dict[str, Any]:
     args = [value_of(raw) for raw in call["args"]]
     kwargs = {name: value_of(raw) for name, raw in call["kwargs"].items()}
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+        warnings.simplefilter(call["warnings"])
         try:
             returned = getattr(module, call["function"])(*args, **kwargs)
         except Exception as error:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from prebuild.core import proc
 from prebuild.toolchain import Toolchain
@@ -25,6 +25,8 @@ class Call:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     uncovered: bool = False
     """Whether a handler for refused calls is set; it returns [function, kind, reason, ...]."""
+    warnings: Literal["always", "error"] = "always"
+    """Python's filter during the call."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,4 +133,5 @@ def _as_json(call: Call) -> dict[str, Any]:
         "args": list(call.args),
         "kwargs": dict(call.kwargs),
         "uncovered": call.uncovered,
+        "warnings": call.warnings,
     }
