@@ -153,9 +153,11 @@ def _right(
 
 
 def _rule(instance: Instance, k: int) -> Instead | None:
-    if not instance.instead:
-        return None
-    variant = variant_of(instance, k)
+    return wrong_kernel(instance, variant_of(instance, k)) if instance.instead else None
+
+
+def wrong_kernel(instance: Instance, variant: Variant) -> Instead | None:
+    """Return what is wrong with one kernel of an instance and who answers for it, None if right."""
     return next((r for r in instance.instead if (r.main_loop, r.tail) == variant), None)
 
 

@@ -12,7 +12,13 @@ from pathlib import Path
 
 from aiter_prebuilt.call import STAGES, Call, ModuleKey, Variant
 from aiter_prebuilt.choice import lookup, routing, verdict
-from aiter_prebuilt.choice.dispatch import Choice, built_kernel, choose, short_name
+from aiter_prebuilt.choice.dispatch import (
+    Choice,
+    built_kernel,
+    choose,
+    short_name,
+    wrong_kernel,
+)
 from aiter_prebuilt.choice.questions import Question
 from aiter_prebuilt.choice.rules import Rules
 from aiter_prebuilt.choice.verdict import Verdict
@@ -274,7 +280,8 @@ def _left_out(choice: Choice) -> str:
         return choice.fault
     main_loop, tail = choice.variant
     kernel = f"{choice.instance.name}.{'main' if main_loop else 'nomain'}_{tail}"
-    return f"{short_name(kernel)} is left out"
+    rule = wrong_kernel(choice.instance, choice.variant)
+    return f"{short_name(kernel)} is left out{f' ({rule.reason})' if rule else ''}"
 
 
 def _known(table: tuple[Instance, ...], generation: Generation) -> tuple[Instance, ...]:

@@ -220,6 +220,7 @@ def test_a_right_kernel_for_a_wrong_one_is_an_answer_that_says_so() -> None:
     assert (one.verdict.state, one.verdict.note) == ("prebuilt", "instead of named (it races)")
     one, _ = _ask(_named("named", inter_dim=1024 + 32), module)
     assert (one.kernel, one.verdict.state) == (None, "compiles")
+    assert one.verdict.why.startswith("named.main_even is left out (it races)")
 
 
 def test_a_kernel_for_odd_and_even_steps_keeps_its_name() -> None:
