@@ -78,5 +78,6 @@ def _noted(found: identity.Comparison) -> aiter_code.Checked:
         compiler=found.compiler,
         code_generator=found.code_generator,
         composable_kernel=found.ck_version,
+        flags=found.flags,
         kernels={one.kernel: one.sha256 for one in found.kernels if one.likeness in identity.SAME},
     )

@@ -33,13 +33,20 @@ class Checked(BaseModel):
     compiler: str
     code_generator: str | None
     composable_kernel: str
+    flags: tuple[str, ...]
+    """Of AITER's own build, where they differ from ours."""
     kernels: Mapping[str, str]
     """Kernel id -> sha256 of the code object of ours that holds AITER's machine code."""
 
     @property
-    def sides(self) -> tuple[str, str, str | None, str]:
+    def made_by(self) -> tuple[str, str | None, str]:
+        """Compiler, code generator and composable kernel, as a build record names them."""
+        return (self.compiler, self.code_generator, self.composable_kernel)
+
+    @property
+    def sides(self) -> tuple[str, tuple[str, str | None, str]]:
         """What tells comparisons apart."""
-        return (self.aiter, self.compiler, self.code_generator, self.composable_kernel)
+        return (self.aiter, self.made_by)
 
 
 class _File(BaseModel):

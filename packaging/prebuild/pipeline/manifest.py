@@ -78,12 +78,19 @@ def make_manifest(
 def with_compared(
     manifest: Manifest, modules: Sequence[Inspected], compared: Sequence[Checked]
 ) -> Manifest:
-    """Return the manifest of ``modules`` with the AITERs that each kernel was seen to be of."""
+    """Return the manifest of ``modules`` with the AITERs that each kernel was seen to be of.
+
+    A comparison counts where it was made with the compiler, code generator and composable kernel of
+    this build, and with this very object.
+    """
+    build = manifest.build
+    made_by = (build.compiler, build.code_generator, build.ck_version)
+    counting = [one for one in compared if one.made_by == made_by]
 
     def known(instance: Instance, objects: Mapping[str, Path]) -> Instance:
         return replace(
             instance,
-            kernels=tuple(_as_aiter(instance, one, objects, compared) for one in instance.kernels),
+            kernels=tuple(_as_aiter(instance, one, objects, counting) for one in instance.kernels),
         )
 
     return replace(
@@ -134,9 +141,13 @@ def _build_record(
 
 
 def _dropped(codegen: CodeGenerator | None) -> Iterator[LeftOut]:
-    """What of clang's IR the code generator does not get to see, wherever it stands."""
+    """What of clang's IR and settings the code generator does not see, wherever it stands."""
     if codegen is not None:
-        kinds = (("attribute", codegen.dropped_attributes), ("feature", codegen.dropped_features))
+        kinds = (
+            ("attribute", codegen.dropped_attributes),
+            ("feature", codegen.dropped_features),
+            ("option", codegen.dropped_options),
+        )
         for kind, dropped in kinds:
             for name, reason in sorted(dropped.items()):
                 yield LeftOut(what=f"{kind} {name}", reason=reason)

@@ -14,6 +14,7 @@ def checked(aiter: str = "AITER v1", **kernels: str) -> Checked:  # noqa: A002
         compiler="clang",
         code_generator=None,
         composable_kernel="7.2.4",
+        flags=("-mllvm",),
         kernels=kernels,
     )
 
