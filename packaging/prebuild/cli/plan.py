@@ -70,7 +70,7 @@ def schema() -> None:
 def check(recipes: RecipeNames = []) -> None:  # noqa: B006
     """Read recipes and plan them; print every problem of every file."""
     found = chosen_recipes(recipes, None, None, None)
-    make_plan(found)
+    make_plan(found, ck_abilities(Settings.here()))
     names = ", ".join(recipe.name for recipe in found)
     console.say(f"{len(found)} recipes are good: {names}", console.out)
 

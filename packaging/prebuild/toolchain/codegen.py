@@ -50,6 +50,7 @@ class Pin(_Data):
     library: PinnedLibrary
     attributes: dict[str, str]
     features: dict[str, str]
+    options: dict[str, str]
 
 
 def read_pin(file: Path = PIN_FILE) -> Pin:
@@ -77,6 +78,7 @@ def attached(toolchain: Toolchain, settings: Settings) -> Toolchain:
             "(or `prebuild toolchain install` with PREBUILD_CODEGEN=amd):",
             [f"{library} does not exist"],
         )
+    _require_pinned(library, pin, "run `make toolchain CODEGEN=amd` after removing its folder")
     package = PackageRef(name=pin.name, version=pin.version, sha256=pin.sha256, origin="pypi")
     return dataclasses.replace(
         toolchain,
@@ -104,6 +106,7 @@ def generator(pin: Pin, library: Path, python: Path) -> CodeGenerator:
         library=library,
         dropped_attributes=pin.attributes,
         dropped_features=pin.features,
+        dropped_options=pin.options,
         identity=hashlib.sha256(json.dumps(facts).encode()).hexdigest(),
     )
 
@@ -178,12 +181,17 @@ def unpack(wheel: Path, pin: Pin, tree: Path) -> None:
         raise ToolchainError(
             "AMD's LLVM cannot be unpacked:", [f"{wheel.name}: {why(error)}"]
         ) from (error)
+    _require_pinned(library, pin, f"it is {pin.library.member} of {wheel.name}")
+
+
+def _require_pinned(library: Path, pin: Pin, note: str) -> None:
+    """Raise :class:`ToolchainError` unless ``library`` is what keys and manifests say it is."""
     with library.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != pin.library.sha256:
         raise ToolchainError(
-            "the library in the wheel is not the pinned one:",
-            [f"{pin.library.member} has sha256 {found}, expected {pin.library.sha256}"],
+            f"this library is not the pinned one ({note}):",
+            [f"{library} has sha256 {found}, expected {pin.library.sha256}"],
         )
 
 

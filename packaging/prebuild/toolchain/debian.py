@@ -57,6 +57,11 @@ def folder_of(settings: Settings, lock: Lock) -> Path:
     return settings.cache_dir / "toolchain" / f"debian-{identity(lock)[:16]}"
 
 
+def is_installed(settings: Settings) -> bool:
+    """Whether the toolchain of the project's lock was set up in the cache of the settings."""
+    return (folder_of(settings, read_lock()) / STAMP).is_file()
+
+
 def load(settings: Settings, lock: Lock | None = None) -> Toolchain:
     """The installed toolchain; raises :class:`ToolchainError` where it is absent or was moved."""
     lock = lock or read_lock()

@@ -35,7 +35,8 @@ class CodeGenerator:
         dropped_attributes: attributes of clang's IR that it does not know, each with the reason
             why leaving it out changes no meaning; another unknown one is an error.
         dropped_features: target features of clang's IR, likewise.
-        identity: sha256 over the library and what is dropped; holds no path.
+        dropped_options: what clang sets in its own code generator and its C API cannot, likewise.
+        identity: sha256 over the library and what is dropped of the IR; holds no path.
     """
 
     version: str
@@ -43,6 +44,7 @@ class CodeGenerator:
     library: Path
     dropped_attributes: Mapping[str, str] = field(default_factory=dict)
     dropped_features: Mapping[str, str] = field(default_factory=dict)
+    dropped_options: Mapping[str, str] = field(default_factory=dict)
     identity: str
 
 

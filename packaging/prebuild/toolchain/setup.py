@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from prebuild.core.errors import ToolchainError
 from prebuild.core.settings import Settings, ToolchainChoice
 from prebuild.toolchain import codegen, debian, rocm
 from prebuild.toolchain.ck import abilities, named_ck, with_ck
@@ -19,21 +18,28 @@ def choose(settings: Settings) -> ToolchainChoice:
 
 def load(settings: Settings) -> Toolchain:
     """The toolchain, which has to be there; raises :class:`ToolchainError` with what to do."""
-    found = rocm.load if choose(settings) is ToolchainChoice.ROCM else debian.load
-    toolchain = found(settings)
+    toolchain = _compiler(settings)
     if named := named_ck(settings):
         toolchain = with_ck(toolchain, named)
     return codegen.attached(toolchain, settings)
 
 
+def _compiler(settings: Settings) -> Toolchain:
+    found = rocm.load if choose(settings) is ToolchainChoice.ROCM else debian.load
+    return found(settings)
+
+
 def ck_abilities(settings: Settings) -> frozenset[str]:
-    """What the composable kernel of a build can beyond ROCm 7.2's; nothing before an install."""
+    """What the composable kernel of a build can beyond ROCm 7.2's.
+
+    Nothing before Debian's packages are installed, which is that composable kernel.  Raises
+    :class:`ToolchainError` where what is there, or is forced, cannot be used.
+    """
     if named := named_ck(settings):
         return abilities(named.include)
-    try:
-        return abilities(load(settings).ck_include)
-    except ToolchainError:
+    if choose(settings) is ToolchainChoice.DEBIAN and not debian.is_installed(settings):
         return frozenset()
+    return abilities(_compiler(settings).ck_include)
 
 
 def install(
@@ -54,5 +60,14 @@ def install(
         say.step(f"checking ROCm in {toolchain.root}")
         check(toolchain)
     else:
+        _say_passed_over(settings, say)
         toolchain = debian_setup.install(settings, say, force=force)
     return codegen.install(toolchain, settings, say, force=force)
+
+
+def _say_passed_over(settings: Settings, progress: Progress) -> None:
+    """Say why a ROCm installation that is there does not make the kernels: nobody forbade it."""
+    root = rocm.root_of(settings)
+    if settings.toolchain is ToolchainChoice.AUTO and root.is_dir():
+        lacks = rocm.problems(root, own_ck=named_ck(settings) is None)
+        progress.step(f"ROCm in {root} is not used: {'; '.join(lacks)}")

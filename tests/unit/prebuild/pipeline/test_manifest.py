@@ -36,22 +36,24 @@ def test_the_record_names_the_code_generator_and_all_that_it_did_not_see(tmp_pat
         library=tmp_path,
         dropped_attributes={"newer": "harmless"},
         dropped_features={"sad": "granted", "cube": "granted"},
+        dropped_options={"EmitAddrsig": "unused"},
         identity="amd",
     )
     made = record(toolchain(tmp_path, codegen=amd))
     assert (made.compiler, made.code_generator) == ("clang 22", "AMD LLVM 22")
-    assert [(entry.what, entry.reason) for entry in made.left_out[:4]] == [
+    assert [(entry.what, entry.reason) for entry in made.left_out[:5]] == [
         ("-mllvm -x", "unknown"),
         ("attribute newer", "harmless"),
         ("feature cube", "granted"),
         ("feature sad", "granted"),
+        ("option EmitAddrsig", "unused"),
     ]
 
 
 def test_clang_alone_has_no_code_generator_beside_it(tmp_path: Path) -> None:
     made = record(toolchain(tmp_path))
     assert made.code_generator is None
-    assert not [entry for entry in made.left_out if entry.what.startswith(("attribute", "feature"))]
+    assert not [entry for entry in made.left_out if entry.what.startswith(("attribute", "option"))]
 
 
 def test_the_record_says_whose_composable_kernel_it_was(tmp_path: Path) -> None:
@@ -91,17 +93,27 @@ def test_a_kernel_is_an_aiters_own_where_its_very_bytes_were_compared(tmp_path: 
         toolchain=toolchain(tmp_path), flags=FLAGS, source=SOURCE,
     )  # fmt: skip
     first, second, *_ = modules[0].kernels
+    build = made.build
     checked = Checked(
         aiter="AITER v1",
-        compiler="clang",
-        code_generator=None,
-        composable_kernel="7.2.4",
+        compiler=build.compiler,
+        code_generator=build.code_generator,
+        composable_kernel=build.ck_version,
+        flags=(),
         kernels={
             first: hashlib.sha256(first.encode()).hexdigest(),
             second: hashlib.sha256(b"another build").hexdigest(),
         },
     )
-    found = with_compared(made, modules, [checked])
+    elsewhere = [
+        checked.model_copy(update={"aiter": other, field: other})
+        for field, other in (
+            ("compiler", "clang 99"),
+            ("code_generator", "another LLVM"),
+            ("composable_kernel", "99"),
+        )
+    ]
+    found = with_compared(made, modules, [checked, *elsewhere])
     said = [kernel.as_aiter for one in found.modules[0].instances for kernel in one.kernels]
     assert sorted(said, reverse=True)[:2] == [("AITER v1",), ()]
     assert said.count(("AITER v1",)) == 1

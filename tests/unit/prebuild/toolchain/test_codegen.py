@@ -35,14 +35,15 @@ def wheel(folder: Path, member: str) -> Path:
 
 def test_every_dropped_name_of_the_pin_has_a_reason() -> None:
     found = codegen.read_pin()
-    assert all(len(reason) > 20 for reason in {**found.attributes, **found.features}.values())
+    reasons = {**found.attributes, **found.features, **found.options}.values()
+    assert all(len(reason) > 20 for reason in reasons)
     assert f"{found.name}=={found.version} --hash=sha256:" in codegen.requirement(found)
 
 
 def test_a_pin_with_an_unknown_key_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "codegen.toml"
-    file.write_text(codegen.PIN_FILE.read_text() + '\n[option]\nx = "y"\n')
-    with pytest.raises(ToolchainError, match="option"):
+    file.write_text(codegen.PIN_FILE.read_text() + '\n[setting]\nx = "y"\n')
+    with pytest.raises(ToolchainError, match="setting"):
         codegen.read_pin(file)
 
 
@@ -69,15 +70,21 @@ def test_clang_needs_nothing_and_changes_nothing(tmp_path: Path) -> None:
     assert codegen.attached(plain, Settings(cache_dir=tmp_path)) is plain
 
 
-def test_amds_is_attached_with_its_package_and_no_new_identity(tmp_path: Path) -> None:
+def test_amds_is_attached_with_its_package_and_no_new_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = pin()
+    monkeypatch.setattr(codegen, "read_pin", lambda: chosen)
     settings = Settings(cache_dir=tmp_path, codegen=CodegenChoice.AMD)
     plain = dataclasses.replace(toolchain(tmp_path), python=tmp_path / "python")
     with pytest.raises(ToolchainError, match="make toolchain CODEGEN=amd"):
         codegen.attached(plain, settings)
-    chosen = codegen.read_pin()
     folder = tmp_path / "toolchain" / f"codegen-{chosen.library.sha256[:16]}"
     folder.mkdir(parents=True)
-    (folder / "librocmllvm.so").touch()
+    (folder / "librocmllvm.so").write_bytes(b"damaged")
+    with pytest.raises(ToolchainError, match="not the pinned one"):
+        codegen.attached(plain, settings)
+    (folder / "librocmllvm.so").write_bytes(LIBRARY)
     made = codegen.attached(plain, settings)
     assert made.codegen is not None
     assert made.codegen.version == chosen.llvm

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from prebuild.cli.toolchain import PlainProgress
 from prebuild.core.errors import CommandError, ToolchainError
 from prebuild.core.settings import Settings, ToolchainChoice
-from prebuild.toolchain import debian, rocm, setup, unpack
+from prebuild.toolchain import debian, debian_setup, rocm, setup, unpack
 from prebuild.toolchain.headers import CK_HEADER, hip_version
 from prebuild.toolchain.lock import read_components, read_lock
+from tests.unit.prebuild.samples import toolchain
 
 
 def fill_rocm(root: Path) -> Path:
@@ -146,6 +149,35 @@ def test_forced_rocm_names_all_that_lacks(tmp_path: Path) -> None:
     with pytest.raises(ToolchainError) as caught:
         setup.load(settings)
     assert len(caught.value.problems) == 5
+
+
+def test_a_rocm_that_is_passed_over_is_told_with_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = fill_rocm(tmp_path / "rocm")
+    (root / "include" / CK_HEADER).unlink()
+    said: list[str] = []
+    monkeypatch.setattr(debian_setup, "install", lambda *_, **__: toolchain(tmp_path))
+    progress = PlainProgress()
+    monkeypatch.setattr(progress, "step", lambda text, **_: said.append(text))
+    settings = Settings(cache_dir=tmp_path, rocm_path=root)
+    setup.install(settings, progress)
+    (line,) = said
+    assert line.startswith(f"ROCm in {root} is not used: no ")
+    assert "AITER=" in line
+    setup.install(dataclasses.replace(settings, rocm_path=tmp_path / "none"), progress)
+    setup.install(dataclasses.replace(settings, toolchain=ToolchainChoice.DEBIAN), progress)
+    assert said == [line]
+
+
+def test_what_a_composable_kernel_can_is_asked_of_what_is_there(tmp_path: Path) -> None:
+    nothing = Settings(cache_dir=tmp_path, toolchain=ToolchainChoice.DEBIAN)
+    assert setup.ck_abilities(nothing) == frozenset()
+    absent = Settings(
+        cache_dir=tmp_path, toolchain=ToolchainChoice.ROCM, rocm_path=tmp_path / "none"
+    )
+    with pytest.raises(ToolchainError, match="not usable"):
+        setup.ck_abilities(absent)
 
 
 def test_forced_debian_passes_a_rocm_by(tmp_path: Path) -> None:
