@@ -11,7 +11,7 @@ from pathlib import Path
 
 from prebuild.core import proc
 from prebuild.core.project import Project
-from prebuild.core.settings import Settings
+from prebuild.core.settings import CodegenChoice, Settings
 from prebuild.release.engine import ContainerError, Engine, network_arguments, require
 from prebuild.toolchain import pin
 from prebuild.toolchain.aiter_sources import find_aiter
@@ -90,6 +90,7 @@ def cibuildwheel(
     ``config`` are the backend's config settings.  What is compiled goes to this machine's object
     cache and comes from there.  Returns the wheels, which are in ``out``.
     """
+    require_images_compiler(settings)
     engine = Engine.find(configuration(project))
     digest = engine.digest(image)
     objects = settings.cache_dir / "objects"
@@ -116,6 +117,18 @@ def cibuildwheel(
             raise ContainerError("cibuildwheel failed:", [f"exit code {code}, see above"])
         out.mkdir(parents=True, exist_ok=True)
         return [Path(shutil.copy(wheel, out)) for wheel in sorted(made.glob("*.whl"))]
+
+
+def require_images_compiler(settings: Settings) -> None:
+    """Raise :class:`ContainerError` where kernels are to be made by AMD's LLVM: images have none.
+
+    ``make TARGET CONTAINER=... CODEGEN=amd`` fetches it inside, which their builds do not.
+    """
+    if settings.codegen is not CodegenChoice.CLANG:
+        raise ContainerError(
+            "cibuildwheel and reproduce build with the compiler of the image alone:",
+            [f"PREBUILD_CODEGEN (make: CODEGEN) is {settings.codegen.value}; leave it out"],
+        )
 
 
 def run(

@@ -57,6 +57,7 @@ def reproduce(
     say: Callable[[str], None],
 ) -> Reproduced:
     """Build HEAD's wheel twice; raises :class:`NotReproducibleError` where they differ."""
+    container.require_images_compiler(settings)
     options = [part for key, value in config.items() for part in ("-C", f"{key}={value}")]
     with tempfile.TemporaryDirectory(prefix="prebuild-reproduce-") as scratch:
         folder = Path(scratch)

@@ -8,9 +8,10 @@ import pytest
 from prebuild.core import proc
 from prebuild.core.errors import CommandError
 from prebuild.core.project import Project
-from prebuild.core.settings import Settings
+from prebuild.core.settings import CodegenChoice, Settings
 from prebuild.release import container
 from prebuild.release.engine import ContainerError, Engine
+from prebuild.release.reproduce import reproduce
 from prebuild.toolchain import pin
 
 
@@ -50,6 +51,18 @@ def test_a_run_mounts_a_checkout_the_objects_and_the_results(
     assert "--env=PREBUILD_CONTAINER=img@sha256:abc" in run
     assert any(command[:2] == ["git", "clone"] for command in seen)
     assert "--env=PREBUILD_AITER=" in run
+
+
+def test_amds_llvm_does_not_go_into_an_images_own_build(tmp_path: Path) -> None:
+    settings = Settings(cache_dir=tmp_path, codegen=CodegenChoice.AMD)
+    with pytest.raises(ContainerError, match="CODEGEN"):
+        container.cibuildwheel(
+            Project(root=tmp_path), settings, image="img", config={}, out=tmp_path
+        )
+    with pytest.raises(ContainerError, match="CODEGEN"):
+        reproduce(
+            Project(root=tmp_path), settings, image="img", config={}, kernels=1, say=lambda _: None
+        )
 
 
 def test_an_aiter_that_the_caller_names_takes_the_place_of_the_images(
