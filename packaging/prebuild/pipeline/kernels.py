@@ -70,7 +70,8 @@ def examine(
             toolchain = load_toolchain(settings)
             tool = toolchain.tool("llvm-objdump")
             recorder = Recorder(runtime=build_runtime(toolchain, Path(scratch)))
-        found = collect(place, recorder)
+        with console.progress("recording launches") as on_done:
+            found = collect(place, recorder, on_done)
         subjects = [subject for subject in found.subjects if only in subject.facts.name()]
         # A symbol without facts has no name of ours: ``only`` is looked for in the symbol.
         unknown = tuple(symbol for symbol in found.unknown if only in symbol)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Module
 from prebuild.core.errors import PrebuildError, ProblemsError
+from prebuild.core.model import OnDone
 from prebuild.core.wheelfile import check_wheel, read_manifest
 from prebuild.recording import Recorder
 from prebuild.verify.capture import with_launches
@@ -36,15 +38,22 @@ def opened(path: Path) -> Iterator[Path]:
         yield Path(scratch)
 
 
-def collect(path: Path, recorder: Recorder | None = None) -> Found:
+def collect(
+    path: Path,
+    recorder: Recorder | None = None,
+    on_done: OnDone = lambda *_: None,
+) -> Found:
     """Return every kernel below ``path`` once, by name.
 
     The kernels of modules that a manifest lists come with the launches that ``recorder`` saw; of
-    several modules with one kernel, a module whose launch is wrong speaks for it.
+    several modules with one kernel, a module whose launch is wrong speaks for it.  ``on_done`` is
+    told of each module whose launches were recorded.
     Raises :class:`PrebuildError` where there is no kernel, :class:`ProblemsError` where a manifest
     and its modules do not fit.
     """
     listed = dict(listed_modules(path))
+    recorded = [file for file, module in listed.items() if recorder and module.harvest is None]
+    step = itertools.count(1)
     held = {
         file: subjects_in(file) for file in ([path] if path.is_file() else sorted(_files(path)))
     }
@@ -57,8 +66,9 @@ def collect(path: Path, recorder: Recorder | None = None) -> Found:
         subjects = [next(wide) for _ in found.subjects]
         if module is not None:
             _check(module, found, file)
-            if recorder is not None and module.features is not None and module.harvest is None:
+            if recorder is not None and module.features is not None and file in recorded:
                 subjects = with_launches(module, module.features, file, subjects, recorder)
+                on_done(next(step), len(recorded), f"launches of {module.name}")
         for subject in subjects:
             first = unique.setdefault((subject.symbol, subject.sha256), subject)
             if subject.launch_problem and not first.launch_problem:

@@ -61,6 +61,7 @@ def test_the_launch_of_every_module_with_a_kernel_counts(
     modules = [
         Stand(
             file=name,
+            name=name,
             harvest=None,
             features=object(),
             instances=[Stand(kernels=[Stand(symbol=symbol) for symbol in ("kernel", "other")])],
@@ -78,8 +79,10 @@ def test_the_launch_of_every_module_with_a_kernel_counts(
     monkeypatch.setattr(source, "read_manifest", lambda file: Stand(modules=modules))  # noqa: ARG005
     monkeypatch.setattr(source, "with_launches", launched)
     recorder: Any = object()
-    (found,) = source.collect(tmp_path, recorder).subjects
+    heard: list[tuple[int, int, str]] = []
+    (found,) = source.collect(tmp_path, recorder, lambda *done: heard.append(done)).subjects
     assert found == replace(subject, launch_problem="grid")
+    assert heard == [(at, 2, f"launches of {name}") for at, name in enumerate(names, 1)]
 
 
 def test_a_wheel_is_unpacked(reader: dict[str, Found], tmp_path: Path) -> None:
