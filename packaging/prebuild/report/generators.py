@@ -27,6 +27,8 @@ from prebuild.verify.subject import subjects_in
 
 SCHEMA = 1
 _MFMA = ("v_mfma", "v_smfmac")
+_REGISTERS, _GRANULE, _WAVES = 512, 8, 8
+"""VGPRs and AGPRs of a lane of a SIMD, how many of them are given at a time, and the most waves."""
 _SECONDS = 5.0
 """A compile's cost is noted when its object is written; one that was noted at another time is that
 of another object."""
@@ -56,6 +58,12 @@ class Figures:
     """Largest error over its bound; None where no good verdict is known."""
     cpu_seconds: float | None
     """Of its compile, where this build made it."""
+
+    @property
+    def waves(self) -> int:
+        """How many waves find registers on a SIMD (gfx90a and later, LLVM's AMDGPUUsage)."""
+        given = -(-max(self.vgprs, 1) // _GRANULE) * _GRANULE
+        return min(_REGISTERS // given, _WAVES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,6 +245,8 @@ class Total:
     spilling: int
     """Kernels that spill."""
     spilled: int
+    more_waves: int
+    """Kernels of which more waves find registers than of the other side's."""
     vgprs: int
     instructions: int
     code_bytes: int
@@ -249,11 +259,12 @@ class Total:
 def totals(pairs: Sequence[Pair]) -> tuple[Total, Total]:
     """Add up both sides."""
 
-    def add(side: Callable[[Pair], Figures]) -> Total:
+    def add(side: Callable[[Pair], Figures], against: Callable[[Pair], Figures]) -> Total:
         found = [side(pair) for pair in pairs]
         return Total(
             spilling=sum(each.spilled > 0 for each in found),
             spilled=sum(each.spilled for each in found),
+            more_waves=sum(side(pair).waves > against(pair).waves for pair in pairs),
             vgprs=sum(each.vgprs for each in found),
             instructions=sum(each.instructions for each in found),
             code_bytes=sum(each.code_bytes for each in found),
@@ -261,7 +272,13 @@ def totals(pairs: Sequence[Pair]) -> tuple[Total, Total]:
             cpu_seconds=sum(side(pair).cpu_seconds or 0.0 for pair in pairs if pair.timed),
         )
 
-    return add(lambda pair: pair.one), add(lambda pair: pair.other)
+    def one(pair: Pair) -> Figures:
+        return pair.one
+
+    def other(pair: Pair) -> Figures:
+        return pair.other
+
+    return add(one, other), add(other, one)
 
 
 def timed(pairs: Sequence[Pair]) -> int:

@@ -21,14 +21,15 @@ KERNELS_PAGE = "code-generators-kernels.md"
 
 
 _SUMS = (
-    *("family", "kernels", "better", "spilling", "spilled", "VGPRs", "instructions"),
+    *("family", "kernels", "better", "spilling", "spilled", "more waves", "VGPRs", "instructions"),
     *("code KiB", "right", "CPU s"),
 )
 _WORDS = """\
 First figure: {one}; second: {other}. *Better*: how many kernels the first is better at, and the
 second (fewer registers spilled, then less scratch, then fewer VGPRs, then fewer instructions); the
-rest are alike. *Spilling*: kernels that spill; the other figures are sums. *Right*: kernels whose
-numbers were executed and judged right. *CPU s*: of the compiles that both builds made, in brackets
+rest are alike. *Spilling*: kernels that spill. *More waves*: kernels of which more waves find
+registers on a SIMD than of the other's. The other figures are sums. *Right*: kernels whose numbers
+were executed and judged right. *CPU s*: of the compiles that both builds made, in brackets
 how many.
 """
 
@@ -54,6 +55,7 @@ def _row(name: str, pairs: Sequence[Pair]) -> str:
         f"{better[-1]} / {better[1]}",
         f"{one.spilling} / {other.spilling}",
         f"{one.spilled} / {other.spilled}",
+        f"{one.more_waves} / {other.more_waves}",
         f"{one.vgprs} / {other.vgprs}",
         f"{one.instructions} / {other.instructions}",
         f"{one.code_bytes >> 10} / {other.code_bytes >> 10}",
@@ -65,6 +67,7 @@ def _row(name: str, pairs: Sequence[Pair]) -> str:
 
 _COLUMNS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
     ("VGPRs", lambda each: str(each.vgprs)),
+    ("waves", lambda each: str(each.waves)),
     ("SGPRs", lambda each: str(each.sgprs)),
     ("spilled", lambda each: str(each.spilled)),
     ("scratch", lambda each: str(each.scratch_bytes)),

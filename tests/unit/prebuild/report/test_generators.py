@@ -60,6 +60,19 @@ def test_who_is_better_goes_by_spills_then_registers_then_length(
     assert pair(one=figures(**other), other=GOOD).better == -better
 
 
+@pytest.mark.parametrize(
+    ("vgprs", "waves"), [(0, 8), (64, 8), (65, 7), (128, 4), (129, 3), (256, 2), (257, 1), (512, 1)]
+)
+def test_waves_go_by_registers_in_eights(vgprs: int, waves: int) -> None:
+    assert figures(vgprs=vgprs).waves == waves
+
+
+def test_more_waves_are_counted_against_the_other_side() -> None:
+    pairs = [pair(other=figures(vgprs=120)), pair(one=figures(vgprs=121)), pair(figures(vgprs=96))]
+    one, other = totals(pairs)
+    assert (one.more_waves, other.more_waves) == (1, 0)
+
+
 def test_sums_count_only_the_compile_times_that_both_sides_know() -> None:
     pairs = [
         pair(other=figures(cpu_seconds=10.0, error=None)),
