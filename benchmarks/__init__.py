@@ -1,1 +1,1 @@
-"""Benchmarks of the runtime; ``make bench`` runs them."""
+"""Benchmarks of the runtime; ``make bench TORCH=1`` runs ``call``, the others are run by hand."""

@@ -1,4 +1,4 @@
-"""The console script ``aiter-prebuilt``: list, verify, doctor, explain, seed and selftest."""
+"""The console script ``aiter-prebuilt``: the table of its commands, and what each does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of docs/architecture.md, read from the imports themselves: one test a rule."""
+"""The rules of docs/architecture.md, read from the sources themselves."""
 
 from __future__ import annotations
 
