@@ -23,7 +23,7 @@ def _way_out(stock_name: str) -> str:
     if stock_name.rstrip("_").endswith("_splitk"):
         return (
             "Split-K modules need a newer composable kernel than ROCm 7.2's: build a wheel with "
-            "PREBUILD_CK_INCLUDE, pack AITER's own build of it with `prebuild harvest`, or set "
-            "AITER_PREBUILT=auto to let AITER compile it"
+            "your AITER's (make wheel ... AITER=PATH), pack AITER's own build of it with "
+            "`prebuild harvest`, or set AITER_PREBUILT=auto to let AITER compile it"
         )
     return "`aiter-prebuilt doctor` says what is in the way; AITER_PREBUILT=auto lets AITER compile"

@@ -45,7 +45,7 @@ def plan(
 
 
 def generate(
-    recipes: RecipeNames,
+    recipes: Annotated[list[str], typer.Argument(help="Names or files.")],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     tp: TpSizes = None,
     block_m: BlockMs = None,

@@ -10,7 +10,7 @@ import typer
 
 from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Manifest, parse
 from prebuild.cli import toolchain
-from prebuild.cli.plan import BlockMs, CoverageOption, RecipeNames, TpSizes, chosen_recipes
+from prebuild.cli.plan import BlockMs, CoverageOption, TpSizes, chosen_recipes
 from prebuild.core.errors import ProblemsError
 from prebuild.core.project import Project
 from prebuild.plan.make import make_plan
@@ -25,7 +25,9 @@ class NothingChosenError(ProblemsError):
 
 
 def wheel(
-    recipes: RecipeNames = [],  # noqa: B006
+    recipes: Annotated[
+        list[str], typer.Argument(help="Names or files; --all for all recipes.")
+    ] = [],  # noqa: B006
     tp: TpSizes = None,
     block_m: BlockMs = None,
     coverage: CoverageOption = None,

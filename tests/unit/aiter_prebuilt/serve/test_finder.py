@@ -96,7 +96,7 @@ def test_a_module_that_failed_to_load_is_not_tried_again(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("suffix", "way_out"), [("", "AITER_PREBUILT=auto"), ("_splitk", "PREBUILD_CK_INCLUDE")]
+    ("suffix", "way_out"), [("", "AITER_PREBUILT=auto"), ("_splitk", "AITER=PATH")]
 )
 def test_a_strict_miss_names_the_way_out(
     suffix: str, way_out: str, monkeypatch: pytest.MonkeyPatch
