@@ -28,7 +28,10 @@ from prebuild.verify.subject import subjects_in
 SCHEMA = 1
 _MFMA = ("v_mfma", "v_smfmac")
 _REGISTERS, _GRANULE, _WAVES = 512, 8, 8
-"""VGPRs and AGPRs of a lane of a SIMD, how many of them are given at a time, and the most waves."""
+"""VGPRs and AGPRs of a lane of a SIMD, how many are given at a time, the most waves: gfx90a and
+later (LLVM's AMDGPUUsage)."""
+_LDS, _CU = 160 << 10, 256
+"""Bytes of LDS of a CU of gfx950, and lanes of its four SIMDs (AMD's CDNA4 ISA document)."""
 _SECONDS = 5.0
 """A compile's cost is noted when its object is written; one that was noted at another time is that
 of another object."""
@@ -50,6 +53,8 @@ class Figures:
     """Registers, vector and scalar."""
     scratch_bytes: int
     lds_bytes: int
+    workgroup: int
+    """Work items of a workgroup."""
     instructions: int
     """Of the whole code object."""
     mfma: int
@@ -60,10 +65,11 @@ class Figures:
     """Of its compile, where this build made it."""
 
     @property
-    def waves(self) -> int:
-        """How many waves find registers on a SIMD (gfx90a and later, LLVM's AMDGPUUsage)."""
+    def waves(self) -> float:
+        """How many waves a SIMD holds, a CU's four on average: by registers and LDS."""
         given = -(-max(self.vgprs, 1) // _GRANULE) * _GRANULE
-        return min(_REGISTERS // given, _WAVES)
+        workgroups = _LDS // max(self.lds_bytes, 1)
+        return min(_REGISTERS // given, _WAVES, workgroups * self.workgroup / _CU)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +180,7 @@ def _figures(facts: KernelFacts, kernel: Kernel, cpu_seconds: float | None) -> F
         spilled=facts.vgpr_spills + facts.sgpr_spills,
         scratch_bytes=facts.scratch_bytes,
         lds_bytes=facts.lds_bytes,
+        workgroup=facts.workgroup_size,
         instructions=sum(facts.opcodes.values()),
         mfma=sum(count for name, count in facts.opcodes.items() if name.startswith(_MFMA)),
         code_bytes=facts.code_bytes,
@@ -246,7 +253,7 @@ class Total:
     """Kernels that spill."""
     spilled: int
     more_waves: int
-    """Kernels of which more waves find registers than of the other side's."""
+    """Kernels of which a SIMD holds more waves than of the other side's."""
     vgprs: int
     instructions: int
     code_bytes: int

@@ -27,9 +27,9 @@ _SUMS = (
 _WORDS = """\
 First figure: {one}; second: {other}. *Better*: how many kernels the first is better at, and the
 second (fewer registers spilled, then less scratch, then fewer VGPRs, then fewer instructions); the
-rest are alike. *Spilling*: kernels that spill. *More waves*: kernels of which more waves find
-registers on a SIMD than of the other's. The other figures are sums. *Right*: kernels whose numbers
-were executed and judged right. *CPU s*: of the compiles that both builds made, in brackets
+rest are alike. *Spilling*: kernels that spill. *More waves*: kernels of which a SIMD holds more
+waves than of the other's, by registers and LDS. The other figures are sums. *Right*: kernels whose
+numbers were executed and judged right. *CPU s*: of the compiles that both builds made, in brackets
 how many.
 """
 
@@ -67,7 +67,7 @@ def _row(name: str, pairs: Sequence[Pair]) -> str:
 
 _COLUMNS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
     ("VGPRs", lambda each: str(each.vgprs)),
-    ("waves", lambda each: str(each.waves)),
+    ("waves", lambda each: f"{each.waves:g}"),
     ("SGPRs", lambda each: str(each.sgprs)),
     ("spilled", lambda each: str(each.spilled)),
     ("scratch", lambda each: str(each.scratch_bytes)),

@@ -29,8 +29,8 @@ from tests.unit.aiter_prebuilt import samples
 from tests.unit.prebuild.samples import toolchain
 
 GOOD = Figures(
-    vgprs=128, sgprs=50, spilled=0, scratch_bytes=0, lds_bytes=32768, instructions=1000, mfma=64,
-    code_bytes=6000, error=0.5, cpu_seconds=30.0,
+    vgprs=128, sgprs=50, spilled=0, scratch_bytes=0, lds_bytes=8192, workgroup=256,
+    instructions=1000, mfma=64, code_bytes=6000, error=0.5, cpu_seconds=30.0,
 )  # fmt: skip
 
 
@@ -65,6 +65,13 @@ def test_who_is_better_goes_by_spills_then_registers_then_length(
 )
 def test_waves_go_by_registers_in_eights(vgprs: int, waves: int) -> None:
     assert figures(vgprs=vgprs).waves == waves
+
+
+@pytest.mark.parametrize(
+    ("lds", "workgroup", "waves"), [(0, 256, 4), (65536, 256, 2), (65536, 64, 0.5), (32768, 256, 4)]
+)
+def test_waves_go_by_lds_too(lds: int, workgroup: int, waves: float) -> None:
+    assert figures(lds_bytes=lds, workgroup=workgroup).waves == waves
 
 
 def test_more_waves_are_counted_against_the_other_side() -> None:

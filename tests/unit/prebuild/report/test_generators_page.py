@@ -43,10 +43,10 @@ def test_every_kernel_has_a_row_in_its_familys_section() -> None:
 
 
 def test_the_table_goes_between_the_marks_and_nowhere_else() -> None:
-    page = f"<!-- {MARK}: begin -->\nold\n<!-- {MARK}: end -->\n"
+    page = f"<!-- {MARK}: begin -->\nbefore it\n<!-- {MARK}: end -->\n"
     made = with_summary(page, FOUND)
     assert made.splitlines()[1].startswith("First figure: clang")
-    assert "old" not in made
+    assert "before it" not in made
     again = with_summary(made, dataclasses.replace(FOUND, one="Clang"))
     assert again.count("First figure") == 1
 
