@@ -49,6 +49,15 @@ def _signed_field(data: Any32, offset: Any32, width: Any32) -> Any32:
     return (field ^ sign) - sign
 
 
+def _mul24(left: Any32, right: Any32) -> Any32:
+    low = np.uint32(0xFFFFFF)
+    return (left & low) * (right & low)
+
+
+_ONE: dict[str, Vector] = {
+    "v_not_b32": lambda a: ~a,
+    "v_bfrev_b32": _reversed_bits,
+}
 _TWO: dict[str, Vector] = {
     "v_add_u32": lambda a, b: a + b,
     "v_sub_u32": lambda a, b: a - b,
@@ -60,6 +69,7 @@ _TWO: dict[str, Vector] = {
     "v_lshrrev_b32": lambda a, b: b >> (a & FIVE),
     "v_ashrrev_i32": lambda a, b: _unsigned(_signed(b) >> _signed(a & FIVE)),
     "v_mul_lo_u32": lambda a, b: a * b,
+    "v_mul_u32_u24": _mul24,
 }
 _THREE: dict[str, Vector] = {
     "v_add3_u32": lambda a, b, c: a + b + c,
@@ -74,10 +84,10 @@ _THREE: dict[str, Vector] = {
 }
 
 
-@instruction("v_bfrev_b32", traits=_SELECTS)
-def _bfrev(found: Instruction) -> Run:
-    """Turn the order of the bits round."""
-    return per_lane(found, _reversed_bits, sources_of(found, 1), read=lanes32)
+@family(_ONE, traits=_SELECTS)
+def _one(found: Instruction, function: Vector) -> Run:
+    """Map one source."""
+    return per_lane(found, function, sources_of(found, 1), read=lanes32)
 
 
 @family(_TWO, traits=_SELECTS)

@@ -38,6 +38,7 @@ def permuted_bytes(high: int, low: int, select: int) -> int:
 
 LANES: dict[str, tuple[int, Oracle]] = {
     "v_mov_b32": (1, lambda a: a),
+    "v_not_b32": (1, lambda a: ~a),
     "v_bfrev_b32": (1, lambda a: int(f"{a:032b}"[::-1], 2)),
     "v_accvgpr_read_b32": (1, lambda a: a),
     "v_accvgpr_write_b32": (1, lambda a: a),
@@ -52,6 +53,7 @@ LANES: dict[str, tuple[int, Oracle]] = {
     "v_lshrrev_b32": (2, lambda a, b: b >> a % 32),
     "v_ashrrev_i32": (2, lambda a, b: signed(b) >> a % 32),
     "v_mul_lo_u32": (2, lambda a, b: a * b),
+    "v_mul_u32_u24": (2, lambda a, b: a % 2**24 * (b % 2**24)),
     "v_add3_u32": (3, lambda a, b, c: a + b + c),
     "v_or3_b32": (3, lambda a, b, c: a | b | c),
     "v_and_or_b32": (3, lambda a, b, c: a & b | c),
