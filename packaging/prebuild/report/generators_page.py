@@ -25,12 +25,13 @@ _SUMS = (
     *("code KiB", "right", "CPU s"),
 )
 _WORDS = """\
-First figure: {one}; second: {other}. *Better*: how many kernels the first is better at, and the
-second (fewer registers spilled, then less scratch, then fewer VGPRs, then fewer instructions); the
-rest are alike. *Spilling*: kernels that spill. *More waves*: kernels of which a SIMD holds more
-waves than of the other's, by registers and LDS. The other figures are sums. *Right*: kernels whose
-numbers were executed and judged right. *CPU s*: of the compiles that both builds made, in brackets
-how many.
+First figure: {one}; second: {other}.
+*Better*: how many kernels the first is better at, and the second (fewer registers spilled, then
+less scratch, then fewer VGPRs, then fewer instructions); the rest are alike. *Spilling*: kernels
+that spill. *More waves*: kernels of which a SIMD holds more waves than of the other's, by registers
+and LDS. The other figures are sums. *Right*: kernels whose numbers were executed and judged right
+(`?`: no verdict on this side). *CPU s*: of the compiles that both builds made, in brackets how
+many.
 """
 
 
@@ -59,7 +60,7 @@ def _row(name: str, pairs: Sequence[Pair]) -> str:
         f"{one.vgprs} / {other.vgprs}",
         f"{one.instructions} / {other.instructions}",
         f"{one.code_bytes >> 10} / {other.code_bytes >> 10}",
-        f"{one.right} / {other.right}",
+        f"{one.right or '?'} / {other.right or '?'}",
         f"{one.cpu_seconds:.0f} / {other.cpu_seconds:.0f} ({known})" if known else "",
     ]
     return f"| {' | '.join(cells)} |"
@@ -84,9 +85,10 @@ _HEAD = """\
 # Every kernel with both code generators
 
 Written by `prebuild generators`. Where a cell holds two figures, the first is of {one}, the
-second of {other}; one figure: both have it. Scratch in bytes a lane, LDS in bytes a workgroup,
-instructions of the whole code object, *error*: the largest error as a share of what the executor
-allows (`?`: no good verdict). [code-generators.md](code-generators.md) has the sums.
+second of {other}; one figure: both have it.
+Scratch in bytes a lane, LDS in bytes a workgroup, instructions of the whole code object, *error*:
+the largest error as a share of what the executor allows (`?`: no good verdict).
+[code-generators.md](code-generators.md) has the sums.
 """
 
 
