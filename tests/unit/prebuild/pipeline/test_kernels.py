@@ -20,7 +20,7 @@ from prebuild.verify.verdict import Verdict
 @pytest.fixture
 def patched(subject: Subject, verdict: Verdict, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     state: dict[str, Any] = {"verdict": verdict, "found": Found(subjects=(subject,), unknown=())}
-    monkeypatch.setattr(kernels, "collect", lambda path, recorder: state["found"])  # noqa: ARG005
+    monkeypatch.setattr(kernels, "collect", lambda *_: state["found"])
 
     def verify(subjects: list[Subject], **options: Any) -> list[Verdict]:
         state["options"] = options
