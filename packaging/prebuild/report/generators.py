@@ -6,6 +6,7 @@ times.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -265,27 +266,23 @@ class Total:
 
 def totals(pairs: Sequence[Pair]) -> tuple[Total, Total]:
     """Add up both sides."""
+    one, other = [pair.one for pair in pairs], [pair.other for pair in pairs]
+    known = [pair.timed for pair in pairs]
+    return _total(one, other, known), _total(other, one, known)
 
-    def add(side: Callable[[Pair], Figures], against: Callable[[Pair], Figures]) -> Total:
-        found = [side(pair) for pair in pairs]
-        return Total(
-            spilling=sum(each.spilled > 0 for each in found),
-            spilled=sum(each.spilled for each in found),
-            more_waves=sum(side(pair).waves > against(pair).waves for pair in pairs),
-            vgprs=sum(each.vgprs for each in found),
-            instructions=sum(each.instructions for each in found),
-            code_bytes=sum(each.code_bytes for each in found),
-            right=sum(each.error is not None for each in found),
-            cpu_seconds=sum(side(pair).cpu_seconds or 0.0 for pair in pairs if pair.timed),
-        )
 
-    def one(pair: Pair) -> Figures:
-        return pair.one
-
-    def other(pair: Pair) -> Figures:
-        return pair.other
-
-    return add(one, other), add(other, one)
+def _total(side: Sequence[Figures], against: Sequence[Figures], known: Sequence[bool]) -> Total:
+    both = zip(side, against, strict=True)
+    return Total(
+        spilling=sum(each.spilled > 0 for each in side),
+        spilled=sum(each.spilled for each in side),
+        more_waves=sum(mine.waves > theirs.waves for mine, theirs in both),
+        vgprs=sum(each.vgprs for each in side),
+        instructions=sum(each.instructions for each in side),
+        code_bytes=sum(each.code_bytes for each in side),
+        right=sum(each.error is not None for each in side),
+        cpu_seconds=sum(each.cpu_seconds or 0.0 for each in itertools.compress(side, known)),
+    )
 
 
 def timed(pairs: Sequence[Pair]) -> int:

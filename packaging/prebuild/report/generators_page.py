@@ -30,7 +30,7 @@ First figure: {one}; second: {other}.
 less scratch, then fewer VGPRs, then fewer instructions); the rest are alike. *Spilling*: kernels
 that spill. *More waves*: kernels of which a SIMD holds more waves than of the other's, by registers
 and LDS. The other figures are sums. *Right*: kernels whose numbers were executed and judged right
-(`?`: no verdict on this side). *CPU s*: of the compiles that both builds made, in brackets how
+(`?`: no good verdict on this side). *CPU s*: of the compiles that both builds made, in brackets how
 many.
 """
 

@@ -71,14 +71,13 @@ def attached(toolchain: Toolchain, settings: Settings) -> Toolchain:
     if settings.codegen is CodegenChoice.CLANG:
         return toolchain
     python, pin = _python(toolchain), read_pin()
-    library = _folder(settings, pin) / Path(pin.library.member).name
-    if not library.is_file():
+    library = _library(settings, pin)
+    if problem := _wrong(library, pin):
         raise ToolchainError(
             "AMD's LLVM is not installed; run `make toolchain CODEGEN=amd` "
             "(or `prebuild toolchain install` with PREBUILD_CODEGEN=amd):",
-            [f"{library} does not exist"],
+            [problem],
         )
-    _require_pinned(library, pin, "run `make toolchain CODEGEN=amd` after removing its folder")
     package = PackageRef(name=pin.name, version=pin.version, sha256=pin.sha256, origin="pypi")
     return dataclasses.replace(
         toolchain,
@@ -125,13 +124,13 @@ def install(
 
 
 def _fetch(settings: Settings, pin: Pin, progress: Progress, *, force: bool) -> None:
-    """Put the library into its folder, unless it is there; the rename comes last."""
+    """Put the library into its folder, unless it is there and whole; the rename comes last."""
     from prebuild.toolchain.debian_setup import exclusive
 
     folder = _folder(settings, pin)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(folder.with_suffix(".lock"), progress):
-        if folder.exists() and not force:
+        if not force and not _wrong(_library(settings, pin), pin):
             return
         with tempfile.TemporaryDirectory(prefix=f".new-{folder.name}-", dir=folder.parent) as new:
             progress.step(f"fetching {pin.name} {pin.version}")
@@ -181,18 +180,25 @@ def unpack(wheel: Path, pin: Pin, tree: Path) -> None:
         raise ToolchainError(
             "AMD's LLVM cannot be unpacked:", [f"{wheel.name}: {why(error)}"]
         ) from (error)
-    _require_pinned(library, pin, f"it is {pin.library.member} of {wheel.name}")
+    if problem := _wrong(library, pin):
+        raise ToolchainError(
+            "the library in the wheel is not the pinned one:",
+            [f"{pin.library.member} of {wheel.name}: {problem}"],
+        )
 
 
-def _require_pinned(library: Path, pin: Pin, note: str) -> None:
-    """Raise :class:`ToolchainError` unless ``library`` is what keys and manifests say it is."""
+def _wrong(library: Path, pin: Pin) -> str:
+    """Why ``library`` is not the pinned one, which keys and manifests name; empty where it is."""
+    if not library.is_file():
+        return f"{library} does not exist"
     with library.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != pin.library.sha256:
-        raise ToolchainError(
-            f"this library is not the pinned one ({note}):",
-            [f"{library} has sha256 {found}, expected {pin.library.sha256}"],
-        )
+    expected = pin.library.sha256
+    return "" if found == expected else f"{library} has sha256 {found}, expected {expected}"
+
+
+def _library(settings: Settings, pin: Pin) -> Path:
+    return _folder(settings, pin) / Path(pin.library.member).name
 
 
 def _folder(settings: Settings, pin: Pin) -> Path:

@@ -70,10 +70,15 @@ def problems(root: Path, *, own_ck: bool = True) -> list[str]:
     return found
 
 
+def lacks(settings: Settings) -> list[str]:
+    """What the ROCm installation of the settings lacks, by :func:`problems`."""
+    return problems(root_of(settings), own_ck=named_ck(settings) is None)
+
+
 def load(settings: Settings) -> Toolchain:
     """The ROCm installation of the settings; raises :class:`ToolchainError` with all it lacks."""
     root = root_of(settings)
-    if found := problems(root, own_ck=named_ck(settings) is None):
+    if found := lacks(settings):
         raise ToolchainError(f"the ROCm installation in {root} is not usable:", found)
     llvm, bitcode = _llvm_bin(root), _bitcode(root)
     if llvm is None or bitcode is None:

@@ -12,8 +12,7 @@ def choose(settings: Settings) -> ToolchainChoice:
     """``rocm`` or ``debian``: what the user forces, else a ROCm installation that has all parts."""
     if settings.toolchain is not ToolchainChoice.AUTO:
         return settings.toolchain
-    usable = not rocm.problems(rocm.root_of(settings), own_ck=named_ck(settings) is None)
-    return ToolchainChoice.ROCM if usable else ToolchainChoice.DEBIAN
+    return ToolchainChoice.DEBIAN if rocm.lacks(settings) else ToolchainChoice.ROCM
 
 
 def load(settings: Settings) -> Toolchain:
@@ -69,5 +68,4 @@ def _say_passed_over(settings: Settings, progress: Progress) -> None:
     """Say why a ROCm installation that is there does not make the kernels: nobody forbade it."""
     root = rocm.root_of(settings)
     if settings.toolchain is ToolchainChoice.AUTO and root.is_dir():
-        lacks = rocm.problems(root, own_ck=named_ck(settings) is None)
-        progress.step(f"ROCm in {root} is not used: {'; '.join(lacks)}")
+        progress.step(f"ROCm in {root} is not used: {'; '.join(rocm.lacks(settings))}")

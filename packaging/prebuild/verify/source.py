@@ -52,7 +52,7 @@ def collect(
     and its modules do not fit.
     """
     listed = dict(listed_modules(path))
-    recorded = [file for file, module in listed.items() if recorder and module.harvest is None]
+    count = sum(module.harvest is None for module in listed.values())
     step = itertools.count(1)
     held = {
         file: subjects_in(file) for file in ([path] if path.is_file() else sorted(_files(path)))
@@ -66,9 +66,9 @@ def collect(
         subjects = [next(wide) for _ in found.subjects]
         if module is not None:
             _check(module, found, file)
-            if recorder is not None and module.features is not None and file in recorded:
+            if recorder is not None and module.features is not None and module.harvest is None:
                 subjects = with_launches(module, module.features, file, subjects, recorder)
-                on_done(next(step), len(recorded), f"launches of {module.name}")
+                on_done(next(step), count, f"launches of {module.name}")
         for subject in subjects:
             first = unique.setdefault((subject.symbol, subject.sha256), subject)
             if subject.launch_problem and not first.launch_problem:

@@ -53,7 +53,8 @@ def test_the_record_names_the_code_generator_and_all_that_it_did_not_see(tmp_pat
 def test_clang_alone_has_no_code_generator_beside_it(tmp_path: Path) -> None:
     made = record(toolchain(tmp_path))
     assert made.code_generator is None
-    assert not [entry for entry in made.left_out if entry.what.startswith(("attribute", "option"))]
+    kinds = ("attribute", "feature", "option")
+    assert not [entry for entry in made.left_out if entry.what.startswith(kinds)]
 
 
 def test_the_record_says_whose_composable_kernel_it_was(tmp_path: Path) -> None:

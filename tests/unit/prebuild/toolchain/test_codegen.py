@@ -82,7 +82,7 @@ def test_amds_is_attached_with_its_package_and_no_new_identity(
     folder = tmp_path / "toolchain" / f"codegen-{chosen.library.sha256[:16]}"
     folder.mkdir(parents=True)
     (folder / "librocmllvm.so").write_bytes(b"damaged")
-    with pytest.raises(ToolchainError, match="not the pinned one"):
+    with pytest.raises(ToolchainError, match="has sha256"):
         codegen.attached(plain, settings)
     (folder / "librocmllvm.so").write_bytes(LIBRARY)
     made = codegen.attached(plain, settings)
@@ -133,6 +133,9 @@ def test_it_is_fetched_once_by_its_hash(tmp_path: Path, pip: list[list[str]]) ->
     assert made[0].codegen.library.read_bytes() == LIBRARY
     codegen.install(tools, settings, Silent(), force=True)
     assert len(pip) == 2
+    made[0].codegen.library.write_bytes(b"damaged")
+    assert codegen.install(tools, settings, Silent()) == made[0]
+    assert (len(pip), made[0].codegen.library.read_bytes()) == (3, LIBRARY)
     folder = made[0].codegen.library.parent
     assert {path.name for path in folder.parent.iterdir()} == {folder.name, f"{folder.name}.lock"}
 
