@@ -49,7 +49,7 @@ def _table(kind: str, read: Read, verbs: str) -> dict[str, Comparison]:
 
 
 _NARROW = {
-    **_table("f32", lanes_f32, "ngt nlt"),
+    **_table("f32", lanes_f32, "gt ngt nlt"),
     **_table("u32", lanes32, "eq gt ne"),
     **_table("i32", _signed, "le gt"),
 }

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from prebuild.gfx950.arrays import F32, F64
+from prebuild.gfx950.arrays import F32, F64, Any32
 from prebuild.gfx950.disassembly import Instruction
 from prebuild.gfx950.floats import flush, fma32
 from prebuild.gfx950.isa.registry import Run, Traits, family, instruction
@@ -22,10 +22,51 @@ from prebuild.gfx950.wave import Wave
 _FLOATS = Traits(modifiers="clamp", selects=True)
 
 
+def _bits(data: F32) -> Any32:
+    return np.asarray(data).view(np.uint32)
+
+
+def _maximum(left: F32, right: F32) -> F32:
+    """Return the larger one; +0 is larger than -0."""
+    zeros = (left == 0) & (right == 0)
+    positive = (_bits(left) & _bits(right)).view(np.float32)
+    return _signalled(np.where(zeros, positive, np.fmax(left, right)), left, right)
+
+
+def _minimum(left: F32, right: F32) -> F32:
+    """Return the smaller one; -0 is smaller than +0."""
+    zeros = (left == 0) & (right == 0)
+    negative = (_bits(left) | _bits(right)).view(np.float32)
+    return _signalled(np.where(zeros, negative, np.fmin(left, right)), left, right)
+
+
+def _signalled(data: F32, *sources: F32) -> F32:
+    """Put NaN where a source is a signalling one (MODE.IEEE); beside a quiet one a number wins."""
+    for source in sources:
+        signalling = np.isnan(source) & ((_bits(source) & np.uint32(0x400000)) == 0)
+        data = np.where(signalling, np.float32(np.nan), data)
+    return data
+
+
+def _median(a: F32, b: F32, c: F32) -> F32:
+    """Return the larger one beside the largest; with a NaN among them the smallest number."""
+    largest = _maximum(_maximum(a, b), c)
+    rest = np.where(largest == b, _maximum(a, c), _maximum(a, b))
+    middle = np.where(largest == a, _maximum(b, c), rest)
+    unordered = np.isnan(a) | np.isnan(b) | np.isnan(c)
+    return np.where(unordered, _minimum(_minimum(a, b), c), middle)
+
+
 _TWO: dict[str, Vector] = {
     "v_add_f32": lambda a, b: a + b,
     "v_sub_f32": lambda a, b: a - b,
     "v_mul_f32": lambda a, b: a * b,
+    "v_max_f32": _maximum,
+    "v_min_f32": _minimum,
+}
+_THREE: dict[str, Vector] = {
+    "v_med3_f32": _median,
+    "v_fma_f32": fma32,
 }
 _TRANSCENDENTAL: dict[str, Callable[[F64], F64]] = {
     "v_exp_f32": np.exp2,
@@ -45,10 +86,10 @@ def _two(found: Instruction, function: Vector) -> Run:
     return per_lane(found, function, sources_of(found, 2), read=lanes_f32, put=float_put(found))
 
 
-@instruction("v_fma_f32", traits=Traits(modifiers="clamp"))
-def _fma(found: Instruction) -> Run:
-    """Fused multiply-add."""
-    return per_lane(found, fma32, sources_of(found, 3), read=lanes_f32, put=float_put(found))
+@family(_THREE, traits=Traits(modifiers="clamp"))
+def _three(found: Instruction, function: Vector) -> Run:
+    """Map three floats."""
+    return per_lane(found, function, sources_of(found, 3), read=lanes_f32, put=float_put(found))
 
 
 @family(_TRANSCENDENTAL, traits=_FLOATS)

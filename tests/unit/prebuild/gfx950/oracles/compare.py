@@ -72,7 +72,12 @@ def check(kit: Kit, mnemonic: str) -> None:
         assert bench.wave.get64(index) == bits & bench.wave.exec
 
 
-VERBS = {"f32": ("ngt", "nlt"), "i32": ("le", "gt"), "u32": ("eq", "gt", "ne"), "i64": ("gt",)}
+VERBS = {
+    "f32": ("gt", "ngt", "nlt"),
+    "i32": ("le", "gt"),
+    "u32": ("eq", "gt", "ne"),
+    "i64": ("gt",),
+}
 CHECKS: dict[str, Check] = {
     f"v_cmp_{verb}_{kind}": check for kind, verbs in VERBS.items() for verb in verbs
 }

@@ -32,6 +32,8 @@ from tests.unit.prebuild.gfx950.oracles.kit import (
 
 Oracle = Callable[..., int]
 KEEP, FLUSH = 3, 0
+QUIET = 1 << 22
+"""The bit of a NaN that does not signal."""
 
 
 def negative(bits: int) -> bool:
@@ -74,6 +76,38 @@ def negated(bits: int) -> int:
     return bits ^ SIGN
 
 
+def _ordered(bits: int) -> Fraction | float:
+    """A key that orders numbers, -0 below +0 (no value lies between them)."""
+    return Fraction(-1, 2**200) if bits == SIGN else value_of(bits)
+
+
+def extreme(choose: Callable[..., int]) -> Oracle:
+    """min or max: a signalling NaN wins, then a number, then a quiet NaN."""
+
+    def pick(*sources: int) -> int:
+        left, *others = sources
+        for right in others:
+            if any(is_nan(one) and not one & QUIET for one in (left, right)):
+                left = NAN
+            elif is_nan(left) or is_nan(right):
+                left = right if is_nan(left) else left
+            else:
+                left = choose(left, right, key=_ordered)
+        return left
+
+    return pick
+
+
+def median(a: int, b: int, c: int) -> int:
+    """The largest of the two that are left beside the first that equals the largest (ISA)."""
+    if any(is_nan(one) for one in (a, b, c)):
+        return extreme(min)(a, b, c)
+    largest = value_of(extreme(max)(a, b, c))
+    left = [a, b, c]
+    del left[[value_of(one) for one in left].index(largest)]
+    return extreme(max)(*left)
+
+
 def whole(rounding: Callable[[Fraction], int]) -> Oracle:
     """To an integer; a zero keeps the sign of the source."""
 
@@ -90,6 +124,9 @@ EXACT: dict[str, tuple[int, Oracle]] = {
     "v_sub_f32": (2, lambda a, b: total(a, negated(b))),
     "v_mul_f32": (2, product),
     "v_fma_f32": (3, fused),
+    "v_max_f32": (2, extreme(max)),
+    "v_min_f32": (2, extreme(min)),
+    "v_med3_f32": (3, median),
     "v_rndne_f32": (1, whole(round)),
 }
 """Name -> sources and the result for sources whose denormals MODE has dealt with."""
