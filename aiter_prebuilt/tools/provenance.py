@@ -52,7 +52,7 @@ def read(package: Path = store.PACKAGE) -> tuple[Provenance, ...]:
                 Provenance(
                     version=shelf.manifest.version,
                     record=shelf.manifest.build,
-                    as_aiter=Counter(name for kernel in kernels for name in kernel.as_aiter),
+                    as_aiter=dict(Counter(name for kernel in kernels for name in kernel.as_aiter)),
                     kernels=len(kernels),
                     sbom=None if path is None else str(path),
                     problems=tuple(_compare(shelf.manifest, path)),
