@@ -22,7 +22,7 @@ class UnknownKernelError(PrebuildError):
 
 
 class NoKernelError(PrebuildError):
-    """No kernel has the name that was asked for: nothing was run, which is no success."""
+    """No kernel is there, or none of the name that was asked for: to run nothing is no success."""
 
     exit_code: ClassVar[int] = 2
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from aiter_prebuilt.wheel.manifest import MANIFEST_NAME, Module
-from prebuild.core.errors import PrebuildError, ProblemsError
+from prebuild.core.errors import ProblemsError
 from prebuild.core.model import OnDone
 from prebuild.core.wheelfile import check_wheel, read_manifest
 from prebuild.recording import Recorder
 from prebuild.verify.capture import with_launches
+from prebuild.verify.errors import NoKernelError
 from prebuild.verify.subject import Found, Subject, subjects_in
 from prebuild.verify.wide import widened
 
@@ -26,7 +27,7 @@ def opened(path: Path) -> Iterator[Path]:
     """Give the directory or file to look into; a wheel is unpacked for the time being."""
     if path.suffix != ".whl":
         if not path.exists():
-            raise PrebuildError(f"{path}: there is no such file or folder")
+            raise NoKernelError(f"{path}: there is no such file or folder")
         yield path
         return
     check_wheel(path)
@@ -48,7 +49,7 @@ def collect(
     The kernels of modules that a manifest lists come with the launches that ``recorder`` saw; of
     several modules with one kernel, a module whose launch is wrong speaks for it.  ``on_done`` is
     told of each module whose launches were recorded.
-    Raises :class:`PrebuildError` where there is no kernel, :class:`ProblemsError` where a manifest
+    Raises :class:`NoKernelError` where there is no kernel, :class:`ProblemsError` where a manifest
     and its modules do not fit.
     """
     listed = dict(listed_modules(path))
@@ -74,7 +75,7 @@ def collect(
             if subject.launch_problem and not first.launch_problem:
                 unique[subject.symbol, subject.sha256] = subject
     if not unique and not unknown:
-        raise PrebuildError(
+        raise NoKernelError(
             f"{path} holds no module: expected a wheel, or a folder with .so, .o or .co files"
         )
     ordered = sorted(unique.values(), key=lambda subject: subject.facts.name())

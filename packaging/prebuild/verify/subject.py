@@ -18,9 +18,8 @@ from aiter_prebuilt import target
 from aiter_prebuilt.call import Stage
 from aiter_prebuilt.kinds import ACTIVATIONS
 from prebuild.gfx950 import bundle, codeobject
-from prebuild.gfx950.errors import CodeObjectError
 from prebuild.gfx950.launch import Launch
-from prebuild.verify.errors import UnknownKernelError
+from prebuild.verify.errors import NoKernelError, UnknownKernelError
 from prebuild.verify.launches import Tile
 from prebuild.verify.problems import Batch, Kind
 
@@ -282,7 +281,7 @@ def subjects_in(path: Path) -> Found:
                 continue
             subjects.append(Subject.of(symbol, facts, data=code_object, sha256=parsed.sha256))
     if not subjects and not unknown:
-        raise CodeObjectError(f"{path} holds no kernel for {target.load().gfx}")
+        raise NoKernelError(f"{path} holds no kernel for {target.load().gfx}")
     return Found(subjects=tuple(subjects), unknown=tuple(unknown))
 
 
@@ -296,5 +295,5 @@ def _code_objects(path: Path, data: bytes) -> Iterator[bytes]:
         return
     section = elf.get_section_by_name(".hip_fatbin")
     if section is None:
-        raise CodeObjectError(f"{path} has no section .hip_fatbin")
+        raise NoKernelError(f"{path} has no section .hip_fatbin")
     yield from bundle.code_objects(section.data())

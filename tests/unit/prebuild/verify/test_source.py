@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from aiter_prebuilt.wheel.manifest import Kernel, Manifest
-from prebuild.core.errors import PrebuildError, ProblemsError
+from prebuild.core.errors import ProblemsError
 from prebuild.verify import source
+from prebuild.verify.errors import NoKernelError
 from prebuild.verify.subject import Found, Subject
 from prebuild.verify.verdict import Verdict, into_manifest
 
@@ -99,8 +100,13 @@ def test_a_wheel_is_unpacked(reader: dict[str, Found], tmp_path: Path) -> None:
 
 
 def test_nothing_to_run(tmp_path: Path) -> None:
-    with pytest.raises(PrebuildError, match="holds no module"):
+    with pytest.raises(NoKernelError, match="holds no module"):
         source.collect(tmp_path)
+    (tmp_path / "notes.md").write_text("no code")
+    with pytest.raises(NoKernelError, match="holds no kernel for gfx950"):
+        source.collect(tmp_path / "notes.md")
+    with pytest.raises(NoKernelError, match="no such file"), source.opened(tmp_path / "gone"):
+        pass
 
 
 @pytest.mark.parametrize(
