@@ -111,7 +111,6 @@ def test_kernels_are_aiters(families: Families, name: str, stage: int) -> None:
     assert facts.opcodes.get(MFMA[features.a_dtype], 0) > 0
     others = {mfma for mfma in MFMA.values() if mfma != MFMA[features.a_dtype]}
     assert not others & set(facts.opcodes)
-    assert facts.workgroup_size == 256  # CK's launch bound, whatever the block
     assert facts.lds_bytes <= 160 * 1024
     assert facts.scratch_bytes == 0
     # AITER's element operation and tile stand in the mangled name.

@@ -41,7 +41,6 @@ class KernelFacts:
     vgpr_spills: int
     sgpr_spills: int
     kernarg_bytes: int
-    workgroup_size: int
     code_bytes: int
     opcodes: Mapping[str, int]
     """Mnemonic -> how often it stands in the code object."""
@@ -71,7 +70,6 @@ def kernel_facts(code_object: Path, toolchain: Toolchain) -> KernelFacts:
         vgpr_spills=kernel[".vgpr_spill_count"],
         sgpr_spills=kernel[".sgpr_spill_count"],
         kernarg_bytes=kernel[".kernarg_segment_size"],
-        workgroup_size=kernel[".max_flat_workgroup_size"],
         code_bytes=parse(code_object.read_bytes()).kernels[kernel[".name"]].size,
         opcodes=opcode_counts(disassemble(code_object, toolchain)),
     )

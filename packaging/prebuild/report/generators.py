@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -31,8 +32,10 @@ _MFMA = ("v_mfma", "v_smfmac")
 _REGISTERS, _GRANULE, _WAVES = 512, 8, 8
 """VGPRs and AGPRs of a lane of a SIMD, how many are given at a time, the most waves: gfx90a and
 later (LLVM's AMDGPUUsage)."""
-_LDS, _CU = 160 << 10, 256
-"""Bytes of LDS of a CU of gfx950, and lanes of its four SIMDs (AMD's CDNA4 ISA document)."""
+_LDS, _LDS_GRANULE, _CU = 160 << 10, 1280, 256
+"""Bytes of LDS of a CU of gfx950 and how many are given at a time (320 dwords: LLVM's
+AMDGPUUsage), and lanes of its four SIMDs (AMD's CDNA4 ISA document)."""
+_BLOCK = re.compile(r"gemm[12]_(\d+)x")
 _SECONDS = 5.0
 """A compile's cost is noted when its object is written; one that was noted at another time is that
 of another object."""
@@ -55,7 +58,8 @@ class Figures:
     scratch_bytes: int
     lds_bytes: int
     workgroup: int
-    """Work items of a workgroup."""
+    """Work items of a workgroup: those of a launch, which is CK's block size.  What the code object
+    says is CK's launch bound, 256 whatever the block."""
     instructions: int
     """Of the whole code object."""
     mfma: int
@@ -68,8 +72,8 @@ class Figures:
     @property
     def waves(self) -> float:
         """How many waves a SIMD holds, a CU's four on average: by registers and LDS."""
-        given = -(-max(self.vgprs, 1) // _GRANULE) * _GRANULE
-        workgroups = _LDS // max(self.lds_bytes, 1)
+        given = _rounded(max(self.vgprs, 1), _GRANULE)
+        workgroups = _LDS // _rounded(max(self.lds_bytes, 1), _LDS_GRANULE)
         return min(_REGISTERS // given, _WAVES, workgroups * self.workgroup / _CU)
 
 
@@ -162,7 +166,8 @@ def _side(
                 if facts is None:
                     absent.append(name)
                     continue
-                kernels[name] = _figures(facts, kernel, costs.get(name))
+                block = _block_size(instance.name)
+                kernels[name] = _figures(facts, kernel, block, costs.get(name))
                 families[name] = family.name if family else "none"
     if absent or not kernels:
         msg = f"{len(absent)} kernels of the manifest have no code object: {absent[:3]}"
@@ -173,7 +178,20 @@ def _side(
     )
 
 
-def _figures(facts: KernelFacts, kernel: Kernel, cpu_seconds: float | None) -> Figures:
+def _block_size(instance: str) -> int:
+    found = _BLOCK.search(instance)
+    if found is None:
+        raise GeneratorsError(f"{instance}: there is no block tile in its name, as gemm1_256x...")
+    return int(found[1])
+
+
+def _rounded(count: int, granule: int) -> int:
+    return -(-count // granule) * granule
+
+
+def _figures(
+    facts: KernelFacts, kernel: Kernel, block_size: int, cpu_seconds: float | None
+) -> Figures:
     error = kernel.verified["max_error_over_bound"] if kernel.verified else None
     return Figures(
         vgprs=facts.vgprs,
@@ -181,7 +199,7 @@ def _figures(facts: KernelFacts, kernel: Kernel, cpu_seconds: float | None) -> F
         spilled=facts.vgpr_spills + facts.sgpr_spills,
         scratch_bytes=facts.scratch_bytes,
         lds_bytes=facts.lds_bytes,
-        workgroup=facts.workgroup_size,
+        workgroup=block_size,
         instructions=sum(facts.opcodes.values()),
         mfma=sum(count for name, count in facts.opcodes.items() if name.startswith(_MFMA)),
         code_bytes=facts.code_bytes,

@@ -30,24 +30,26 @@ First figure: {one}; second: {other}.
 less scratch, then fewer VGPRs, then fewer instructions); the rest are alike. *Spilling*: kernels
 that spill. *More waves*: kernels of which a SIMD holds more waves than of the other's, by registers
 and LDS. The other figures are sums. *Right*: kernels whose numbers were executed and judged right
-(`?`: no good verdict on this side). *CPU s*: of the compiles that both builds made, in brackets how
-many.
+(`?`: no good verdict on this side).
 """
+_TIMES = "*CPU s*: of the compiles that both builds made, in brackets how many.\n"
 
 
 def summary(found: Beside) -> str:
     """Return the table of all families, and what its columns say."""
-    rows = [f"| {' | '.join(_SUMS)} |", "|" + "---|" * len(_SUMS)]
-    rows += [_row(f"`{name}`", pairs) for name, pairs in by_family(found.pairs).items()]
-    rows.append(_row("all", found.pairs))
+    times = timed(found.pairs) > 0
+    head = _SUMS if times else _SUMS[:-1]
+    rows = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    named = {**{f"`{name}`": of for name, of in by_family(found.pairs).items()}, "all": found.pairs}
+    rows += [_row(name, pairs, times=times) for name, pairs in named.items()]
     sides = ((found.one, found.only_one), (found.other, found.only_other))
     missing = [f"{len(names)} kernels are only of {side}." for side, names in sides if names]
-    words = _WORDS.format(one=found.one, other=found.other)
+    words = _WORDS.format(one=found.one, other=found.other) + (_TIMES if times else "")
     last = f"Every kernel: [{KERNELS_PAGE}]({KERNELS_PAGE})."
     return "\n".join([words, *missing, *rows, "", last])
 
 
-def _row(name: str, pairs: Sequence[Pair]) -> str:
+def _row(name: str, pairs: Sequence[Pair], *, times: bool) -> str:
     one, other = totals(pairs)
     better, known = verdicts(pairs), timed(pairs)
     cells = [
@@ -61,8 +63,9 @@ def _row(name: str, pairs: Sequence[Pair]) -> str:
         f"{one.instructions} / {other.instructions}",
         f"{one.code_bytes >> 10} / {other.code_bytes >> 10}",
         f"{one.right or '?'} / {other.right or '?'}",
-        f"{one.cpu_seconds:.0f} / {other.cpu_seconds:.0f} ({known})" if known else "",
     ]
+    if times:
+        cells.append(f"{one.cpu_seconds:.0f} / {other.cpu_seconds:.0f} ({known})" if known else "")
     return f"| {' | '.join(cells)} |"
 
 
@@ -97,15 +100,16 @@ def kernels(found: Beside) -> str:
     lines = [_HEAD.format(one=found.one, other=found.other)]
     for name, pairs in by_family(found.pairs).items():
         lines += [f"<details><summary>{name}: {len(pairs)} kernels</summary>", ""]
-        lines += [*_table(pairs), "", "</details>", ""]
+        lines += [*_table(pairs, times=timed(found.pairs) > 0), "", "</details>", ""]
     return "\n".join(lines)
 
 
-def _table(pairs: Sequence[Pair]) -> Iterator[str]:
-    yield f"| kernel | {' | '.join(name for name, _ in _COLUMNS)} | better |"
-    yield "|" + "---|" * (len(_COLUMNS) + 2)
+def _table(pairs: Sequence[Pair], *, times: bool) -> Iterator[str]:
+    columns = _COLUMNS if times else _COLUMNS[:-1]
+    yield f"| kernel | {' | '.join(name for name, _ in columns)} | better |"
+    yield "|" + "---|" * (len(columns) + 2)
     for pair in pairs:
-        cells = [_cell(of(pair.one), of(pair.other)) for _, of in _COLUMNS]
+        cells = [_cell(of(pair.one), of(pair.other)) for _, of in columns]
         better = {-1: "first", 0: "", 1: "second"}[pair.better]
         yield f"| `{label(pair.kernel)}` | {' | '.join(cells)} | {better} |"
 

@@ -31,7 +31,6 @@ KERNEL = KernelFacts(
     vgpr_spills=42,
     sgpr_spills=0,
     kernarg_bytes=200,
-    workgroup_size=256,
     code_bytes=21556,
     opcodes={"v_mfma_scale_f32_16x16x128_f8f6f4": 64},
 )

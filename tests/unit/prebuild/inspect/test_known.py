@@ -21,7 +21,6 @@ FACTS = KernelFacts(
     vgpr_spills=0,
     sgpr_spills=0,
     kernarg_bytes=8,
-    workgroup_size=64,
     code_bytes=4,
     opcodes={"s_endpgm": 1},
 )

@@ -67,7 +67,7 @@ def inspected(folder: Path) -> tuple[Inspected, ...]:
     """The modules of Kimi at TP 2, with a file for each code object that holds its kernel's id."""
     facts = KernelFacts(
         symbol="s", target="t", vgprs=1, agprs=0, sgprs=1, lds_bytes=0, scratch_bytes=0,
-        vgpr_spills=0, sgpr_spills=0, kernarg_bytes=8, workgroup_size=64, code_bytes=4, opcodes={},
+        vgpr_spills=0, sgpr_spills=0, kernarg_bytes=8, code_bytes=4, opcodes={},
     )  # fmt: skip
     (module,) = kimi_plan(tp=[2]).modules
     ids = [kernel.id for instance in module.built for kernel in instance.kernels]

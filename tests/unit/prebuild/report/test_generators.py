@@ -68,10 +68,11 @@ def test_waves_go_by_registers_in_eights(vgprs: int, waves: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lds", "workgroup", "waves"), [(0, 256, 4), (65536, 256, 2), (65536, 64, 0.5), (32768, 256, 4)]
+    ("lds", "workgroup", "waves"),
+    [(0, 256, 8), (65536, 256, 2), (65536, 64, 0.5), (32768, 64, 1), (8192, 64, 4.5)],
 )
 def test_waves_go_by_lds_too(lds: int, workgroup: int, waves: float) -> None:
-    assert figures(lds_bytes=lds, workgroup=workgroup).waves == waves
+    assert figures(vgprs=64, lds_bytes=lds, workgroup=workgroup).waves == waves
 
 
 def test_more_waves_are_counted_against_the_other_side() -> None:
@@ -110,10 +111,15 @@ def test_sides_are_joined_by_kernel_and_what_only_one_has_is_named() -> None:
         beside(side("clang", "a"), side("amd", "b"))
 
 
+def of_a_tile() -> m.Manifest:
+    instance = samples.instance("gemm1_64x32x32x128_1x1")
+    return samples.manifest(modules=(samples.module(instances=(instance,)),))
+
+
 @pytest.fixture
 def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A build folder with the sample manifest, an object and a cost for each of its kernels."""
-    manifest = samples.manifest()
+    manifest = of_a_tile()
     (tmp_path / "stage").mkdir()
     (tmp_path / "stage" / m.MANIFEST_NAME).write_text(m.dump(manifest))
     (tmp_path / "costs").mkdir()
@@ -133,7 +139,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     record.write(made_by, tmp_path)
     facts = KernelFacts(
         symbol="s", target="t", vgprs=9, agprs=0, sgprs=5, lds_bytes=1, scratch_bytes=2,
-        vgpr_spills=3, sgpr_spills=4, kernarg_bytes=8, workgroup_size=64, code_bytes=6,
+        vgpr_spills=3, sgpr_spills=4, kernarg_bytes=8, code_bytes=6,
         opcodes={"v_mfma_scale": 2, "s_nop": 5},
     )  # fmt: skip
     monkeypatch.setattr(generators, "known_facts", lambda _path, _tools: facts)
@@ -153,21 +159,21 @@ def kernel_ids(manifest: m.Manifest) -> list[str]:
 
 def test_a_build_folder_tells_resources_verdicts_and_times(build: Path) -> None:
     found = read_side(build, toolchain(build), build)
-    assert found.generator == samples.manifest().build.compiler
-    assert sorted(found.kernels) == kernel_ids(samples.manifest())
+    assert found.generator == of_a_tile().build.compiler
+    assert sorted(found.kernels) == kernel_ids(of_a_tile())
     first = next(iter(found.kernels.values()))
     assert (first.vgprs, first.spilled, first.instructions, first.mfma) == (9, 7, 7, 2)
-    assert first.cpu_seconds == 7.5
+    assert (first.cpu_seconds, first.workgroup) == (7.5, 64)
 
 
 def test_a_cost_of_another_object_does_not_count(build: Path) -> None:
-    name = kernel_ids(samples.manifest())[0]
+    name = kernel_ids(of_a_tile())[0]
     os.utime(build / "costs" / f"{name}.json", (0, 0))
     assert read_side(build, toolchain(build), build).kernels[name].cpu_seconds is None
 
 
 def test_a_build_without_manifest_or_with_missing_objects_is_said(build: Path) -> None:
-    name = kernel_ids(samples.manifest())[0]
+    name = kernel_ids(of_a_tile())[0]
     (build / f"{name}.co").unlink()
     with pytest.raises(GeneratorsError, match=f"have no code object.*{name}"):
         read_side(build, toolchain(build), build)

@@ -29,6 +29,16 @@ def test_a_family_is_a_row_and_all_of_them_one_more() -> None:
     assert all(row.count("|") == rows[0].count("|") for row in rows)
 
 
+def test_times_have_a_column_where_both_sides_know_one() -> None:
+    of_wheels = dataclasses.replace(
+        FOUND, pairs=(pair(GOOD, figures(cpu_seconds=None), "a4w4", f"{NAME}.main_even"),)
+    )
+    for text in (summary(of_wheels), kernels(of_wheels)):
+        assert "CPU s" not in text
+    for text in (summary(FOUND), kernels(FOUND)):
+        assert "CPU s" in text
+
+
 def test_every_kernel_has_a_row_in_its_familys_section() -> None:
     page = kernels(FOUND)
     first, second = page.split("<details>")[1:]
