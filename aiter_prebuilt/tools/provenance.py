@@ -90,9 +90,9 @@ def _compare(manifest: Manifest, path: Path | None) -> Iterator[Reason]:
         return
     try:
         bill = json.loads(path.read_bytes())
-        said = {part["name"]: part for part in bill["components"]}
+        said = {str(part["name"]): _value(part) for part in bill["components"]}
         version = bill["metadata"]["component"]["version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         yield Reason(code="sbom-unreadable", message=f"{path}: {error!r}")
         return
     expected = {module.file: module.sha256 for module in manifest.modules}
@@ -101,7 +101,7 @@ def _compare(manifest: Manifest, path: Path | None) -> Iterator[Reason]:
         "hip": manifest.build.hip_version,
     }
     for name, value in expected.items():
-        found = _value(said.get(name))
+        found = said.get(name)
         if found != value:
             yield Reason(code="sbom-differs", message=f"{name}: SBOM {found}, manifest {value}")
     for name in sorted(said.keys() - expected.keys()):
@@ -110,10 +110,8 @@ def _compare(manifest: Manifest, path: Path | None) -> Iterator[Reason]:
         yield Reason(code="sbom-differs", message=f"SBOM of {version}, wheel {manifest.version}")
 
 
-def _value(part: Mapping[str, Any] | None) -> str | None:
+def _value(part: Mapping[str, Any]) -> str | None:
     """A component's sha256 where it is a file, else its version."""
-    if part is None:
-        return None
     for entry in part.get("hashes", ()):
         if entry.get("alg") == "SHA-256":
             return str(entry.get("content"))

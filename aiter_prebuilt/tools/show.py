@@ -13,7 +13,7 @@ from aiter_prebuilt.tools import running, seed, verdicts, wheelcheck
 from aiter_prebuilt.tools.tables import size, table
 from aiter_prebuilt.wheel import store
 
-_OF_COMPILING = ("-", "attribute ", "feature ")
+_OF_COMPILING = ("-", "attribute ", "feature ", "option ")
 """How an entry of ``left_out`` begins that is no kernel: flags, and parts of the compiler's IR."""
 STRICT = (
     "an error where a CK2stages module, or a call of one, would be compiled; AITER's other modules "

@@ -68,6 +68,18 @@ def test_its_text_names_what_it_was_built_with(package: Path) -> None:
         assert word in text
 
 
+def test_what_no_kernel_was_left_out_for_is_named_and_not_counted(package: Path) -> None:
+    raw = json.loads((package / m.MANIFEST_NAME).read_text())
+    whats = ["-x", "attribute a", "feature b", "option c", "gemm1_256x32"]
+    raw["build"]["left_out"] = [{"what": what, "reason": "why"} for what in whats]
+    (package / m.MANIFEST_NAME).write_text(json.dumps(raw))
+    (entry,) = provenance.read(package)
+    text = show.provenance(entry)
+    for what in whats[:-1]:
+        assert f"{what}: why" in text
+    assert "1, each with its rule in --json" in text
+
+
 def test_text_and_json_count_the_kernels_that_are_an_aiters_own(package: Path) -> None:
     raw = json.loads((package / m.MANIFEST_NAME).read_text())
     built = [one for one in raw["modules"][0]["instances"] if one["kernels"]]
@@ -93,6 +105,10 @@ def other_ck(raw: dict[str, Any]) -> None:
     raw["components"][1]["version"] = "6.0"
 
 
+def nameless(raw: dict[str, Any]) -> None:
+    raw["components"].append({"name": 5})
+
+
 def stranger(raw: dict[str, Any]) -> None:
     raw["components"].append({"name": "modules/other.so"})
 
@@ -101,7 +117,9 @@ def other_version(raw: dict[str, Any]) -> None:
     raw["metadata"]["component"]["version"] = "9"
 
 
-@pytest.mark.parametrize("change", [drop_module, other_hash, other_ck, stranger, other_version])
+@pytest.mark.parametrize(
+    "change", [drop_module, other_hash, other_ck, stranger, nameless, other_version]
+)
 def test_each_contradiction_is_found(package: Path, change: Change) -> None:
     path = sbom_of(package)
     raw = json.loads(path.read_text())
@@ -113,6 +131,10 @@ def test_each_contradiction_is_found(package: Path, change: Change) -> None:
 def test_a_missing_and_a_broken_sbom_are_said(package: Path) -> None:
     sbom_of(package).write_text("{")
     assert codes(package) == ["sbom-unreadable"]
+    for hashes in (None, ["x"], {"alg": "SHA-256"}):
+        part = {"name": 5, "hashes": hashes}
+        sbom_of(package).write_text(json.dumps({"components": [part, {"name": "x"}]}))
+        assert codes(package) == ["sbom-unreadable"], hashes
     info = next(package.parent.glob("*.dist-info"))
     (info / "RECORD").write_text(f"aiter_prebuilt/{m.MANIFEST_NAME},,\n")
     assert codes(package) == ["sbom-missing"]
