@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,6 +78,8 @@ class AiterBuild:
         generator does not take these features.
         """
         scratch.mkdir(parents=True, exist_ok=True)
+        # Another AITER may have been asked here for an instance that this one does not have.
+        shutil.rmtree(scratch / "instances", ignore_errors=True)
         proc.run(self._generate(features, scratch))
         written = sorted((scratch / "instances").glob("*.cu"))
         include = self._include(scratch)

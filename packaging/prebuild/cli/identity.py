@@ -21,7 +21,7 @@ from prebuild.core.settings import Settings
 from prebuild.inspect import aiter_code
 from prebuild.pipeline import build as pipeline
 from prebuild.plan.make import make_plan
-from prebuild.toolchain import ck_abilities, extras
+from prebuild.toolchain import aiter_sources, ck_abilities, extras
 
 DIFFERS = 1
 
@@ -46,6 +46,10 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable, versioned.")] = False,
 ) -> None:
     """Compile AITER's generated sources and ours, say of each kernel whether it is the same."""
+    whose = aiter_sources.origin(aiter_sources.find_aiter(aiter.absolute()))
+    if write and not aiter_sources.is_certain(whose):
+        msg = f"--write needs an AITER with a commit or a version and without changes, not {whose}"
+        raise aiter_code.AiterCodeError(msg, [])
     project = Project.here()
     settings = dataclasses.replace(
         Settings.here(), ck_include=None, aiter=None if toolchain_ck else aiter.absolute()

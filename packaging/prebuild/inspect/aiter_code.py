@@ -78,7 +78,9 @@ def write(file: Path, found: Checked) -> None:
     kept[found.sides] = found.model_copy(update={"kernels": dict(sorted(both.items()))})
     checked = [kept[sides].model_dump() for sides in sorted(kept, key=repr)]
     text = json.dumps({"schema": SCHEMA, "checked": checked}, indent=1)
-    file.write_text(text + "\n", encoding="utf-8")
+    scratch = file.with_suffix(".tmp")
+    scratch.write_text(text + "\n", encoding="utf-8")
+    scratch.replace(file)
 
 
 def aiters(checked: Iterable[Checked], kernel: str, sha256: str) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
     project, settings = Project.here(), Settings.here()
     recipes = configured_recipes(config, project)
     plan = make_plan(recipes, ck_abilities(settings))
+    compared = aiter_code.read(project.aiter_code)
     prepared = pipeline.prepare(plan, project=project, settings=settings, work=project.build)
     with console.progress("compiling") as on_done:
         built = pipeline.build(
@@ -62,7 +63,7 @@ def prepare_wheel(config: WheelConfig) -> PreparedWheel:
         source=source,
         container=settings.container,
     )
-    manifest = with_compared(manifest, inspected, aiter_code.read(project.aiter_code))
+    manifest = with_compared(manifest, inspected, compared)
     if not _published(config, manifest.build, read_pin(project.matrix)):
         own = own_version(
             manifest.version,

@@ -68,16 +68,29 @@ def require_ck(found: AiterSources) -> Path:
     )
 
 
+UNNAMED = ("an AITER checkout that git does not read", "an AITER without a version")
+
+
 def origin(found: AiterSources) -> str:
-    """Say which AITER it is: its tag and commit, or the version that was installed."""
+    """Say which AITER it is: its tag and commit, or the version that was installed.
+
+    One of :data:`UNNAMED` where nothing says it: git refuses another user's checkout, too.
+    """
     if (found.root / ".git").exists():
         commit = described(found.root)
+        if not commit:
+            return UNNAMED[0]
         tag = _asked(found.root, "describe", "--tags", "--exact-match")
         return f"AITER {tag} (commit {commit})" if tag else f"AITER commit {commit}"
     marks = [*found.package.parent.glob("amd_aiter-*.dist-info")]
     marks += found.package.parent.glob("aiter-*.dist-info")
     versions = sorted(mark.name.removesuffix(".dist-info").partition("-")[2] for mark in marks)
-    return f"AITER {versions[0]}, installed" if len(versions) == 1 else "an AITER without a version"
+    return f"AITER {versions[0]}, installed" if len(versions) == 1 else UNNAMED[1]
+
+
+def is_certain(origin: str) -> bool:
+    """Whether an :func:`origin` tells one AITER's sources from all others."""
+    return origin not in UNNAMED and "-dirty" not in origin
 
 
 def pinned_ck(checkout: Path) -> str:

@@ -67,5 +67,12 @@ def _digest(modules: Sequence[Module], build: BuildRecord, package: str) -> str:
         "compiler": [build.compiler, build.code_generator],
         "composable kernel": build.ck_version,
         "flags": build.device_flags,
+        "left out": sorted((left.what, left.reason) for left in build.left_out),
+        "AITER's own": sorted(
+            (kernel.symbol, kernel.as_aiter)
+            for module in modules
+            for instance in module.instances
+            for kernel in instance.kernels
+        ),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]

@@ -70,6 +70,16 @@ def test_the_generator_is_asked_as_aiter_asks_it(
     assert asked[script + 8] == "per_1x128"
 
 
+def test_an_instance_of_another_aiter_is_not_this_ones(
+    build: AiterBuild, asked: list[str], tmp_path: Path
+) -> None:
+    assert asked == []
+    left = tmp_path / "scratch" / "instances" / "two.cu"
+    left.parent.mkdir(parents=True)
+    left.write_text("")
+    assert [*build.units(FP8, tmp_path / "scratch")] == ["one"]
+
+
 def test_a_unit_is_compiled_for_the_gpu_alone_with_aiters_headers(
     build: AiterBuild, asked: list[str], tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ OTHER = Compared(kernel="b", sha256="2" * 64, likeness="other", detail="instruct
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The command without toolchain and compiler; holds what it prepared with and what is found."""
-    held: dict[str, Any] = {"kernels": (SAME,)}
+    held: dict[str, Any] = {"kernels": (SAME,), "origin": "AITER v1"}
     project = Project(root=tmp_path)
     (tmp_path / "packaging").mkdir()
 
@@ -45,6 +45,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(cli.extras, "include_of", lambda *_: tmp_path)
     monkeypatch.setattr(cli.pipeline, "prepare", prepare)
     monkeypatch.setattr(cli.identity, "compare", compare)
+    monkeypatch.setattr(cli.aiter_sources, "find_aiter", lambda _path: None)
+    monkeypatch.setattr(cli.aiter_sources, "origin", lambda _found: held["origin"])
     held["project"] = project
     return held
 
@@ -84,3 +86,14 @@ def test_only_what_is_the_same_is_noted_and_only_when_asked(state: dict[str, Any
     (noted,) = aiter_code.read(file)
     assert noted.kernels == {"a": "1" * 64}
     assert (noted.aiter, noted.composable_kernel) == ("AITER v1", "7.2.4")
+
+
+def test_nothing_is_noted_of_an_aiter_that_nothing_names(state: dict[str, Any]) -> None:
+    state["origin"] = "an AITER without a version"
+    app = typer.Typer()
+    app.command()(cli.command)
+    answer = CliRunner().invoke(app, ["/aiter", "--write"])
+    assert isinstance(answer.exception, aiter_code.AiterCodeError)
+    assert "not an AITER without a version" in str(answer.exception)
+    assert "path" not in state, "it compared all the same"
+    assert start("/aiter")[0] == 0

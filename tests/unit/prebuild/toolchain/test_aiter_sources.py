@@ -84,6 +84,22 @@ def test_a_checkout_is_named_by_tag_and_commit(
     assert sources.origin(sources.find_aiter(checkout)) == f"AITER v0.1.20 (commit {'c' * 40})"
 
 
+def test_one_that_nothing_names_is_not_certain(
+    checkout: Path, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {"rev-parse --show-toplevel": str(checkout), "describe --tags": "v0.1.20"}
+    answers(monkeypatch, said)
+    unread = sources.origin(sources.find_aiter(checkout))
+    assert unread == "an AITER checkout that git does not read"
+    answers(monkeypatch, {**said, "describe --always": f"{'c' * 40}-dirty"})
+    changed = sources.origin(sources.find_aiter(checkout))
+    unversioned = sources.origin(sources.find_aiter(site))
+    answers(monkeypatch, {**said, "describe --always": "c" * 40})
+    named = sources.origin(sources.find_aiter(checkout))
+    found = [sources.is_certain(each) for each in (unread, changed, unversioned, named)]
+    assert found == [False, False, False, True]
+
+
 def test_an_installed_one_is_named_by_its_version(site: Path) -> None:
     found = sources.find_aiter(site)
     assert sources.origin(found) == "an AITER without a version"

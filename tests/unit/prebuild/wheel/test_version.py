@@ -67,11 +67,19 @@ def test_the_same_content_has_the_same_version() -> None:
         {"code_generator": "another"},
         {"ck_version": "commit 1"},
         {"device_flags": ("-O1",)},
+        {"left_out": ()},
     ],
 )
 def test_another_maker_is_another_version(changed: dict[str, object]) -> None:
     before = own_version("1.0.0", [module()], record())
     assert own_version("1.0.0", [module()], record(**changed)) != before
+
+
+def test_another_comparison_with_aiter_is_another_version() -> None:
+    kernel = dataclasses.replace(samples.kernel(), as_aiter=("AITER v1",))
+    other = samples.module(instances=(samples.instance(kernels=(kernel,)),))
+    one = own_version("1.0.0", [samples.module()], record())
+    assert one != own_version("1.0.0", [other], record())
 
 
 def test_other_modules_are_another_version() -> None:
