@@ -78,7 +78,8 @@ def split_k(quant: str, padded: int, shape: Shape, cu_count: int) -> int:
         return 0
     if groups >= cu_count:
         return 0
-    for parts in range(-(-cu_count // groups), 1, -1):
+    most = min(-(-cu_count // groups), shape.model_dim // _K_TILE)  # of more none divides
+    for parts in range(most, 1, -1):
         if shape.model_dim % (parts * _K_TILE) == 0:
             return parts
     return 0

@@ -63,7 +63,7 @@ def read_questions(path: Path, defaults: Mapping[str, int]) -> list[Question]:
     ]
 
 
-NUMBER = re.compile(r"0*[1-9][0-9]{0,17}")
+NUMBER = re.compile(r"0{0,99}[1-9][0-9]{0,17}")
 """What ``str.isdigit`` takes for a number, ``int`` may not: a superscript, thousands of digits."""
 _SIZES = tuple(field.name for field in dataclasses.fields(Shape))
 _OTHERS = tuple(field.name for field in dataclasses.fields(Question) if field.name != "shape")

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import functools
 import importlib.metadata
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -51,6 +52,8 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a path may hold what a terminal's locale has not
+        sys.stdout.reconfigure(errors="backslashreplace")
     parsed = argparse.Namespace(json="--json" in given, command=given[0] if given else None)
     try:
         parsed = _parser().parse_args(given)

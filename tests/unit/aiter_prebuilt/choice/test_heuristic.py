@@ -54,6 +54,11 @@ def test_the_split_of_k(shape: Shape, tokens: int, quant: str, cu_count: int) ->
     assert heuristic.split_k("per_token", padded, shape, cu_count) == 0
 
 
+def test_more_parts_than_k_has_tiles_are_not_tried() -> None:
+    shape = Shape(model_dim=7168, inter_dim=512, topk=8, experts=256)
+    assert heuristic.split_k("per_1x128", 1, shape, cu_count=10**18) == 7168 // 256
+
+
 @given(low=st.integers(1, 140_000), more=st.integers(0, 3000), tiers=all_tiers)
 def test_padded_counts_are_those_of_every_count(
     low: int, more: int, tiers: tuple[int, ...]

@@ -47,6 +47,7 @@ def test_files_of_shapes(text: str, tmp_path: Path) -> None:
         ("[" * 200_000, "shapes: "),
         ('{"tokens": "\u00b2", "model_dim": 1, "inter_dim": 8}', "tokens is '\u00b2'"),
         (f'{{"tokens": "{"9" * 5000}", "model_dim": 1, "inter_dim": 8}}', "tokens is '999"),
+        (f"tokens,model_dim,inter_dim\n{'0' * 5000}1,1,8\n", "tokens is '000"),
         ("tokens,model_dim,size\n64,7168,1,2\n", "None is no field of a shape, size is no field"),
         (f"tokens,model_dim,inter_dim\n64,7168,{'8' * 200_000}\n", "larger than field limit"),
     ],

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,19 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["list", "--json"]) == cli.OK
     (module,) = _json(capsys)["modules"]  # type: ignore[misc]
     assert module["instances"] == ["one"]
+
+
+@pytest.mark.usefixtures("installed")
+def test_what_a_terminal_cannot_show_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    shelf = store.Shelf(
+        folder=Path("/\u00e4"), manifest=None, reason=Reason(code="x", message="/\u00e4: gone")
+    )
+    monkeypatch.setattr(store, "read_all", lambda *_: (shelf,))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    assert cli.main(["list"]) == cli.FOUND
+    sys.stdout.flush()
+    assert b"/\\xe4: gone" in raw.getvalue()
 
 
 @pytest.mark.usefixtures("installed")
