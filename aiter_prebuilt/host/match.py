@@ -42,7 +42,7 @@ def match(
     ``contracts`` are those that the module meets, by name: one of them has to be AITER's.
     ``known`` maps fingerprints of AITER's CK2stages sources to the newest release that has them.
     """
-    agreed, disagreed = _agree(contracts, host.aiter)
+    agreed, disagreed = agree(contracts, host.aiter)
     reasons = [
         *_python(module, host),
         *_glibc(module, host),
@@ -151,10 +151,10 @@ def _glibc(module: Module, host: HostFacts) -> Iterator[Reason]:
         yield Reason(code="glibc", message=f"host has {found}, needed {module.glibc_floor}")
 
 
-def _agree(
+def agree(
     contracts: Mapping[str, Contract], found: AiterFacts | None
 ) -> tuple[str | None, list[Reason]]:
-    """The first contract that is AITER's; where none is, how AITER differs from each."""
+    """Return the first contract that is AITER's; where none is, how AITER differs from each."""
     if found is None:
         return None, [Reason(code="aiter-missing", message="no aiter package is installed")]
     if found.problems:

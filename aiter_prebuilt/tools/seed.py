@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,7 @@ from aiter_prebuilt.errors import BinaryError, DamagedWheelError, SeedError
 from aiter_prebuilt.generations import Generation
 from aiter_prebuilt.host import aiter as contract
 from aiter_prebuilt.host import facts as host
+from aiter_prebuilt.host.match import agree
 from aiter_prebuilt.tools import installed
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel import binary, store
@@ -33,6 +35,8 @@ NOTE = ".aiter_prebuilt_seed.json"
 
 _TEMPORARY = ".aiter_prebuilt_seed."
 _CHUNK = 1 << 20
+_LONGEST_RUN = 3600.0
+"""Seconds; a run copies some megabytes."""
 
 Action = Literal["place", "present", "replace", "keep", "skip", "remove", "absent", "fail"]
 
@@ -98,11 +102,13 @@ def _locked(wish: Wish, *, create: bool) -> Iterator[Path]:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise SeedError(f"{folder} cannot be used as JIT directory: {error.strerror}") from error
+    alone = False
     try:
         with contextlib.suppress(OSError):  # no such lock here: each step is atomic anyway
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+            alone = True
         if not wish.dry_run:
-            _sweep(folder)
+            _sweep(folder, alone=alone)
         yield folder
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
@@ -121,6 +127,8 @@ class _There:
     """Its version, where it was not checked: it may do what a module refuses."""
     missing: tuple[str, ...]
     """Parts of instance names that it has not."""
+    facts: contract.AiterFacts | None
+    """Its stubs and enums; None where none is installed."""
 
 
 def _installed() -> _There:
@@ -131,6 +139,7 @@ def _installed() -> _There:
         generation=installed.generation(found),
         unchecked=None if checked or found is None else found.version or "of an unknown version",
         missing=releases.unknown_instances(found.fingerprint) if found is not None else (),
+        facts=found,
     )
 
 
@@ -141,8 +150,9 @@ def _name_there(module: Module, there: _There) -> str:
     return there.generation.stock_name(module.features)
 
 
-def _unfit(module: Module, there: _There) -> str:
+def _unfit(entry: store.Entry, there: _There) -> str:
     """Why a module cannot stand alone under AITER's name; empty where it can."""
+    module = entry.module
     if module.name != module.stock_name:
         return f"{module.name} does not bear AITER's name, as a file in a JIT directory has to"
     if module.harvest is not None:
@@ -151,6 +161,9 @@ def _unfit(module: Module, there: _There) -> str:
     if there.unchecked is not None:
         what = f"AITER {there.unchecked} was not checked with this wheel"
         return f"{what}, {alone} what the module refuses"
+    disagreed = agree(entry.contracts, there.facts)[1] if there.facts is not None else []
+    if disagreed:
+        return f"{disagreed[0].message}, {alone} what the module refuses"
     newer = (each.name for each in module.instances if each.is_named(there.missing))
     name = next(newer, None)
     return f"this AITER has no {name}, {alone} calls that name it" if name else ""
@@ -158,7 +171,7 @@ def _unfit(module: Module, there: _There) -> str:
 
 def _seed_one(wish: Wish, folder: Path, entry: store.Entry, there: _There) -> Step:
     module, stem = entry.module, _name_there(entry.module, there)
-    name, unfit = f"{stem}.so", _unfit(entry.module, there)
+    name, unfit = f"{stem}.so", _unfit(entry, there)
     if unfit:
         return Step(file=name, action="skip", detail=unfit)
     if (folder / "build" / f"lock_{stem}").exists():
@@ -211,28 +224,41 @@ def _copy(checked: binary.CheckedFile, target: int) -> None:
 @contextlib.contextmanager
 def _nameless(folder: Path) -> Iterator[int]:
     """A file in the folder without a name: killed at any point, it leaves nothing."""
+    name = None
     try:
         descriptor = os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o644)
     except OSError as error:
         if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
             raise
-        name = folder / f"{_TEMPORARY}{os.getpid()}"  # swept by the next run where we are killed
+        name = _temporary(folder)  # swept by the next run where we are killed
         descriptor = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
-        with contextlib.suppress(OSError):
-            (folder / f"{_TEMPORARY}{os.getpid()}").unlink()
+        if name is not None:
+            _drop(name)
+
+
+def _temporary(folder: Path) -> Path:
+    """A name that nobody else takes: in a container every run may be the same process number."""
+    return folder / f"{_TEMPORARY}{os.urandom(8).hex()}"
+
+
+def _drop(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _appear(folder: Path, name: str, descriptor: int, *, replace: bool) -> bool:
     """Give the written file its name at once; False where another one took it first."""
     if replace:
-        temporary = folder / f"{_TEMPORARY}{os.getpid()}"
-        with contextlib.suppress(FileExistsError):
+        temporary = _temporary(folder)
+        try:
             _link(descriptor, temporary)
-        temporary.replace(folder / name)
+            temporary.replace(folder / name)
+        finally:
+            _drop(temporary)
         return True
     try:
         _link(descriptor, folder / name)
@@ -268,12 +294,15 @@ def _note(wish: Wish, folder: Path, name: str, digest: str) -> None:
     if wish.dry_run or noted.get(name) == digest:
         return
     text = json.dumps({**noted, name: digest}, indent=1, sort_keys=True) + "\n"
-    temporary = folder / f"{_TEMPORARY}{os.getpid()}"
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / NOTE)
+    temporary = _temporary(folder)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(folder / NOTE)
+    finally:
+        _drop(temporary)
     _sync(folder)
 
 
@@ -302,11 +331,16 @@ def _digest(path: Path) -> str | None:
     return digest.hexdigest()
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what a killed run left; the directory's lock says that none is running."""
+def _sweep(folder: Path, *, alone: bool) -> None:
+    """Remove what a killed run left.
+
+    The directory's lock says that none is running (``alone``); where there is no such lock, only
+    what is older than any run is left by a dead one.
+    """
+    young = time.time() - _LONGEST_RUN
     for path in folder.glob(f"{_TEMPORARY}*"):
-        if path.name != NOTE and not Path("/proc", path.name.rpartition(".")[2]).exists():
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if path.name != NOTE and (alone or path.stat().st_mtime < young):
                 path.unlink()
 
 
