@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import functools
 import importlib.metadata
 import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from aiter_prebuilt import settings, target
 from aiter_prebuilt.choice import explain, verdict
@@ -52,24 +54,46 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a path may hold what a terminal's locale has not
-        sys.stdout.reconfigure(errors="backslashreplace")
+    _settle_streams()
     parsed = argparse.Namespace(json="--json" in given, command=given[0] if given else None)
     try:
         parsed = _parser().parse_args(given)
-        return int(parsed.run(parsed))
+        code = int(parsed.run(parsed))
+        sys.stdout.flush()
     except PrebuiltError as error:
         return _fail(parsed, error)
     except KeyboardInterrupt:
         print("aiter-prebuilt: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()
+        _drop_output()
         return FAILED
     except OSError as error:
         if error.filename is None:
-            raise
+            _drop_output()
+            print(f"aiter-prebuilt: cannot write: {error.strerror or error}", file=sys.stderr)
+            return FAILED
         return _fail(parsed, PrebuiltError(f"{error.filename}: {error.strerror}"))
+    else:
+        return code
+
+
+def _settle_streams() -> None:
+    """Let no stream end a command: a closed one takes nothing, a poor one takes escapes."""
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a path may hold what a locale has not
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+def _drop_output() -> None:
+    """What the buffer of a full or broken standard output still holds, Python's end would write."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(parsed: argparse.Namespace, error: PrebuiltError) -> int:

@@ -75,7 +75,7 @@ def _kernels(manifest: Manifest) -> list[Kernel]:
 def _sbom(records: list[importlib.metadata.Distribution], folder: Path) -> Path | None:
     """The bill of materials in the metadata of the wheel that holds ``folder``."""
     for distribution in records:
-        for path in distribution.files or ():
+        for path in wheelcheck.files_of(distribution):
             located = Path(str(distribution.locate_file(path)))
             if located.match(f"*.dist-info/sboms/{SBOM_FILE}") and (
                 located.parent.parent.parent == folder.parent

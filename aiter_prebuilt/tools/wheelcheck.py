@@ -14,6 +14,9 @@ from aiter_prebuilt.reason import Reason
 from aiter_prebuilt.values import value_class
 from aiter_prebuilt.wheel import binary, store
 
+_COLUMNS = 3
+"""Of a line of RECORD: path, hash, size."""
+
 
 @value_class(frozen=True, kw_only=True)
 class FileCheck:
@@ -52,8 +55,9 @@ def verify(package: Path = store.PACKAGE) -> WheelReport:
     for distribution in records:
         checks += _record(distribution)
         notes += _signatures(distribution)
-    if not records:
-        checks.append(_no_record(package))
+    listed = {str(path) for distribution in records for path in files_of(distribution)}
+    folders = [shelf.folder for shelf in shelves] or [package]
+    checks += [_no_record(place) for place in folders if _manifest_of(place) not in listed]
     checks += _strangers(package, shelves)
     return WheelReport(files=tuple(checks), notes=tuple(notes))
 
@@ -93,19 +97,38 @@ def _module(entry: store.Entry) -> FileCheck:
 def distributions(shelves: tuple[store.Shelf, ...]) -> list[importlib.metadata.Distribution]:
     """Return the installed distributions that the shelves' manifests belong to."""
     places = sorted({str(shelf.folder.parent) for shelf in shelves})
-    wanted = {f"{shelf.folder.name}/manifest.json" for shelf in shelves}
+    wanted = {_manifest_of(shelf.folder) for shelf in shelves}
     return [
         distribution
         for distribution in importlib.metadata.distributions(path=places)
-        if wanted & {str(path) for path in distribution.files or ()}
+        if wanted & {str(path) for path in files_of(distribution)}
     ]
+
+
+def _manifest_of(folder: Path) -> str:
+    return f"{folder.name}/manifest.json"
+
+
+def files_of(
+    distribution: importlib.metadata.Distribution,
+) -> list[importlib.metadata.PackagePath]:
+    """Return the files of its RECORD; none where that is damaged, whosever distribution it is."""
+    try:
+        return list(distribution.files or ())
+    except (ValueError, TypeError, csv.Error, OSError):
+        return []
 
 
 def _record(distribution: importlib.metadata.Distribution) -> list[FileCheck]:
     root = Path(str(distribution.locate_file("")))
     checks = []
-    for name, digest, _ in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
-        if digest.startswith("sha256="):
+    for row in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
+        name, digest = (*row, "")[:2]
+        if len(row) != _COLUMNS:
+            message = f"RECORD of {root} is damaged ({','.join(row)!r}): install the wheel again"
+            reason = Reason(code="record-missing", message=message)
+            checks.append(FileCheck(path=str(root / name), against="RECORD", problem=reason))
+        elif digest.startswith("sha256="):
             path = _located(root, name)
             problem = _compare(path, digest.removeprefix("sha256="))
             checks.append(FileCheck(path=str(path), against="RECORD", problem=problem))
@@ -132,6 +155,6 @@ def _signatures(distribution: importlib.metadata.Distribution) -> list[str]:
     return [
         f"{path} is a Sigstore bundle; it signs the wheel file, so check it there: "
         "python -m sigstore verify identity --bundle BUNDLE WHEEL"
-        for path in distribution.files or ()
+        for path in files_of(distribution)
         if str(path).endswith((".sigstore", ".sigstore.json"))
     ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import sys
@@ -59,6 +60,25 @@ def test_what_a_terminal_cannot_show_is_escaped(monkeypatch: pytest.MonkeyPatch)
     assert cli.main(["list"]) == cli.FOUND
     sys.stdout.flush()
     assert b"/\\xe4: gone" in raw.getvalue()
+
+
+class _Full(io.StringIO):
+    """A standard output on a full disk."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_full_and_a_closed_standard_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", _Full())
+    assert cli.main(["list"]) == cli.FAILED
+    assert capsys.readouterr().err == "aiter-prebuilt: cannot write: No space left on device\n"
+    monkeypatch.setattr(sys, "stdout", None)
+    assert cli.main(["list"]) == cli.OK
+    sys.stdout.close()
 
 
 @pytest.mark.usefixtures("installed")

@@ -63,6 +63,31 @@ def test_without_a_record_it_is_not_sound(site: Path) -> None:
     assert not report.sound
 
 
+@pytest.mark.parametrize("damage", ["\n", "aiter_prebuilt/__init__.py\n", "a,b,c,d\n"])
+def test_a_damaged_record_is_found(damage: str, site: Path) -> None:
+    record = site / "aiter_prebuilt_gfx950-0.1.0.dist-info" / "RECORD"
+    record.write_text(damage + record.read_text())
+    report = wheelcheck.verify(site / "aiter_prebuilt")
+    codes = {check.problem.code for check in report.files if check.problem}
+    assert codes == {"record-missing"}
+    assert not report.sound
+
+
+def test_a_record_that_is_no_text_is_found(site: Path) -> None:
+    record = site / "aiter_prebuilt_gfx950-0.1.0.dist-info" / "RECORD"
+    record.write_bytes(b"\xff" + record.read_bytes())
+    assert not wheelcheck.verify(site / "aiter_prebuilt").sound
+
+
+@pytest.mark.parametrize("content", [b"\xe4,,\n", b"\n\n"])
+def test_a_damaged_record_of_another_package_is_not_ours(content: bytes, site: Path) -> None:
+    other = site / "other-1.0.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    (other / "RECORD").write_bytes(content)
+    assert wheelcheck.verify(site / "aiter_prebuilt").sound
+
+
 @pytest.mark.parametrize("name", ["module_foreign.so", "modules/libfoo.so.1"])
 def test_a_foreign_shared_object_is_found(site: Path, name: str) -> None:
     path = site / "aiter_prebuilt" / name
