@@ -64,9 +64,20 @@ class Settings:
         """Values that were not allowed, one sentence each."""
 
 
+def _copy(environ: object) -> "dict[str, str]":
+    """Return a copy of the environment, or of ``environ``.
+
+    Name by name: another thread may drop one meanwhile, as AITER does around each of its builds.
+    """
+    if environ is not None:
+        return dict(environ)  # type: ignore[call-overload, no-any-return]
+    found = {name: os.environ.get(name) for name in os.environ}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def read(environ: object = None) -> Settings:
     """Read the settings from ``environ`` (a mapping of strings; default: the process's)."""
-    env: dict[str, str] = dict(os.environ if environ is None else environ)  # type: ignore[call-overload]
+    env = _copy(environ)
     problems: list[str] = []
     return Settings(
         mode=_mode(env, problems),
@@ -126,7 +137,7 @@ class AiterSettings:
 
 def read_aiter(environ: object = None) -> AiterSettings:
     """Read AITER's own variables from ``environ`` (default: the process's), as AITER does."""
-    env: dict[str, str] = dict(os.environ if environ is None else environ)  # type: ignore[call-overload]
+    env = _copy(environ)
     problems: list[str] = []
     bound = "GPTOSS_SWIGLU_MXFP4_BF16_BOUND"
     return AiterSettings(
@@ -153,7 +164,7 @@ def _whole(env: dict[str, str], name: str, problems: list[str]) -> int:
 
 def visible(environ: object = None) -> tuple[tuple[str, str], ...]:
     """Which of :data:`VISIBLE` are set, in that order, with their values."""
-    env: dict[str, str] = dict(os.environ if environ is None else environ)  # type: ignore[call-overload]
+    env = _copy(environ)
     return tuple((name, env[name].strip()) for name in VISIBLE if name in env)
 
 

@@ -35,14 +35,15 @@ def find(fullname: str, path: Sequence[str] | None = None) -> ModuleSpec | None:
 
     Raises StrictMissError in strict mode only.
     """
-    asked = settings.read()
-    for problem in asked.problems:
-        record.add("*", "setting", problem)
+    asked = settings.Settings()
     stock_name = fullname.rpartition(".")[2]
-    if "." not in fullname and asked.jit_dir is None:
-        return None
-    report.say_at_exit()
     try:
+        asked = settings.read()
+        for problem in asked.problems:
+            record.add("*", "setting", problem)
+        if "." not in fullname and asked.jit_dir is None:
+            return None
+        report.say_at_exit()
         found = _spec(fullname, stock_name, path, asked)
     except StrictMissError:
         raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import sys
 import time
 from pathlib import Path
@@ -120,7 +121,7 @@ def gather() -> Report:
 
 def _compiled() -> list[Compiled]:
     found = []
-    for fullname, asked in _ASKED.items():
+    for fullname, asked in tuple(_ASKED.items()):  # other threads import meanwhile
         # A finished build is in sys.modules, from the file that it wrote.
         seconds = _seconds(getattr(sys.modules.get(fullname), "__file__", None), asked)
         if seconds is not None:
@@ -137,12 +138,32 @@ def _seconds(file: str | None, asked: float) -> float | None:
     return changed - asked if file and changed >= asked else None
 
 
-_saying = False
+_saying_in = 0
+_said_in = 0
+"""Processes by number: a forked one inherits both, and its parent's handlers or none of them."""
 
 
 def say_at_exit() -> None:
     """Log the line when this process ends."""
-    global _saying  # noqa: PLW0603  once a process
-    if not _saying:
-        _saying = True
-        atexit.register(lambda: record.say(gather().line(), level=logging.INFO))
+    global _saying_in  # noqa: PLW0603  once a process
+    if _saying_in != os.getpid():
+        _saying_in = os.getpid()
+        atexit.register(_say)
+        workers = sys.modules.get("multiprocessing.process")
+        if workers is not None and workers.parent_process() is not None:
+            # A forked worker of multiprocessing ends without atexit (up to CPython 3.12).
+            from multiprocessing.util import Finalize
+
+            Finalize(None, _say, exitpriority=0)
+
+
+def _say() -> None:
+    global _said_in  # noqa: PLW0603  once a process
+    if _said_in == os.getpid():
+        return
+    _said_in = os.getpid()
+    before, logging.raiseExceptions = logging.raiseExceptions, False  # a closed stream: no line
+    try:
+        record.say(gather().line(), level=logging.INFO)
+    finally:
+        logging.raiseExceptions = before

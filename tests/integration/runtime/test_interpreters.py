@@ -50,3 +50,35 @@ def test_from_the_floor_on_the_module_is_served(
     result = json.loads(done.stdout)
     expected = "jit" if version == "3.9" else "prebuilt"
     assert result["answer"].partition(":")[0] == expected, result
+
+
+_WORKERS = """\
+import logging, multiprocessing
+from aiter_prebuilt import _hook
+def ask():
+    try:
+        import module_moe_ck2stages_of_nobody
+    except ModuleNotFoundError:
+        pass
+_hook.install()
+logging.basicConfig(level=logging.INFO)
+ask()
+for _ in range(2):
+    worker = multiprocessing.get_context("fork").Process(target=ask)
+    worker.start()
+    worker.join()
+"""
+
+
+@pytest.mark.parametrize("version", VERSIONS[1:])
+def test_every_forked_worker_says_its_own_last_line(
+    version: str, stage: Stage, toolchain: Toolchain
+) -> None:
+    python = _interpreter(version, toolchain)
+    if python is None:
+        pytest.skip(f"no CPython {version} on this machine")
+    env = {**stage.env, "PYTHONPATH": str(stage.site), "AITER_JIT_DIR": str(stage.site)}
+    done = subprocess.run(
+        [python, "-c", _WORKERS], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.stderr.count("modules served in") == 3, done.stderr

@@ -43,6 +43,19 @@ def test_a_rebuild_that_is_no_number_stands_aside() -> None:
     assert "AITER_REBUILD" in found.problems[0]
 
 
+def test_a_name_that_another_thread_drops_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dropping(dict[str, str]):
+        def get(self, name: str, default: object = None) -> object:
+            return None if name == "HIP_CLANG_PATH" else super().get(name, default)
+
+        def __getitem__(self, name: str) -> str:
+            raise KeyError(name)
+
+    environ = Dropping(HIP_CLANG_PATH="x", AITER_PREBUILT="off")
+    monkeypatch.setattr(settings.os, "environ", environ)
+    assert settings.read().mode == "off"
+
+
 def test_paths() -> None:
     found = settings.read(
         {"LD_LIBRARY_PATH": "/a::/b", "AITER_JIT_DIR": "", "AITER_META_DIR": "/m"}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,12 +15,23 @@ from tests.unit.aiter_prebuilt import samples
 NAME = f"aiter.jit.{samples.STOCK}"
 
 
+def test_a_fault_of_the_settings_ends_in_aiters_own_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read() -> NoReturn:
+        raise KeyError("HIP_CLANG_PATH")
+
+    monkeypatch.setattr(finder.settings, "read", read)
+    assert finder.find(NAME) is None
+    assert [event.code for event in record.events()] == ["internal"]
+
+
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("AITER_PREBUILT", "AITER_REBUILD", "AITER_JIT_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(record, "_EVENTS", {})
-    monkeypatch.setattr(report, "_saying", True)  # registers nothing for the test's own exit
+    monkeypatch.setattr(
+        report, "_saying_in", os.getpid()
+    )  # registers nothing for the test's own exit
     read_all = store.read_all  # before it is replaced
     monkeypatch.setattr(store, "read_all", lambda: read_all(tmp_path / "aiter_prebuilt"))
 
