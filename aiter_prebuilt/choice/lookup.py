@@ -133,7 +133,7 @@ def _rows(paths: tuple[Path, ...]) -> tuple[tuple[Found, ...], tuple[str, ...]]:
     missing: list[str] = []
     for path in paths:
         try:
-            with path.open(newline="", encoding="utf-8") as file:
+            with path.open(newline="", encoding="utf-8-sig") as file:
                 rows += _understood(csv.DictReader(file, restval=""), path.name)
         except (OSError, ValueError, csv.Error) as error:
             missing.append(f"{path}: {getattr(error, 'strerror', None) or error}")

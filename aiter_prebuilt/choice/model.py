@@ -20,7 +20,10 @@ _INTER = ("moe_intermediate_size", "expert_intermediate_size", "intermediate_siz
 _EXPERTS = ("n_routed_experts", "num_experts", "num_local_experts", "moe_num_experts")
 _TOPK = ("num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_top_k", "top_k")
 _SHARED = ("n_shared_experts", "num_shared_experts")
-_GELU = ("gelu", "gelu_new", "gelu_pytorch_tanh", "gelu_fast")
+_ACTIVATIONS = {
+    **dict.fromkeys(("silu", "swish"), "silu"),
+    **dict.fromkeys(("gelu", "gelu_new", "gelu_pytorch_tanh", "gelu_fast"), "gelu"),
+}
 
 
 class ModelConfigError(PrebuiltError):
@@ -96,7 +99,7 @@ class Model:
 def read_model(path: Path) -> Model:
     """Read a ``config.json``; raises :class:`ModelConfigError` with everything that is missing."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ModelConfigError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # brackets without end
@@ -113,7 +116,7 @@ def read_model(path: Path) -> Model:
         experts=_number(text, _EXPERTS, problems),
         topk=_number(text, _TOPK, problems),
         shared=_number(text, _SHARED, problems, default=0),
-        activation="gelu" if text.get("hidden_act") in _GELU else "silu",
+        activation=_activation(text, problems),
         quant=_quant(raw.get("quantization_config") or text.get("quantization_config")),
     )
     if problems:
@@ -135,6 +138,16 @@ def _number(
         problems.append(f"none of {', '.join(keys)} is there")
         return 0
     return default
+
+
+def _activation(raw: Mapping[str, Any], problems: list[str]) -> str:
+    """CK2stages' name of ``hidden_act``; of a model that names none it is SiLU's."""
+    value = raw.get("hidden_act")
+    found = _ACTIVATIONS.get(str(value)) if value is not None else "silu"
+    if found is None:
+        problems.append(f"hidden_act is {value!r}, expected one of {', '.join(_ACTIVATIONS)}")
+        return ""
+    return found
 
 
 def _quant(found: object) -> str | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from aiter_prebuilt.call import Shape, Stage
+from aiter_prebuilt.digits import NUMBER
 from aiter_prebuilt.errors import PrebuiltError
 from aiter_prebuilt.values import value_class
 
@@ -50,7 +50,7 @@ def read_questions(path: Path, defaults: Mapping[str, int]) -> list[Question]:
     Raises ShapeError that names the row and the field.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         rows = _json_rows(text) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
     except OSError as error:  # its text names the path again
         raise ShapeError(f"{path}: {error.strerror}") from error
@@ -63,8 +63,6 @@ def read_questions(path: Path, defaults: Mapping[str, int]) -> list[Question]:
     ]
 
 
-NUMBER = re.compile(r"0{0,99}[1-9][0-9]{0,17}")
-"""What ``str.isdigit`` takes for a number, ``int`` may not: a superscript, thousands of digits."""
 _SIZES = tuple(field.name for field in dataclasses.fields(Shape))
 _OTHERS = tuple(field.name for field in dataclasses.fields(Question) if field.name != "shape")
 _OPTIONAL = ("tp", "ep", "block_m", "kernel_1", "kernel_2")

@@ -126,7 +126,7 @@ def parse(cells: Mapping[str, str]) -> Row:
             problems.append(f"{column}: found {text!r}, expected {expected}")
 
     def size(column: str) -> Any:  # noqa: ANN401
-        return read(column, _size, "a whole number of 1 or more")
+        return read(column, _size, "a whole number of 1 or more, of 31 bits")
 
     def whole(column: str) -> Any:  # noqa: ANN401
         return read(column, _whole, "a whole number")
@@ -184,7 +184,7 @@ def _whole(text: str) -> int:
 
 def _size(text: str) -> int:
     value = _whole(text)
-    if value < 1:
+    if not 0 < value < 1 << 31:
         raise ValueError(text)
     return value
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from aiter_prebuilt.call import ModuleKey, Shape
 from aiter_prebuilt.choice import model, questions
-from aiter_prebuilt.choice.questions import NUMBER, Question, ShapeError
+from aiter_prebuilt.choice.questions import Question, ShapeError
+from aiter_prebuilt.digits import NUMBER
 from aiter_prebuilt.errors import UsageError
 from aiter_prebuilt.kinds import ACTIVATIONS, QUANTISATIONS, dtypes
 from aiter_prebuilt.wheel import store

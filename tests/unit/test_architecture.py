@@ -20,6 +20,7 @@ SHARED_LEAVES = (
     "errors",
     "target",
     "kinds",
+    "digits",
     "call",
     "releases",
     "generations",

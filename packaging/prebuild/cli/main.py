@@ -158,7 +158,7 @@ COMMANDS = {
     "smoke": Late(
         "prebuild.cli.release",
         "smoke_command",
-        "Install a wheel in clean environments of several CPythons, load what is in it.",
+        "Install wheels in clean environments of several CPythons, load what is in them.",
         panel=_RELEASE,
     ),
     "reproduce": Late(
@@ -256,9 +256,10 @@ def main() -> None:
     except PrebuildError as error:
         _fail(error, error.exit_code)
     except OSError as error:
-        if error.filename is None:
+        if error.strerror is None:
             raise
-        _fail(PrebuildError(f"{error.filename}: {error.strerror}"), PrebuildError.exit_code)
+        where = "" if error.filename is None else f"{error.filename}: "
+        _fail(PrebuildError(f"{where}{error.strerror}"), PrebuildError.exit_code)
     except KeyboardInterrupt:
         _tell(_INTERRUPTED)
         sys.exit(130)

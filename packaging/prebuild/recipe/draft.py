@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from aiter_prebuilt.choice.model import QUANTS, Model, ModelConfigError, read_model
-from prebuild.recipe.recipes import Recipe, RecipeError
+from prebuild.recipe.recipes import Recipe, RecipeError, validated
 
 
 def draft(
@@ -48,7 +48,7 @@ def draft(
         "activation": model.activation,
         "preshuffle": list(chosen.marks) if len(chosen.marks) > 1 else chosen.marks[0],
     }
-    return Recipe.model_validate(raw), (*dropped, *_not_fused(model, fused=fused))
+    return validated(raw), (*dropped, *_not_fused(model, fused=fused))
 
 
 def as_yaml(recipe: Recipe, comment: str) -> str:
@@ -80,5 +80,8 @@ def _not_fused(model: Model, *, fused: bool) -> list[str]:
 
 def _name(text: str) -> str:
     last = text.rstrip("/").rpartition("/")[2].lower()
-    letters = (letter if letter.isalnum() or letter in ".-" else "-" for letter in last)
+    letters = (
+        letter if letter.isascii() and (letter.isalnum() or letter in ".-") else "-"
+        for letter in last
+    )
     return "".join(letters).strip("-.")

@@ -213,14 +213,23 @@ def _load(path: Path) -> tuple[list[Recipe], list[str]]:
         raw = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506  a safe loader
     except (OSError, UnicodeDecodeError) as error:
         return [], [f"{path}: cannot be read: {why(error)}"]
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, RecursionError) as error:
+        # PyYAML's own constructors raise the plain ones: a 30th of February, a list as a key.
         return [], [f"{path}: is not YAML: {' '.join(str(error).split())}"]
     if not isinstance(raw, dict):
         return [], [f"{path}: holds {type(raw).__name__}, expected a mapping of keys"]
     try:
-        return [Recipe.model_validate(raw)], []
+        return [validated(raw)], []
+    except RecipeError as error:
+        return [], [f"{path}: {problem}" for problem in error.problems]
+
+
+def validated(raw: Any) -> Recipe:  # noqa: ANN401  whatever a file or a draft holds
+    """Return a recipe of plain values; raises :class:`RecipeError` with every problem."""
+    try:
+        return Recipe.model_validate(raw)
     except ValidationError as error:
-        return [], [f"{path}: {problem}" for problem in _explain(error)]
+        raise RecipeError("this is no recipe:", list(_explain(error))) from error
 
 
 class _UniqueKeys(yaml.SafeLoader):

@@ -11,7 +11,7 @@ from typing import Any
 from aiter_prebuilt.call import STAGES, ModuleKey, Stage
 from aiter_prebuilt.choice.tuned import FALLBACK
 from prebuild.plan import rules
-from prebuild.recipe.recipes import NamedKernel, Recipe
+from prebuild.recipe.recipes import NamedKernel, Recipe, validated
 from prebuild.tuned.coverage import recipe_uses
 from prebuild.tuned.uses import Reading, Use, use_of
 
@@ -198,7 +198,7 @@ def draft(missing: Missing) -> Recipe:
     features = missing.features
     largest = missing.inter_dims[0]
     dims = {largest // dim: dim for dim in missing.inter_dims if largest % dim == 0}
-    return Recipe.model_validate(
+    return validated(
         {
             "schema": 1,
             "name": f"draft-{features.a_dtype}-{features.quant.replace('_', '-')}"

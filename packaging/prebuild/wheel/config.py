@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
+from aiter_prebuilt.digits import NUMBER
 from prebuild.core.errors import ProblemsError
 from prebuild.core.project import Project
 from prebuild.recipe.recipes import Coverage, Recipe, find_recipes, load_recipes, narrow
@@ -83,6 +84,6 @@ def _items(given: Any) -> list[str]:  # noqa: ANN401  a front end passes a text 
 
 def _numbers(key: str, settings: Mapping[str, Any], problems: list[str]) -> tuple[int, ...]:
     items = _items(settings.get(key))
-    wrong = [item for item in items if not item.isdigit() or int(item) == 0]
+    wrong = [item for item in items if not NUMBER.fullmatch(item)]
     problems += [f"{key} is {item!r}; expected whole numbers, 1 or more" for item in wrong]
     return () if wrong else tuple(int(item) for item in items)

@@ -102,6 +102,12 @@ def test_a_row_that_is_not_understood_is_none(tmp_path: Path) -> None:
     assert look(write(tmp_path / "t.csv", {"topk": "many"})) is None
 
 
+def test_a_byte_order_mark_is_no_part_of_a_column(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", {"block_m": "64"})
+    path.write_text("\ufeff" + path.read_text())
+    assert block_m(path) == 64
+
+
 def test_of_equal_rows_the_fastest_counts_where_tables_are_merged(tmp_path: Path) -> None:
     slow, fast = {"us": "50", "block_m": "128"}, {"us": "20", "block_m": "32"}
     one = write(tmp_path / "one.csv", slow, fast)

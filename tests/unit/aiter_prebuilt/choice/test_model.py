@@ -79,6 +79,7 @@ def test_a_quantisation_that_is_not_known_is_not_guessed(found: object, tmp_path
         ({"hidden_size": 4096}, ["none of moe_intermediate_size", "none of n_routed_experts"]),
         ({**MIXTRAL, "hidden_size": "4096"}, ["hidden_size is '4096'"]),
         ({**MIXTRAL, "num_local_experts": True}, ["num_local_experts is True"]),
+        ({**MIXTRAL, "hidden_act": "relu2"}, ["hidden_act is 'relu2', expected one of silu"]),
         ([], ["holds list"]),
         ("{", ["is not JSON"]),
         ("[" * 200_000, ["is not JSON"]),
@@ -91,6 +92,17 @@ def test_everything_that_is_wrong_is_named(
         read_model(write(tmp_path, content))
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("named", "activation"),
+    [({"hidden_act": "gelu_new"}, "gelu"), ({"hidden_act": None}, "silu"), ({}, "silu")],
+)
+def test_the_activation_is_the_models(
+    named: dict[str, object], activation: str, tmp_path: Path
+) -> None:
+    bare = {key: value for key, value in MIXTRAL.items() if key != "hidden_act"}
+    assert read_model(write(tmp_path, {**bare, **named})).activation == activation
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

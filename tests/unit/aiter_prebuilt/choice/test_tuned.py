@@ -34,7 +34,7 @@ def test_every_column_at_fault_is_named() -> None:
     with pytest.raises(tuned.RowError) as caught:
         tuned.parse({**CELLS, "token": "0", "topk": "x", "q_type": "4"})
     assert caught.value.problems == [
-        "token: found '0', expected a whole number of 1 or more",
-        "topk: found 'x', expected a whole number of 1 or more",
+        "token: found '0', expected a whole number of 1 or more, of 31 bits",
+        "topk: found 'x', expected a whole number of 1 or more, of 31 bits",
         "q_type: found '4', expected a member of QuantType",
     ]

@@ -40,6 +40,18 @@ def test_one_that_is_not_known_has_to_be_named(tmp_path: Path) -> None:
         draft(path, quant=None, tp=(1,))
 
 
+@pytest.mark.parametrize("name", ["org/Mod\u00e8le", "Stra\u00dfe", "x/\u901a\u4e49-7"])
+def test_a_name_of_other_letters_becomes_one_of_ours(name: str, tmp_path: Path) -> None:
+    recipe, _ = draft(write(tmp_path, {**MIXTRAL, "_name_or_path": name}), quant="bf16", tp=(1,))
+    assert recipe.name.isascii()
+
+
+def test_sizes_that_no_recipe_may_have_are_an_error_of_ours(tmp_path: Path) -> None:
+    path = write(tmp_path, {**MIXTRAL, "hidden_size": 2**31})
+    with pytest.raises(RecipeError, match="hidden_size"):
+        draft(path, quant="bf16", tp=(1,))
+
+
 def test_nothing_left_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="TP 3 is left out"):
         draft(write(tmp_path, MIXTRAL), quant=None, tp=(3,))

@@ -161,6 +161,18 @@ def test_a_number_is_a_whole_number_of_32_bits(
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["model: 2026-02-30", "? [a, b]\n: 1", "a: !!bool abc", "a: !!int abc", "[" * 5000],
+    ids=["date", "list as key", "bool", "int", "deep"],
+)
+def test_what_yaml_cannot_build_is_an_error_of_ours(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=r"r\.yaml: is not YAML"):
+        load_recipes([path])
+
+
 def test_a_key_that_stands_there_twice_is_an_error(tmp_path: Path) -> None:
     path = write_recipe(tmp_path / "r.yaml")
     path.write_text(path.read_text() + "experts: 8\n")

@@ -20,10 +20,24 @@ def test_recipes_come_as_a_text_or_a_list(recipe: Any) -> None:
 def test_every_wrong_setting_is_named_at_once() -> None:
     with pytest.raises(ConfigSettingsError) as caught:
         parse_config(
-            {"recipes": "a", "tp": "two,0", "coverage": "most", "block-m": "-1", "verify": "no"}
+            {
+                "recipes": "a",
+                "tp": "two,0",
+                "coverage": "most",
+                "block-m": "-1,\u00b2",
+                "verify": "no",
+            }
         )
     text = str(caught.value)
-    parts = ("recipes: unknown", "'two'", "'0'", "coverage is 'most'", "verify is 'no'", "'-1'")
+    parts = (
+        "recipes: unknown",
+        "'two'",
+        "'0'",
+        "coverage is 'most'",
+        "verify is 'no'",
+        "'-1'",
+        "'\u00b2'",
+    )
     for part in parts:
         assert part in text
     assert caught.value.exit_code == 2
