@@ -56,10 +56,12 @@ def build_wheel(
     # For the processes that verify kernels: front ends import this file by a finder of their own,
     # which a spawned process does not have.
     sys.path.append(str(Path(__file__).parent))
+    from prebuild.core.project import Project
+    from prebuild.pipeline.build import exclusively
     from prebuild.pipeline.wheel import finish_wheel, prepare_wheel
     from prebuild.wheel.config import parse_config
 
-    with _tidy_end():
+    with _tidy_end(), exclusively(Project.here().build):
         prepared = prepare_wheel(parse_config(config_settings or {}))
         os.environ["SOURCE_DATE_EPOCH"] = str(prepared.epoch)
         os.environ["PREBUILD_WHEEL_VERSION"] = prepared.version

@@ -102,12 +102,13 @@ class AiterBuild:
             *self.flags,
             *_DEFINES,
         )
+        sources = closure(source, include)
         content = {
             "kind": "aiter",
             "flags": flags,
             "toolchain": self.toolchain.identity,
             "codegen": kernel_identity(self.toolchain),
-            "sources": closure(source, include),
+            "sources": sources,
         }
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return Unit(
@@ -116,6 +117,7 @@ class AiterBuild:
             source=source,
             include=include,
             flags=(*flags, *system),
+            sources=sources,
             key=key,
             object=self.objects / key[:2] / f"{key}.co",
         )

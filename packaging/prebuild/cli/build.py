@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from aiter_prebuilt.digits import NUMBER
 from prebuild.cli.plan import BlockMs, CoverageOption, RecipeNames, TpSizes, chosen_recipes
 from prebuild.compile.costs import shard
 from prebuild.core import console
+from prebuild.core.errors import ProblemsError
 from prebuild.core.model import Plan
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
@@ -21,6 +24,8 @@ from prebuild.toolchain import ck_abilities
 
 WorkDir = Annotated[Path | None, typer.Option("--work", help="Build folder (default: build/).")]
 
+LauncherOption = Annotated[str | None, typer.Option(help="ccache or sccache.")]
+
 
 def build(
     recipes: RecipeNames = [],  # noqa: B006
@@ -28,7 +33,7 @@ def build(
     block_m: BlockMs = None,
     coverage: CoverageOption = None,
     work: WorkDir = None,
-    launcher: Annotated[str | None, typer.Option(help="ccache or sccache.")] = None,
+    launcher: LauncherOption = None,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1)] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Objects and modules here, not in the shared cache.")
@@ -39,11 +44,12 @@ def build(
     prepared, settings = _prepared(made, work)
     if cache is not None:
         prepared, settings = elsewhere(prepared, settings, cache.absolute())
-    with console.progress("compiling") as on_done:
+    with pipeline.exclusively(prepared.work), console.progress("compiling") as on_done:
         built = pipeline.build(
             prepared, settings=settings, launcher=launcher, jobs=jobs, on_done=on_done
         )
-    for module in pipeline.inspect_modules(built):
+        inspected = pipeline.inspect_modules(built)
+    for module in inspected:
         typer.echo(f"{module.linked.path}  {module.linked.size} bytes")
     counts = f"{len(built.compiled.compiled)} compiled, {len(built.compiled.cached)} from the cache"
     typer.echo(f"{counts}, {built.compiled.jobs} jobs, {built.seconds:.1f} s")
@@ -56,6 +62,7 @@ def shard_command(
     block_m: BlockMs = None,
     coverage: CoverageOption = None,
     work: WorkDir = None,
+    launcher: LauncherOption = None,
     dry_run: Annotated[bool, typer.Option(help="Only list the part's units.")] = False,
 ) -> None:
     """Compile one part of a plan's units into the object cache (a CI matrix joins them)."""
@@ -66,8 +73,10 @@ def shard_command(
     for unit in units:
         typer.echo(f"{prepared.book.of(unit).seconds:7.1f} s  {unit.id}")
     if not dry_run:
-        with console.progress("compiling") as on_done:
-            pipeline.build(prepared, settings=settings, only=units, on_done=on_done)
+        with pipeline.exclusively(prepared.work), console.progress("compiling") as on_done:
+            pipeline.build(
+                prepared, settings=settings, only=units, launcher=launcher, on_done=on_done
+            )
 
 
 def clean(
@@ -80,7 +89,11 @@ def clean(
         folders += [settings.cache_dir / "objects", settings.cache_dir / "modules"]
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
-        typer.echo(f"removed {folder}")
+    # A link to a folder elsewhere, for one: what it names is not ours to remove.
+    left = [f"{folder}: remove it yourself" for folder in folders if os.path.lexists(folder)]
+    if left:
+        raise ProblemsError("not removed:", left)
+    typer.echo("\n".join(f"removed {folder}" for folder in folders))
 
 
 def _prepared(made: Plan, work: Path | None) -> tuple[pipeline.Prepared, Settings]:
@@ -91,7 +104,8 @@ def _prepared(made: Plan, work: Path | None) -> tuple[pipeline.Prepared, Setting
 
 def _part(text: str) -> tuple[int, int]:
     index, _, count = text.partition("/")
-    if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
+    both = NUMBER.fullmatch(index) and NUMBER.fullmatch(count)
+    if not both or int(index) > int(count):
         message = f"{text!r} is no part; expected I/N with 1 <= I <= N, such as 1/4"
         raise typer.BadParameter(message)
     return int(index) - 1, int(count)

@@ -22,7 +22,7 @@ from prebuild.compile.commands import device_compiler
 from prebuild.compile.compiler_cache import Launcher, find_launcher
 from prebuild.compile.costs import Cost, CostBook, longest_first
 from prebuild.compile.memory import available_bytes, job_count
-from prebuild.compile.units import Unit
+from prebuild.compile.units import Unit, closure
 from prebuild.core import proc
 from prebuild.core.errors import ProblemsError
 from prebuild.core.model import OnDone
@@ -65,7 +65,8 @@ def compile_units(
     """Make every unit's object; ``work`` holds ``build.ninja``, ``.ninja_log`` and the costs.
 
     ``launcher`` is put before each compiler command (ccache, sccache).  Raises
-    :class:`CompileError` with the output of each unit that failed.
+    :class:`CompileError` with the output of each unit that failed, or where a source is no longer
+    the one of its key.
     """
     unique = {unit.key: unit for unit in units}
     missing = longest_first([unit for unit in unique.values() if not unit.object.is_file()], book)
@@ -81,7 +82,10 @@ def compile_units(
         try:
             _run_ninja(work, count, on_done)
         finally:  # of a build that failed or was interrupted, too: its objects are not made again
+            changed = _drop_changed(missing)
             book.record(_made(missing, costs))
+        if changed:
+            raise CompileError("sources changed while they were compiled; run it again:", changed)
     return CompileResult(
         compiled=tuple(missing), cached=cached, jobs=count, ninja_log=work / ".ninja_log"
     )
@@ -117,7 +121,8 @@ def command(
     if unit.kind == "kernel" and toolchain.codegen is not None:
         launcher = None  # it knows compilers only
     return [
-        *("env", *(("-C", str(launcher.folder)) if launcher else ())),
+        *("env", *(part for name in proc.COMPILER_VARIABLES for part in ("-u", name))),
+        *(("-C", str(launcher.folder)) if launcher else ()),
         *(f"{name}={value}" for name, value in variables.items()),
         *(sys.executable, "-S", str(_MEASURE), str(costs / f"{unit.id}.json")),
         *(launcher.command(compiler) if launcher else compiler),
@@ -168,6 +173,21 @@ def _run_ninja(work: Path, jobs: int, on_done: OnDone) -> None:
     code = proc.stream([program, "-C", work, *options], on_line, env={"NINJA_STATUS": "[%f/%t] "})
     if code != 0:
         raise CompileError(f"compiling failed (ninja exit code {code}):", other[1:])
+
+
+def _drop_changed(units: Sequence[Unit]) -> list[str]:
+    """Remove objects whose source was edited meanwhile: they would stand for the text before it."""
+    changed = [unit for unit in units if not _is_as_planned(unit)]
+    for unit in changed:
+        unit.object.unlink(missing_ok=True)
+    return [f"{unit.id} ({unit.source})" for unit in changed]
+
+
+def _is_as_planned(unit: Unit) -> bool:
+    try:
+        return closure(unit.source, unit.include) == unit.sources
+    except OSError:
+        return False
 
 
 def _made(units: Sequence[Unit], costs: Path) -> dict[str, Cost]:

@@ -36,6 +36,8 @@ class Unit:
     source: Path
     include: tuple[Path, ...]
     flags: tuple[str, ...]
+    sources: Mapping[str, str]
+    """:func:`closure` of the source, which the key stands for."""
     key: str
     object: Path
     accumulators: int = 0
@@ -71,11 +73,12 @@ class _Maker:
     ) -> Unit:
         flags = self._flags(kind, source)
         include = (*include, self.csrc)
+        sources = closure(source, include)
         content = {
             "kind": kind,
             "flags": flags,
             "toolchain": self.toolchain.identity,
-            "sources": closure(source, include),
+            "sources": sources,
         }
         codegen = kernel_identity(self.toolchain) if kind == "kernel" else None
         if codegen is not None:
@@ -88,6 +91,7 @@ class _Maker:
             source=source,
             include=include,
             flags=flags,
+            sources=sources,
             key=key,
             object=self.objects / key[:2] / f"{key}.{suffix}",
             accumulators=accumulators,

@@ -13,6 +13,13 @@ from prebuild.core.errors import CommandError
 
 log = logging.getLogger(__name__)
 
+COMPILER_VARIABLES = (
+    *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH"),
+    *("CCC_OVERRIDE_OPTIONS", "CCC_ADD_ARGS", "GCC_EXEC_PREFIX"),
+)
+"""What clang reads beside its command line: other headers, libraries and options, of which neither
+a manifest nor the key of an object would know.  No child gets them."""
+
 
 def run(
     command: Sequence[str | Path],
@@ -48,7 +55,8 @@ def run(
 
 
 def _environment(env: Mapping[str, str] | None, path_first: Path | None) -> dict[str, str]:
-    merged = {**os.environ, **(env or {})}
+    merged = {name: value for name, value in os.environ.items() if name not in COMPILER_VARIABLES}
+    merged |= env or {}
     if path_first is not None:
         merged["PATH"] = os.pathsep.join([str(path_first), merged.get("PATH", "")])
     return merged

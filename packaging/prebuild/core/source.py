@@ -8,7 +8,7 @@ from pathlib import Path
 from prebuild.core.errors import CommandError
 from prebuild.core.git import git
 
-_UNKNOWN = "unknown"
+UNKNOWN = "unknown"
 _EPOCH = 315532800
 """1980-01-01, the earliest time that a zip archive can hold."""
 
@@ -26,10 +26,10 @@ class SourceState:
 def source_state(root: Path) -> SourceState:
     """Return the state of the checkout at ``root``."""
     if not (root / ".git").exists():
-        return SourceState(commit=_UNKNOWN, dirty=False, epoch=_EPOCH)
+        return SourceState(commit=UNKNOWN, dirty=False, epoch=_EPOCH)
     try:
         commit, epoch = git(root, "log", "-1", "--format=%H %ct").split()
         dirty = bool(git(root, "status", "--porcelain"))
     except (CommandError, ValueError):
-        return SourceState(commit=_UNKNOWN, dirty=True, epoch=_EPOCH)
+        return SourceState(commit=UNKNOWN, dirty=True, epoch=_EPOCH)
     return SourceState(commit=commit, dirty=dirty, epoch=int(epoch))

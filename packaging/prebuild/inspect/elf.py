@@ -12,6 +12,7 @@ from elftools.elf.sections import SymbolTableSection
 
 from aiter_prebuilt.errors import BinaryError
 from aiter_prebuilt.wheel.bundle import named_targets
+from prebuild.core.elffile import read_elf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,22 +41,24 @@ class ElfFacts:
 
 def elf_facts(path: Path) -> ElfFacts:
     """Read a shared object that our own linker wrote."""
-    with path.open("rb") as file:
-        elf = ELFFile(file)
-        dynamic = elf.get_section_by_name(".dynamic")
-        tags = list(dynamic.iter_tags()) if isinstance(dynamic, DynamicSection) else []
-        symbols = elf.get_section_by_name(".dynsym")
-        names = list(symbols.iter_symbols()) if isinstance(symbols, SymbolTableSection) else []
-        fatbin = elf.get_section_by_name(".hip_fatbin")
-        return ElfFacts(
-            soname="".join(_texts(tags, "DT_SONAME")),
-            needed=_texts(tags, "DT_NEEDED"),
-            run_paths=_texts(tags, "DT_RPATH") + _texts(tags, "DT_RUNPATH"),
-            versions=_versions(elf),
-            undefined=tuple(s.name for s in names if s.name and s["st_shndx"] == "SHN_UNDEF"),
-            exported=tuple(s.name for s in names if s.name and s["st_shndx"] != "SHN_UNDEF"),
-            bundle_targets=_targets(fatbin.data() if fatbin else b""),
-        )
+    return read_elf(path, _facts)
+
+
+def _facts(elf: ELFFile) -> ElfFacts:
+    dynamic = elf.get_section_by_name(".dynamic")
+    tags = list(dynamic.iter_tags()) if isinstance(dynamic, DynamicSection) else []
+    symbols = elf.get_section_by_name(".dynsym")
+    names = list(symbols.iter_symbols()) if isinstance(symbols, SymbolTableSection) else []
+    fatbin = elf.get_section_by_name(".hip_fatbin")
+    return ElfFacts(
+        soname="".join(_texts(tags, "DT_SONAME")),
+        needed=_texts(tags, "DT_NEEDED"),
+        run_paths=_texts(tags, "DT_RPATH") + _texts(tags, "DT_RUNPATH"),
+        versions=_versions(elf),
+        undefined=tuple(s.name for s in names if s.name and s["st_shndx"] == "SHN_UNDEF"),
+        exported=tuple(s.name for s in names if s.name and s["st_shndx"] != "SHN_UNDEF"),
+        bundle_targets=_targets(fatbin.data() if fatbin else b""),
+    )
 
 
 def _versions(elf: ELFFile) -> tuple[tuple[str, str], ...]:

@@ -7,6 +7,7 @@ time stamp are compared all the same, and a kept file that does not fit is made 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def known_facts(code_object: Path, toolchain: Toolchain) -> KernelFacts:
     found = _read(kept, stamp)
     if found is None:
         found = kernel_facts(code_object, toolchain)
-        scratch = kept.with_suffix(".tmp")
+        scratch = kept.with_suffix(f".{os.getpid()}.tmp")
         scratch.write_text(json.dumps({"stamp": stamp, "facts": asdict(found)}))
         scratch.replace(kept)
     return found

@@ -14,6 +14,7 @@ from elftools.elf.sections import SymbolTableSection
 
 from aiter_prebuilt import target
 from prebuild.core import identity, proc
+from prebuild.core.elffile import read_elf
 from prebuild.core.errors import PrebuildError
 from prebuild.toolchain import Toolchain
 
@@ -64,18 +65,19 @@ def kernel_symbol(code_object: Path) -> str:
     CK's headers bring a second, unrelated kernel (flush_icache) into every translation unit.
     Raises :class:`EmbedError` where there is not exactly one other.
     """
-    with code_object.open("rb") as file:
-        table = ELFFile(file).get_section_by_name(".dynsym")
-        names = (
-            [symbol.name for symbol in table.iter_symbols()]
-            if isinstance(table, SymbolTableSection)
-            else []
-        )
+    names = read_elf(code_object, _dynamic_symbols)
     kernels = [name[:-3] for name in names if name.endswith(".kd") and "flush_icache" not in name]
     if len(kernels) != 1:
         msg = f"{code_object} holds kernels {kernels or 'none'}, expected exactly one"
         raise EmbedError(msg)
     return kernels[0]
+
+
+def _dynamic_symbols(elf: ELFFile) -> list[str]:
+    table = elf.get_section_by_name(".dynsym")
+    if not isinstance(table, SymbolTableSection):
+        return []
+    return [symbol.name for symbol in table.iter_symbols()]
 
 
 def assembly(symbols: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def link_module(
         (directory / "exports.map").write_text(exports)
         _link(name, hosts=hosts, toolchain=toolchain, directory=directory, output=output)
         stored.parent.mkdir(parents=True, exist_ok=True)
-        scratch = stored.with_suffix(f".{name[-8:]}.tmp")
+        scratch = stored.with_suffix(f".{os.getpid()}.tmp")
         shutil.copyfile(output, scratch)
         scratch.replace(stored)
     output.unlink(missing_ok=True)

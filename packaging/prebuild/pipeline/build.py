@@ -6,7 +6,8 @@ Only this module and the CLI compose stages.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ from prebuild.compile.build import CompileResult, compile_units
 from prebuild.compile.costs import CostBook
 from prebuild.compile.flags import Flags, resolve_flags
 from prebuild.compile.units import ModuleUnits, Unit, plan_units
+from prebuild.core import console
+from prebuild.core.lock import exclusive
 from prebuild.core.model import OnDone, Plan
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
@@ -89,6 +92,14 @@ def prepare(plan: Plan, *, project: Project, settings: Settings, work: Path) -> 
         book=CostBook(settings.cache_dir / "costs.json"),
         source=source_state(project.root),
     )
+
+
+@contextmanager
+def exclusively(work: Path) -> Iterator[None]:
+    """Hold a work folder: of two builds in one, each would pack the other's modules."""
+    text = f"waiting for another build in {work}"
+    with exclusive(work / ".lock", lambda: console.say(text, console.err)):
+        yield
 
 
 def build(

@@ -7,6 +7,7 @@ each other) and ``costs.json``.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,14 @@ def _take_objects(source: Path, target: Path) -> int:
         place = target / path.parent.name / path.name
         if not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(path, place)
+            # Beside its place first: across file systems a move can leave half a file.
+            scratch = place.with_suffix(f".{os.getpid()}.tmp")
+            try:
+                shutil.copyfile(path, scratch)
+                scratch.replace(place)
+            finally:
+                scratch.unlink(missing_ok=True)
+            path.unlink()
             taken += 1
     return taken
 

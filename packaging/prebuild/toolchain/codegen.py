@@ -13,14 +13,16 @@ import sys
 import tempfile
 import tomllib
 import zipfile
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prebuild.core import proc
 from prebuild.core.errors import CommandError, ToolchainError, why
+from prebuild.core.lock import exclusive
 from prebuild.core.settings import CodegenChoice, Settings
-from prebuild.toolchain.model import CodeGenerator, PackageRef, Progress, Toolchain
+from prebuild.toolchain.model import WAITING, CodeGenerator, PackageRef, Progress, Toolchain
 
 PIN_FILE = Path(__file__).with_name("codegen.toml")
 _SHA256 = Field(pattern=r"^[0-9a-f]{64}$")
@@ -125,11 +127,9 @@ def install(
 
 def _fetch(settings: Settings, pin: Pin, progress: Progress, *, force: bool) -> None:
     """Put the library into its folder, unless it is there and whole; the rename comes last."""
-    from prebuild.toolchain.debian_setup import exclusive
 
     folder = _folder(settings, pin)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(folder.with_suffix(".lock"), progress):
+    with exclusive(folder.with_suffix(".lock"), partial(progress.step, WAITING)):
         if not force and not _wrong(_library(settings, pin), pin):
             return
         with tempfile.TemporaryDirectory(prefix=f".new-{folder.name}-", dir=folder.parent) as new:

@@ -7,17 +7,18 @@ what reads ELF files.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from prebuild.core import proc
 from prebuild.core.errors import ToolchainError
+from prebuild.core.lock import exclusive
 from prebuild.core.settings import Settings
 from prebuild.toolchain import unpack
 from prebuild.toolchain.apt import require_tools
@@ -33,7 +34,7 @@ from prebuild.toolchain.debian import (
 )
 from prebuild.toolchain.fetch import fetch
 from prebuild.toolchain.lock import Component, Lock, read_components, read_lock
-from prebuild.toolchain.model import Progress, Toolchain
+from prebuild.toolchain.model import WAITING, Progress, Toolchain
 from prebuild.toolchain.selfcheck import check
 from prebuild.toolchain.sources import mirrors_of
 
@@ -48,8 +49,7 @@ def install(settings: Settings, progress: Progress, *, force: bool = False) -> T
     """
     lock, components = read_lock(), read_components()
     root = folder_of(settings, lock)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(root.with_suffix(".lock"), progress):
+    with exclusive(root.with_suffix(".lock"), partial(progress.step, WAITING)):
         if not force:
             with contextlib.suppress(ToolchainError):
                 return load(settings, lock)
@@ -62,18 +62,6 @@ def install(settings: Settings, progress: Progress, *, force: bool = False) -> T
         _build(root, lock, components, packages, progress)
         shutil.rmtree(debs, ignore_errors=True)
     return load(settings, lock)
-
-
-@contextlib.contextmanager
-def exclusive(file: Path, progress: Progress) -> Iterator[None]:
-    """Hold ``file`` locked; whoever comes second waits and is told so."""
-    with file.open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress.step("waiting for another installation")
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 def _build(

@@ -10,12 +10,14 @@ import hashlib
 import json
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from prebuild.core.errors import ToolchainError
+from prebuild.core.lock import exclusive
 from prebuild.core.settings import Settings, ToolchainChoice
 from prebuild.toolchain.lock import Component, Lock, read_components, read_lock
-from prebuild.toolchain.model import Progress
+from prebuild.toolchain.model import WAITING, Progress
 from prebuild.toolchain.rocm import root_of
 from prebuild.toolchain.setup import choose
 
@@ -56,13 +58,11 @@ def _fetch(settings: Settings, component: Component, lock: Lock, progress: Progr
     """Unpack the extra's packages into its folder, unless it is there; the rename comes last."""
     from prebuild.toolchain import unpack
     from prebuild.toolchain.apt import require_tools
-    from prebuild.toolchain.debian_setup import exclusive
     from prebuild.toolchain.fetch import fetch
     from prebuild.toolchain.sources import mirrors_of
 
     folder = _folder(settings, component, lock)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(folder.with_suffix(".lock"), progress):
+    with exclusive(folder.with_suffix(".lock"), partial(progress.step, WAITING)):
         if folder.exists():
             return
         require_tools(("apt-config", "dpkg-deb", "tar", "sh"))

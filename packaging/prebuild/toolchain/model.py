@@ -112,6 +112,9 @@ class Toolchain:
         return (*self.loader, str(program), *arguments)
 
 
+WAITING = "waiting for another installation"
+
+
 class Progress(Protocol):
     """Where an installation reports to; the CLI has one for terminals and one for plain lines."""
 

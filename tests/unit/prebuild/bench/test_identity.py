@@ -66,6 +66,7 @@ def test_a_kernel_that_aiter_has_not_is_absent() -> None:
 def test_what_is_not_there_says_why() -> None:
     first, second = (
         Unit(
+            sources={},
             id=name, kind="kernel", source=Path("s"), include=(), flags=(), key=name,
             object=Path(f"{name}.co"),
         )

@@ -28,8 +28,19 @@ def test_a_shard_takes_every_narrowing_of_a_build() -> None:
     """It has to compile what the wheel's build looks for, so both read the same options."""
     for command in ("build", "shard"):
         shown = runner.invoke(cli.app, [command, "--help"]).stdout
-        for option in ("--tp", "--block-m", "--coverage"):
+        for option in ("--tp", "--block-m", "--coverage", "--launcher"):
             assert option in shown, command
+
+
+def test_a_folder_that_cannot_be_removed_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "build").symlink_to(tmp_path / "elsewhere")
+    monkeypatch.setattr(building.Project, "here", lambda: SimpleNamespace(build=tmp_path / "build"))
+    done = runner.invoke(cli.app, ["clean"])
+    assert "remove it yourself" in str(done.exception)
+    assert "removed" not in done.stdout
 
 
 def test_a_cache_of_its_own_is_where_the_build_keeps_its_objects(

@@ -13,7 +13,9 @@ from tests.unit.prebuild.samples import kimi_plan, units
 
 def unit(name: str) -> Unit:
     path = Path(name)
-    return Unit(id=name, kind="kernel", source=path, include=(), flags=(), key=name, object=path)
+    return Unit(
+        id=name, kind="kernel", source=path, include=(), flags=(), sources={}, key=name, object=path
+    )
 
 
 def book(tmp_path: Path, seconds: dict[str, float]) -> CostBook:

@@ -20,7 +20,16 @@ def part(folder: Path, name: str, objects: list[str], seconds: float) -> None:
 
 
 def unit(name: str) -> Unit:
-    return Unit(id=name, kind="kernel", source=Path(), include=(), flags=(), key="", object=Path())
+    return Unit(
+        id=name,
+        kind="kernel",
+        source=Path(),
+        include=(),
+        flags=(),
+        sources={},
+        key="",
+        object=Path(),
+    )
 
 
 def test_objects_and_costs_of_all_parts_come_together(tmp_path: Path) -> None:

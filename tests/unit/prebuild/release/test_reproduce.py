@@ -45,7 +45,9 @@ def unit(folder: Path, name: str, kind: Kind) -> Unit:
     path = folder / name[:2] / f"{name}.{'co' if kind == 'kernel' else 'o'}"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(name)
-    return Unit(id=name, kind=kind, source=path, include=(), flags=(), key=name, object=path)
+    return Unit(
+        id=name, kind=kind, source=path, include=(), flags=(), sources={}, key=name, object=path
+    )
 
 
 @pytest.mark.parametrize(("leave_out", "kept"), [(0, 3), (1, 2), (9, 0)])
