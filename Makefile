@@ -22,7 +22,7 @@ endif
 # An AITER checkout or an installed one: the composable kernel that it pins is used.
 AITER ?=
 ifneq ($(AITER),)
-export PREBUILD_AITER := $(abspath $(AITER))
+export PREBUILD_AITER := $(AITER)
 endif
 comma := ,
 RECIPES = $(subst $(comma), ,$(RECIPE))
@@ -75,7 +75,7 @@ CONTAINER ?=
 LOCAL_CONTAINER := localhost/aiter-prebuilt:debian
 WHEELHOUSE := wheelhouse
 PASSED = RECIPE="$(RECIPE)" TP="$(TP)" BLOCK_M="$(BLOCK_M)" COVERAGE="$(COVERAGE)" \
-	CODEGEN="$(CODEGEN)"
+	CODEGEN="$(CODEGEN)" LAUNCHER="$(LAUNCHER)" VERIFY="$(VERIFY)"
 INSIDE = $(BIN)/prebuild container run --image $(CONTAINER) -- make
 
 # The production wheel holds whole modules, so that no shape makes its servers compile one of them.
@@ -94,7 +94,7 @@ endif
 .PHONY: shard
 shard: setup ## Compile part SHARD=I/N of what wheels builds into the object cache
 	$(if $(CONTAINER),$(INSIDE) shard SHARD="$(SHARD)" $(PASSED),\
-		$(BIN)/prebuild shard $(SHARD) $(RECIPES) $(NARROWED))
+		$(BIN)/prebuild shard $(SHARD) $(RECIPES) $(NARROWED) $(if $(LAUNCHER),--launcher "$(LAUNCHER)"))
 
 .PHONY: test
 test: toolchain ## Run every test
@@ -102,11 +102,11 @@ test: toolchain ## Run every test
 
 .PHONY: test-device
 test-device: setup ## Run WHEEL (default: Kimi's, built now) on this machine's gfx950, real or emulated
-	$(if $(WHEEL),DEVICE_WHEEL="$(abspath $(WHEEL))" )$(BIN)/python -m pytest -m device tests/device
+	$(if $(WHEEL),DEVICE_WHEEL="$$(realpath "$(WHEEL)")" )$(BIN)/python -m pytest -m device tests/device
 
 .PHONY: verify-kernels
 verify-kernels: toolchain ## Run the kernels of WHEEL (default: dist/) on a CPU, compare
-	@for wheel in $(or $(WHEEL),$(wildcard dist/*.whl)); do $(BIN)/prebuild verify-kernels $$wheel || exit; done
+	@for wheel in $(if $(WHEEL),"$(WHEEL)",$(wildcard dist/*.whl)); do $(BIN)/prebuild verify-kernels "$$wheel" || exit; done
 
 .PHONY: bench
 bench: toolchain $(if $(TORCH),$(TORCH_VENV)/.ready) ## Compare with AITER's way; TORCH=1 with torch's headers (BENCH="--runs 3 --out F")
@@ -114,7 +114,7 @@ bench: toolchain $(if $(TORCH),$(TORCH_VENV)/.ready) ## Compare with AITER's way
 	$(BIN)/prebuild bench $(if $(TORCH),--torch $(TORCH_VENV)) $(BENCH)
 ifneq ($(TORCH),)
 	$(BIN)/prebuild build kimi-k2.5-mxfp4
-	$(BIN)/python -m benchmarks.call --torch $(TORCH_VENV) module="$$(ls build/modules/*_fp4x2_fp4x2_preshuffle_on_*.so)"
+	$(BIN)/python -m benchmarks.call --torch $(TORCH_VENV) module="$$(ls -t build/modules/*_fp4x2_fp4x2_preshuffle_on_*.so | head -n 1)"
 endif
 
 .PHONY: identity

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -102,7 +103,7 @@ def container_cibuildwheel(
 ) -> None:
     """Build, repair and test the wheel of HEAD with cibuildwheel, in a container."""
     settings = Settings.here()
-    pairs = dict(_pair(text) for text in config or ())
+    pairs = _pairs(config or ())
     made = containers.cibuildwheel(
         Project.here(), settings, image=image, config=pairs, out=out.absolute()
     )
@@ -110,11 +111,15 @@ def container_cibuildwheel(
         typer.echo(str(wheel))
 
 
-def _pair(text: str) -> tuple[str, str]:
-    key, separator, value = text.partition("=")
-    if not separator:
-        raise typer.BadParameter(f"{text!r} is no KEY=VALUE")
-    return key, value
+def _pairs(given: Sequence[str]) -> dict[str, str]:
+    """Values of a key that is given twice are one list, as the backend reads it."""
+    values: dict[str, list[str]] = {}
+    for text in given:
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise typer.BadParameter(f"{text!r} is no KEY=VALUE")
+        values.setdefault(key, []).append(value)
+    return {key: ",".join(found) for key, found in values.items()}
 
 
 def matrix(
@@ -164,7 +169,7 @@ def reproduce_command(
 ) -> None:
     """Build HEAD's wheel here and in a container, compare byte for byte."""
     settings = Settings.here()
-    pairs = dict(_pair(text) for text in config or ())
+    pairs = _pairs(config or ())
     same = reproduce(Project.here(), settings, image=image, config=pairs, kernels=kernels, say=_say)
     typer.echo(f"{same.name}: the same bytes twice, sha256 {same.sha256}")
     typer.echo(f"compiled anew in the second build: {same.compiled} objects of {same.objects}")
@@ -208,23 +213,24 @@ def notes() -> None:
 
 
 def smoke_command(
-    wheel: Annotated[Path | None, typer.Argument(help="The wheel to install.")] = None,
+    wheels: Annotated[list[Path], typer.Argument(help="Wheels to install.")] = [],  # noqa: B006
     pythons: Pythons = None,
     installed_in: Annotated[
         Path | None, typer.Option(help="Instead: a Python where it is installed.")
     ] = None,
 ) -> None:
-    """Install a wheel in clean environments of several CPythons, load what is in it."""
+    """Install wheels in clean environments of several CPythons, load what is in them."""
     toolchain = load_toolchain(Settings.here())
     if installed_in is not None:
         _tell(try_installed(installed_in, toolchain))
         return
-    if wheel is None:
+    if not wheels:
         raise typer.BadParameter("name a wheel, or a Python with --installed-in")
     own = [] if toolchain.python is None else [toolchain.python]
     chosen = pythons or [program for program, _ in _found(*own).values()]
-    for seen in smoke(wheel.absolute(), chosen, toolchain, say=_say):
-        _tell(seen)
+    for wheel in wheels:
+        for seen in smoke(wheel.absolute(), chosen, toolchain, say=_say):
+            _tell(seen)
 
 
 def _tell(seen: Smoked) -> None:

@@ -11,6 +11,7 @@ from aiter_prebuilt.wheel.manifest import BuildRecord, Manifest
 from prebuild.core import console
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
+from prebuild.core.source import UNKNOWN
 from prebuild.inspect import aiter_code
 from prebuild.pipeline import build as pipeline
 from prebuild.pipeline.kernels import examine, problems, run
@@ -97,7 +98,8 @@ def _published(config: WheelConfig, build: BuildRecord, pin: Pin) -> bool:
     """
     everything = config == WheelConfig(coverage="full", launcher=config.launcher)
     released = build.toolchain == "rocm" and build.container is not None
-    return everything and released and build.ck_version == pin.ck_version and not build.source_dirty
+    committed = build.source_commit != UNKNOWN and not build.source_dirty
+    return everything and released and build.ck_version == pin.ck_version and committed
 
 
 def verify_staged(

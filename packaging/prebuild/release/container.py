@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import shutil
 import sys
 import tempfile
@@ -41,7 +42,10 @@ _CONTEXT = (
     *(f"packaging/{name}" for name in ("pyproject.toml", "constraints.txt", "containers")),
     *(f"packaging/prebuild/{name}" for name in ("__init__.py", "toolchain")),
     *(f"packaging/prebuild/cli/{name}.py" for name in ("__init__", "toolchain")),
-    *(f"packaging/prebuild/core/{name}.py" for name in ("__init__", "errors", "git", "proc")),
+    *(
+        f"packaging/prebuild/core/{name}.py"
+        for name in ("__init__", "errors", "git", "lock", "proc")
+    ),
     "packaging/prebuild/core/settings.py",
     *(f"aiter_prebuilt/{name}" for name in ("__init__.py", "target.py", "values.py", "data")),
 )
@@ -103,7 +107,7 @@ def cibuildwheel(
     environment = {
         **engine.environment,
         **_ck_environment(settings),
-        "CIBW_CONTAINER_ENGINE": f"podman; create_args: {' '.join(create)}",
+        "CIBW_CONTAINER_ENGINE": f"podman; create_args: {shlex.join(create)}",
         "CIBW_MANYLINUX_X86_64_IMAGE": image,
         "CIBW_CONFIG_SETTINGS": " ".join(f"{key}={value}" for key, value in config.items()),
         "PREBUILD_CONTAINER": f"{image}@{digest}",
