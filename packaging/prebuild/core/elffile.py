@@ -24,5 +24,5 @@ def read_elf(path: Path, read: Callable[[ELFFile], T]) -> T:
         try:
             return read(ELFFile(file))
         except ELFError as error:
-            msg = f"{path} is cut short or damaged ({error}); remove it and run this again"
+            msg = f"{path} is cut short or damaged ({error}); where it is the cache's, remove it"
             raise DamagedFileError(msg) from error

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
-
 from aiter_prebuilt.wheel.manifest import Harvest, Module, sources_digest
+from prebuild.core.elffile import DamagedFileError
 from prebuild.core.errors import ProblemsError
 from prebuild.inspect.elf import ElfFacts, elf_facts
 
@@ -80,8 +79,8 @@ def _read(path: Path, source: Source, digest: str) -> tuple[Harvested | None, li
         return None, [f"{path.name}: AITER is building it (its lock is there); try again later"]
     try:
         facts = elf_facts(path)
-    except (ELFError, OSError) as error:
-        return None, [f"{path.name}: no shared object ({error})"]
+    except (DamagedFileError, OSError) as error:
+        return None, [f"{path.name}: no shared object ({error.__cause__ or error})"]
     problems = []
     if f"PyInit_{path.stem}" not in facts.exported:
         problems.append(f"{path.name}: no Python module of that name (PyInit_{path.stem})")

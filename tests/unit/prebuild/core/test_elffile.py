@@ -13,7 +13,7 @@ from prebuild.inspect.elf import elf_facts
 def test_a_cut_file_is_named_and_what_to_do(size: int, tmp_path: Path) -> None:
     path = tmp_path / "cut.so"
     path.write_bytes(Path(sys.executable).resolve().read_bytes()[:size])
-    with pytest.raises(DamagedFileError, match=r"cut\.so is cut short or damaged .* remove it"):
+    with pytest.raises(DamagedFileError, match=r"cut\.so is cut short or damaged .*, remove it"):
         elf_facts(path)
 
 
