@@ -19,7 +19,7 @@ from aiter_prebuilt.call import Call as AitersCall
 from aiter_prebuilt.choice.dispatch import choose
 from aiter_prebuilt.kinds import QUANTISATIONS
 from prebuild.compile.build import compile_units
-from prebuild.compile.units import Unit
+from prebuild.compile.units import Unit, closure
 from prebuild.core.model import PlannedInstance
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
@@ -136,7 +136,11 @@ def with_linkage_as_written(
         source.write_text("".join(kept))
         key = hashlib.sha256(f"{shipped.key} as written".encode()).hexdigest()
         other = replace(
-            shipped, source=source, key=key, object=shipped.object.with_name(f"{key}.co")
+            shipped,
+            source=source,
+            sources=closure(source, shipped.include),
+            key=key,
+            object=shipped.object.with_name(f"{key}.co"),
         )
         pairs[module.module.recipes[0]] = (shipped, other)
     compile_units(

@@ -17,7 +17,7 @@ import pytest
 
 from prebuild.compile.build import compile_units
 from prebuild.compile.costs import CostBook
-from prebuild.compile.units import Unit
+from prebuild.compile.units import Unit, closure
 from prebuild.core.project import Project
 from prebuild.core.settings import Settings
 from prebuild.pipeline import build as pipeline
@@ -63,7 +63,9 @@ def checkout(root: Path, addend: int = 1) -> Checkout:
     kernel = next(unit for unit in prepared.units if unit.kind == "kernel")
     tiny = kernel.source.with_name("tiny.cu")
     tiny.write_text(KERNEL % addend)
-    units = (*hosts, launcher, replace(kernel, id="tiny", source=tiny, key="0" * 64))
+    texts = closure(tiny, kernel.include)
+    small = replace(kernel, id="tiny", source=tiny, sources=texts, key="0" * 64)
+    units = (*hosts, launcher, small)
     moved = tuple(replace(u, object=work / "objects" / f"{u.id}.o") for u in units)
     (work / "objects").mkdir()
     return Checkout(work=work, units=moved, prepared=prepared)
