@@ -143,11 +143,11 @@ def _number(
 def _activation(raw: Mapping[str, Any], problems: list[str]) -> str:
     """CK2stages' name of ``hidden_act``; of a model that names none it is SiLU's."""
     value = raw.get("hidden_act")
-    found = _ACTIVATIONS.get(str(value)) if value is not None else "silu"
-    if found is None:
+    if value is None:
+        return "silu"
+    if str(value) not in _ACTIVATIONS:
         problems.append(f"hidden_act is {value!r}, expected one of {', '.join(_ACTIVATIONS)}")
-        return ""
-    return found
+    return _ACTIVATIONS.get(str(value), "")
 
 
 def _quant(found: object) -> str | None:

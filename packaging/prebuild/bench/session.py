@@ -12,6 +12,7 @@ from prebuild.bench.bench import Bench, Build, Case
 from prebuild.bench.measure import Job, Sample, median
 from prebuild.bench.result import Result, Stock, as_json
 from prebuild.core.model import Plan
+from prebuild.core.whole import whole
 
 
 @dataclass(kw_only=True)
@@ -58,10 +59,9 @@ class Session:
     def keep(self) -> None:
         """Write the result, by a rename: an interruption leaves the one before."""
         if self.out:
-            scratch = self.out.with_name(f".{self.out.name}.new")
             text = json.dumps(as_json(self.result()), indent=1) + "\n"
-            scratch.write_text(text, encoding="utf-8")
-            scratch.replace(self.out)
+            with whole(self.out) as scratch:
+                scratch.write_text(text, encoding="utf-8")
         if self.complete and self.stock_file and (measured := self._measured_stock()):
             measured.write(self.stock_file)
 

@@ -121,8 +121,7 @@ def command(
     if unit.kind == "kernel" and toolchain.codegen is not None:
         launcher = None  # it knows compilers only
     return [
-        *("env", *(part for name in proc.COMPILER_VARIABLES for part in ("-u", name))),
-        *(("-C", str(launcher.folder)) if launcher else ()),
+        *("env", *(("-C", str(launcher.folder)) if launcher else ())),
         *(f"{name}={value}" for name, value in variables.items()),
         *(sys.executable, "-S", str(_MEASURE), str(costs / f"{unit.id}.json")),
         *(launcher.command(compiler) if launcher else compiler),

@@ -6,12 +6,12 @@ Scheduling and sharding read it; a unit that was never compiled is estimated.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from prebuild.compile.units import Kind, Unit
+from prebuild.core.whole import whole
 
 MIB = 1 << 20
 
@@ -65,11 +65,9 @@ class CostBook:
         if not costs:
             return
         self._costs = {**_load(self._path), **costs}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({name: asdict(cost) for name, cost in sorted(self._costs.items())})
-        scratch = self._path.with_suffix(f".{os.getpid()}")
-        scratch.write_text(text)
-        scratch.replace(self._path)
+        with whole(self._path) as scratch:
+            scratch.write_text(text)
 
 
 def longest_first(units: Iterable[Unit], book: CostBook) -> list[Unit]:

@@ -13,7 +13,7 @@ from prebuild.core.errors import CommandError
 
 log = logging.getLogger(__name__)
 
-COMPILER_VARIABLES = (
+_COMPILER_VARIABLES = (
     *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH"),
     *("CCC_OVERRIDE_OPTIONS", "CCC_ADD_ARGS", "GCC_EXEC_PREFIX"),
 )
@@ -54,8 +54,8 @@ def run(
     return done.stdout
 
 
-def _environment(env: Mapping[str, str] | None, path_first: Path | None) -> dict[str, str]:
-    merged = {name: value for name, value in os.environ.items() if name not in COMPILER_VARIABLES}
+def _environment(env: Mapping[str, str] | None, path_first: Path | None = None) -> dict[str, str]:
+    merged = {name: value for name, value in os.environ.items() if name not in _COMPILER_VARIABLES}
     merged |= env or {}
     if path_first is not None:
         merged["PATH"] = os.pathsep.join([str(path_first), merged.get("PATH", "")])
@@ -68,8 +68,8 @@ def run_attached(
     """Run ``command`` on this terminal (its output is the user's) and return its exit code."""
     argv = [str(part) for part in command]
     log.debug("run attached: %s", " ".join(argv))
-    merged = {**os.environ, **env} if env else None
-    return subprocess.run(argv, cwd=cwd, env=merged, check=False).returncode
+    environment = _environment(env)
+    return subprocess.run(argv, cwd=cwd, env=environment, check=False).returncode
 
 
 def stream(
@@ -86,9 +86,9 @@ def stream(
     """
     argv = [str(part) for part in command]
     log.debug("stream: %s", " ".join(argv))
-    merged = {**os.environ, **env} if env else None
+    environment = _environment(env)
     with subprocess.Popen(
-        argv, cwd=cwd, env=merged, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        argv, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as child:
         assert child.stdout is not None  # noqa: S101  it is a pipe, as asked for above
         try:

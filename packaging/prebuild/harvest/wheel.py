@@ -19,6 +19,7 @@ from aiter_prebuilt.wheel.manifest import (
     Manifest,
     dump,
 )
+from prebuild.core.whole import whole
 from prebuild.harvest.read import Harvested
 
 _TIME = (1980, 1, 1, 0, 0, 0)
@@ -38,16 +39,14 @@ def write_wheel(modules: Sequence[Harvested], *, version: str, out: Path) -> Pat
     files[f"{info}/METADATA"] = _metadata(modules, version, full_version).encode()
     files[f"{info}/WHEEL"] = _wheel(tag).encode()
     files[f"{info}/RECORD"] = _record(files, f"{info}/RECORD").encode()
-    out.mkdir(parents=True, exist_ok=True)
     path = out / f"aiter_prebuilt_harvest-{full_version}-{tag}.whl"
-    temporary = path.with_suffix(".tmp")
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as wheel:
+    with whole(path) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as wheel:
         for name in sorted(files, key=lambda name: (name.startswith(info), name)):
             entry = zipfile.ZipInfo(name, _TIME)
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             wheel.writestr(entry, files[name])
-    return temporary.replace(path)
+    return path
 
 
 def _digest(modules: Sequence[Harvested]) -> str:

@@ -7,13 +7,13 @@ code object is, byte for byte, one that was compared.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from prebuild.core.errors import ProblemsError
+from prebuild.core.whole import whole
 
 SCHEMA = 1
 
@@ -79,9 +79,8 @@ def write(file: Path, found: Checked) -> None:
     kept[found.sides] = found.model_copy(update={"kernels": dict(sorted(both.items()))})
     checked = [kept[sides].model_dump() for sides in sorted(kept, key=repr)]
     text = json.dumps({"schema": SCHEMA, "checked": checked}, indent=1)
-    scratch = file.with_suffix(f".{os.getpid()}.tmp")
-    scratch.write_text(text + "\n", encoding="utf-8")
-    scratch.replace(file)
+    with whole(file) as scratch:
+        scratch.write_text(text + "\n", encoding="utf-8")
 
 
 def aiters(checked: Iterable[Checked], kernel: str, sha256: str) -> tuple[str, ...]:

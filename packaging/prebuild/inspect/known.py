@@ -7,10 +7,10 @@ time stamp are compared all the same, and a kept file that does not fit is made 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
+from prebuild.core.whole import whole
 from prebuild.inspect.codeobject import KernelFacts, kernel_facts
 from prebuild.toolchain import Toolchain
 
@@ -24,9 +24,8 @@ def known_facts(code_object: Path, toolchain: Toolchain) -> KernelFacts:
     found = _read(kept, stamp)
     if found is None:
         found = kernel_facts(code_object, toolchain)
-        scratch = kept.with_suffix(f".{os.getpid()}.tmp")
-        scratch.write_text(json.dumps({"stamp": stamp, "facts": asdict(found)}))
-        scratch.replace(kept)
+        with whole(kept) as scratch:
+            scratch.write_text(json.dumps({"stamp": stamp, "facts": asdict(found)}))
     return found
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from prebuild.core import proc
+from prebuild.core.whole import whole
 from prebuild.link.embed import assembly, write_assembly
 from prebuild.toolchain import Toolchain
 
@@ -59,10 +59,8 @@ def link_module(
         write_assembly(kernels, toolchain=toolchain, directory=directory)
         (directory / "exports.map").write_text(exports)
         _link(name, hosts=hosts, toolchain=toolchain, directory=directory, output=output)
-        stored.parent.mkdir(parents=True, exist_ok=True)
-        scratch = stored.with_suffix(f".{os.getpid()}.tmp")
-        shutil.copyfile(output, scratch)
-        scratch.replace(stored)
+        with whole(stored) as scratch:
+            shutil.copyfile(output, scratch)
     output.unlink(missing_ok=True)
     shutil.copyfile(stored, output)
     data = output.read_bytes()

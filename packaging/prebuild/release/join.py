@@ -7,13 +7,13 @@ each other) and ``costs.json``.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from prebuild.compile.costs import Cost, CostBook
 from prebuild.core.errors import ProblemsError
+from prebuild.core.whole import whole
 
 
 class JoinError(ProblemsError):
@@ -57,14 +57,8 @@ def _take_objects(source: Path, target: Path) -> int:
     for path in sorted(source.glob("*/*")):
         place = target / path.parent.name / path.name
         if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            # Beside its place first: across file systems a move can leave half a file.
-            scratch = place.with_suffix(f".{os.getpid()}.tmp")
-            try:
+            with whole(place) as scratch:  # a move across file systems can leave half a file
                 shutil.copyfile(path, scratch)
-                scratch.replace(place)
-            finally:
-                scratch.unlink(missing_ok=True)
             path.unlink()
             taken += 1
     return taken

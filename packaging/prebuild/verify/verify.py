@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 from prebuild.core.model import OnDone
+from prebuild.core.whole import whole
 from prebuild.core.workers import spread
 from prebuild.gfx950 import EXECUTOR_VERSION
 from prebuild.gfx950.launch import Launch
@@ -99,8 +99,5 @@ def _store(cache: Path | None, verdict: Verdict, subjects: Sequence[Subject]) ->
     subject = next(
         one for one in subjects if (one.symbol, one.sha256) == (verdict.symbol, verdict.code_object)
     )
-    cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"{_key(subject)}.json"
-    temporary = path.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps(verdict.to_json(), indent=1, sort_keys=True) + "\n")
-    temporary.replace(path)
+    with whole(cache / f"{_key(subject)}.json") as scratch:
+        scratch.write_text(json.dumps(verdict.to_json(), indent=1, sort_keys=True) + "\n")
